@@ -12,3 +12,5 @@ mod hash;
 mod slab;
 #[allow(dead_code)]
 mod table;
+#[allow(dead_code)]
+mod wheel;
