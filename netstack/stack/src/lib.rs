@@ -13,4 +13,6 @@ mod slab;
 #[allow(dead_code)]
 mod table;
 #[allow(dead_code)]
+mod timewait;
+#[allow(dead_code)]
 mod wheel;
