@@ -192,9 +192,6 @@ mod tests {
 
     #[test]
     fn the_rfc_example_sums_as_printed() {
-        //= rfc1071#3
-        //= type=test
-        //# sum2 = ddf2
         let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(Sum::of(&bytes).fold(), 0xddf2);
         assert_eq!(Sum::of(&bytes).checksum(), !0xddf2);

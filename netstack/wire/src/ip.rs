@@ -113,8 +113,8 @@ fn header_bytes_v4(first: u8, bytes: usize) -> Result<u16, Malformed> {
 
 /// Whether an IPv4 address can have sent a packet over a wire.
 //= rfc1122#3.2.1.3
-//# It is STRONGLY RECOMMENDED that a host silently discard an incoming datagram containing an IP
-//# source address that is invalid by the rules of this section.
+//# A host MUST silently discard an incoming datagram containing an IP source address that is invalid
+//# by the rules of this section.
 #[inline]
 fn may_be_source_v4(addr: Addr) -> bool {
     // "This network" is a source only for a host that asks for its own address, of a server.

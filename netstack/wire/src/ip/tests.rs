@@ -131,8 +131,8 @@ fn v4_checksums_are_verified_when_asked() {
 fn v4_sources_that_cannot_be_are_refused() {
     //= rfc1122#3.2.1.3
     //= type=test
-    //# It is STRONGLY RECOMMENDED that a host silently discard an incoming datagram containing an IP
-    //# source address that is invalid by the rules of this section.
+    //# A host MUST silently discard an incoming datagram containing an IP source address that is
+    //# invalid by the rules of this section.
     for src in
         [[0, 0, 0, 0], [0, 1, 2, 3], [127, 0, 0, 1], [224, 0, 0, 1], [239, 1, 1, 1], [255; 4]]
     {

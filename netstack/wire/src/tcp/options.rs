@@ -26,7 +26,7 @@ pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
             _ => {}
         }
         //= rfc9293#3.1
-        //# A TCP implementation MUST be prepared to handle an illegal option length (e.g., zero)
+        //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
         let Some((&length, _)) = after.split_first() else { return };
         if length < 2 {
             return;
@@ -39,8 +39,8 @@ pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
 
 /// One option; of a known kind with a length that is not its own, nothing is believed.
 //= rfc9293#3.1
-//# A TCP implementation MUST ignore without error any TCP Option it does not implement, assuming that
-//# the option has a length field.
+//# A TCP implementation MUST (MUST-6) ignore without error any TCP Option it does not implement,
+//# assuming that the option has a length field.
 #[inline]
 fn read(kind: u8, value: &[u8], syn: bool, options: &mut Options) {
     match (kind, value) {

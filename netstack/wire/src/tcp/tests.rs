@@ -90,8 +90,8 @@ fn options_of_a_syn_count_on_a_syn_only() {
 fn unknown_options_are_skipped() {
     //= rfc9293#3.1
     //= type=test
-    //# A TCP implementation MUST ignore without error any TCP Option it does not implement, assuming
-    //# that the option has a length field.
+    //# A TCP implementation MUST (MUST-6) ignore without error any TCP Option it does not implement,
+    //# assuming that the option has a length field.
     assert_eq!(options(Flags::SYN, &[253, 4, 1, 1, 2, 4, 5, 180]).mss, 1460);
     assert_eq!(options(Flags::SYN, &[28, 2, 34, 2, 2, 4, 5, 180]).mss, 1460);
 }
@@ -100,7 +100,7 @@ fn unknown_options_are_skipped() {
 fn illegal_lengths_end_the_options_and_keep_the_segment() {
     //= rfc9293#3.1
     //= type=test
-    //# A TCP implementation MUST be prepared to handle an illegal option length (e.g., zero)
+    //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
     for bad in [[253, 0, 1, 1], [253, 1, 1, 1], [253, 41, 1, 1], [253, 255, 1, 1]] {
         let after = [&[2, 4, 5, 180], &bad[..], &[1, 3, 3, 7]].concat();
         let read = options(Flags::SYN, &after);
