@@ -10,6 +10,7 @@ extern crate alloc;
 mod cookie;
 #[allow(dead_code)]
 mod hash;
+pub mod mail;
 pub mod rfd;
 #[allow(dead_code)]
 mod secret;
