@@ -1,0 +1,93 @@
+//! The form of a quoted RFC sentence.
+//!
+//! ```text
+//! //= rfc9293#3.10.7.4
+//! //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply
+//! ```
+//! stands above the branch that obeys it; the test that proves it carries the same with
+//! ` type=test` behind the section, a deviation ` type=exception`. A citation that no search
+//! finds because its form is off is as good as none, hence this rule.
+
+use crate::Source;
+
+/// What is wrong with the citations of this file.
+pub fn complaints(source: &Source) -> Vec<String> {
+    if source.extension() != "rs" {
+        return Vec::new();
+    }
+    let mut complaints = Vec::new();
+    let mut previous = Line::Other;
+    for (number, line) in source.lines().chain([(0, "")]) {
+        let current = classify(line.trim_start());
+        let what = match (previous, current) {
+            (_, Line::Odd) => "write `//= rfc9293#3.4`, with ` type=test` or ` type=exception`",
+            (Line::Place, Line::Other) => "the line above names a place and quotes no sentence",
+            (Line::Other, Line::Quote) => "a quoted sentence without the place it stands at",
+            _ => "",
+        };
+        if !what.is_empty() {
+            complaints.push(format!("{}:{number}: {what}", source.path));
+        }
+        previous = if current == Line::Odd { Line::Place } else { current };
+    }
+    complaints
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Place,
+    Quote,
+    Odd,
+    Other,
+}
+
+fn classify(line: &str) -> Line {
+    if let Some(quote) = line.strip_prefix("//#") {
+        return if quote.starts_with(' ') { Line::Quote } else { Line::Odd };
+    }
+    let Some(place) = line.strip_prefix("//=") else { return Line::Other };
+    let mut words = place.split_whitespace();
+    let rfc_and_section = words.next().and_then(|word| word.strip_prefix("rfc")?.split_once('#'));
+    let placed = rfc_and_section.is_some_and(|(rfc, section)| {
+        let digits = !rfc.is_empty() && rfc.bytes().all(|b| b.is_ascii_digit());
+        digits && !section.is_empty()
+    });
+    let typed = matches!(words.next(), None | Some("type=test" | "type=exception"));
+    if placed && typed { Line::Place } else { Line::Odd }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The form of the house passes; each way to miss it is named.
+
+    use super::*;
+
+    fn count(text: &str) -> usize {
+        complaints(&Source::new("a.rs", text)).len()
+    }
+
+    #[test]
+    fn the_form_of_the_house_passes() {
+        assert_eq!(count("  //= rfc9293#3.4\n  //# One.\n  //# Two.\n  if x {\n"), 0);
+        assert_eq!(count("//= rfc7323#5.3 type=test\n//# A sentence.\n#[test]\n"), 0);
+        assert_eq!(count("//= rfc5961#3.2\n//= rfc9293#3.10.7.4\n//# Said twice.\n"), 0);
+    }
+
+    #[test]
+    fn a_place_without_a_sentence_is_named() {
+        assert_eq!(count("//= rfc9293#3.4\nif x {\n"), 1);
+        assert_eq!(count("//= rfc9293#3.4"), 1);
+    }
+
+    #[test]
+    fn a_sentence_without_a_place_is_named() {
+        assert_eq!(count("//# A sentence.\n"), 1);
+    }
+
+    #[test]
+    fn a_place_that_no_search_would_find_is_named() {
+        for place in ["RFC 9293", "rfc9293", "rfc#3.4", "rfc9293#", "rfc9293#3.4 type=proof"] {
+            assert_eq!(count(&format!("//= {place}\n//# A sentence.\n")), 1, "{place}");
+        }
+    }
+}
