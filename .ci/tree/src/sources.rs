@@ -11,8 +11,13 @@ pub const UNSAFE_FOLDERS: &[&str] = &[];
 /// What is wrong with this file by itself.
 pub fn complaints(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
-    if !GENERATED.contains(&source.name()) && source.text.lines().count() > LINES_MAX {
+    let lines = source.text.lines().count();
+    if !GENERATED.contains(&source.name()) && lines > LINES_MAX {
         complaints.push(format!("{}: over {LINES_MAX} lines: it asks to be two", source.path));
+    }
+    if source.extension() == "rs" && lines > STORYLESS_LINES_MAX && !source.text.starts_with("//!")
+    {
+        complaints.push(format!("{}:1: begin with `//!`: what this is, and why", source.path));
     }
     for part in source.path.split('/') {
         let stem = part.split('.').next().unwrap_or_default();
@@ -64,6 +69,9 @@ fn opens_unsafe(line: &str) -> bool {
     })
 }
 
+/// A file this short is its own story.
+const STORYLESS_LINES_MAX: usize = 10;
+
 /// Files that tools write: their length is not ours to choose.
 const GENERATED: &[&str] = &["Cargo.lock"];
 
@@ -97,9 +105,17 @@ mod tests {
 
     #[test]
     fn a_file_ends_somewhere() {
-        assert_eq!(count("a.rs", &"\n".repeat(LINES_MAX)), 0);
-        assert_eq!(count("a.rs", &"\n".repeat(LINES_MAX + 1)), 1);
+        assert_eq!(count("a.md", &"\n".repeat(LINES_MAX)), 0);
+        assert_eq!(count("a.md", &"\n".repeat(LINES_MAX + 1)), 1);
         assert_eq!(count("Cargo.lock", &"\n".repeat(LINES_MAX + 1)), 0);
+    }
+
+    #[test]
+    fn a_file_begins_with_its_story() {
+        let code = "const A: u8 = 0;\n".repeat(STORYLESS_LINES_MAX);
+        assert_eq!(count("a.rs", &code), 0);
+        assert_eq!(count("a.rs", &format!("{code}\n\n")), 1);
+        assert_eq!(count("a.rs", &format!("//! What this is.\n{code}")), 0);
     }
 
     #[test]
