@@ -5,8 +5,9 @@
 //! //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply
 //! ```
 //! stands above the branch that obeys it; the test that proves it carries the same with
-//! ` type=test` behind the section, a deviation ` type=exception`. A citation that no search
-//! finds because its form is off is as good as none, hence this rule.
+//! `type=test` behind the section or on a `//=` line of its own, a deviation `type=exception`.
+//! The oldest RFCs number no sections: `rfc768#`. A citation that no search finds because its form
+//! is off is as good as none, hence this rule.
 
 use crate::Source;
 
@@ -47,13 +48,12 @@ fn classify(line: &str) -> Line {
     }
     let Some(place) = line.strip_prefix("//=") else { return Line::Other };
     let mut words = place.split_whitespace();
-    let rfc_and_section = words.next().and_then(|word| word.strip_prefix("rfc")?.split_once('#'));
-    let placed = rfc_and_section.is_some_and(|(rfc, section)| {
-        let digits = !rfc.is_empty() && rfc.bytes().all(|b| b.is_ascii_digit());
-        digits && !section.is_empty()
-    });
-    let typed = matches!(words.next(), None | Some("type=test" | "type=exception"));
-    if placed && typed { Line::Place } else { Line::Odd }
+    let first = words.next().unwrap_or_default();
+    let rfc = first.strip_prefix("rfc").and_then(|rest| rest.split_once('#'));
+    let placed = rfc.is_some_and(|(rfc, _)| rfc.parse::<u16>().is_ok());
+    let types = ["type=test", "type=exception"];
+    let typed = words.next().is_none_or(|word| types.contains(&word));
+    if (placed && typed) || types.contains(&first) { Line::Place } else { Line::Odd }
 }
 
 #[cfg(test)]
@@ -70,6 +70,7 @@ mod tests {
     fn the_form_of_the_house_passes() {
         assert_eq!(count("  //= rfc9293#3.4\n  //# One.\n  //# Two.\n  if x {\n"), 0);
         assert_eq!(count("//= rfc7323#5.3 type=test\n//# A sentence.\n#[test]\n"), 0);
+        assert_eq!(count("//= rfc768#\n//= type=test\n//# A sentence.\n#[test]\n"), 0);
         assert_eq!(count("//= rfc5961#3.2\n//= rfc9293#3.10.7.4\n//# Said twice.\n"), 0);
     }
 
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_place_that_no_search_would_find_is_named() {
-        for place in ["RFC 9293", "rfc9293", "rfc#3.4", "rfc9293#", "rfc9293#3.4 type=proof"] {
+        for place in ["RFC 9293", "rfc9293", "rfc#3.4", "rfc99999#1", "rfc9293#3.4 type=proof"] {
             assert_eq!(count(&format!("//= {place}\n//# A sentence.\n")), 1, "{place}");
         }
     }
