@@ -5,8 +5,8 @@
 //! //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply
 //! ```
 //! stands above the branch that obeys it; the test that proves it carries the same with
-//! `type=test` behind the section or on a `//=` line of its own, a deviation `type=exception`.
-//! The oldest RFCs number no sections: `rfc768#`. A citation that no search finds because its form
+//! `type=test` behind the section or on a `//=` line of its own, a deviation `type=exception`
+//! and a line `//= reason=…`. The oldest RFCs number no sections: `rfc768#`. A citation that no search finds because its form
 //! is off is as good as none, hence this rule.
 
 use crate::Source;
@@ -44,7 +44,8 @@ enum Line {
 
 fn classify(line: &str) -> Line {
     if let Some(quote) = line.strip_prefix("//#") {
-        return if quote.starts_with(' ') { Line::Quote } else { Line::Odd };
+        let blank_or_text = quote.is_empty() || quote.starts_with(' ');
+        return if blank_or_text { Line::Quote } else { Line::Odd };
     }
     let Some(place) = line.strip_prefix("//=") else { return Line::Other };
     let mut words = place.split_whitespace();
@@ -53,7 +54,8 @@ fn classify(line: &str) -> Line {
     let placed = rfc.is_some_and(|(rfc, _)| rfc.parse::<u16>().is_ok());
     let types = ["type=test", "type=exception"];
     let typed = words.next().is_none_or(|word| types.contains(&word));
-    if (placed && typed) || types.contains(&first) { Line::Place } else { Line::Odd }
+    let further = types.contains(&first) || first.starts_with("reason=");
+    if (placed && typed) || further { Line::Place } else { Line::Odd }
 }
 
 #[cfg(test)]
@@ -70,6 +72,7 @@ mod tests {
     fn the_form_of_the_house_passes() {
         assert_eq!(count("  //= rfc9293#3.4\n  //# One.\n  //# Two.\n  if x {\n"), 0);
         assert_eq!(count("//= rfc7323#5.3 type=test\n//# A sentence.\n#[test]\n"), 0);
+        assert_eq!(count("//= rfc6298#2 type=exception\n//= reason=Why.\n//# One.\n//#\n"), 0);
         assert_eq!(count("//= rfc768#\n//= type=test\n//# A sentence.\n#[test]\n"), 0);
         assert_eq!(count("//= rfc5961#3.2\n//= rfc9293#3.10.7.4\n//# Said twice.\n"), 0);
     }
