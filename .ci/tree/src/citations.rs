@@ -6,8 +6,8 @@
 //! ```
 //! stands above the branch that obeys it; the test that proves it carries the same with
 //! `type=test` behind the section or on a `//=` line of its own, a deviation `type=exception`
-//! and a line `//= reason=…`. The oldest RFCs number no sections: `rfc768#`. A citation that no search finds because its form
-//! is off is as good as none, hence this rule.
+//! and a line `//= reason=…`. The oldest RFCs number no sections: `rfc768#`. A citation that no
+//! search finds because its form is off is as good as none, hence this rule.
 
 use crate::Source;
 
