@@ -8,6 +8,26 @@ pub const LINES_MAX: usize = 600;
 /// Folders whose packages may contain `unsafe`, each for the reason its own documentation states.
 pub const UNSAFE_FOLDERS: &[&str] = &[];
 
+/// Packages that decide and touch nothing: without the standard library there is no clock, no
+/// randomness, no thread and no input to reach for. Tests may have it.
+pub const PURE_FOLDERS: &[&str] = &["netstack/queue", "netstack/wire", "netstack/stack"];
+
+/// What is wrong with the root module of a pure package.
+pub fn pure_complaints(root: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if !root.lines().any(|(_, line)| line == "#![no_std]") {
+        complaints.push(format!("{}: it must be no_std: pure code has no world", root.path));
+    }
+    let mut previous = "";
+    for (number, line) in root.lines() {
+        if line.starts_with("extern crate std") && !previous.starts_with("#[cfg(") {
+            complaints.push(format!("{}:{number}: the standard library, in tests only", root.path));
+        }
+        previous = line;
+    }
+    complaints
+}
+
 /// What is wrong with this file by itself.
 pub fn complaints(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -116,6 +136,14 @@ mod tests {
         assert_eq!(count("a.rs", &code), 0);
         assert_eq!(count("a.rs", &format!("{code}\n\n")), 1);
         assert_eq!(count("a.rs", &format!("//! What this is.\n{code}")), 0);
+    }
+
+    #[test]
+    fn pure_code_has_no_world() {
+        let count = |text: &str| pure_complaints(&Source::new("lib.rs", text)).len();
+        assert_eq!(count("//! A story.\n#![no_std]\n#[cfg(test)]\nextern crate std;\n"), 0);
+        assert_eq!(count("//! A story.\n#![no_std]\nextern crate std;\n"), 1);
+        assert_eq!(count("//! A story.\n"), 1);
     }
 
     #[test]

@@ -33,6 +33,13 @@ fn manifests_pin_and_reason() {
 }
 
 #[test]
+fn pure_packages_have_no_world() {
+    let tree = tree();
+    let roots = sources::PURE_FOLDERS.iter().map(|folder| format!("{folder}/src/lib.rs"));
+    judge(roots.flat_map(|root| sources::pure_complaints(file(&tree, &root))).collect());
+}
+
+#[test]
 fn sources_keep_their_manners() {
     judge(tree().iter().flat_map(sources::complaints).collect());
 }
