@@ -18,7 +18,8 @@ pub fn complaints(source: &Source) -> Vec<String> {
     }
     let mut complaints = Vec::new();
     let mut previous = Line::Other;
-    for (number, line) in source.lines().chain([(0, "")]) {
+    let end = (source.text.lines().count(), "");
+    for (number, line) in source.lines().chain([end]) {
         let current = classify(line.trim_start());
         let what = match (previous, current) {
             (_, Line::Odd) => "write `//= rfc9293#3.4`, with ` type=test` or ` type=exception`",
