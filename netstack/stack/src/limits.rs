@@ -54,3 +54,22 @@ pub const RECEIVE_WINDOW_BYTES_MIN: u32 = 2 * CHUNK_BYTES as u32;
 const _: () = assert!(STORE_SLOTS.is_power_of_two());
 const _: () = assert!(PROFILES_MAX <= 256);
 const _: () = assert!(SEGMENTATION_BYTES_MAX as usize <= (penstock_queue::LENT_MAX - 2) * CHUNK_BYTES);
+
+/// The wait before a SYN-ACK is repeated for the first time (RFC 6298 section 2.1).
+pub(crate) const SYN_ACK_FIRST_MS: u32 = 1000;
+
+/// Path MTUs remembered.
+pub(crate) const PATH_MTUS: u16 = 1024;
+
+/// With less than an eighth of the chunks free, nothing is kept out of order and nobody new is let
+/// in: what is under way needs them.
+pub(crate) const CHUNKS_RESERVED_SHIFT: u32 = 3;
+
+/// Payload up to this many bytes is copied behind its headers, into one descriptor, rather than
+/// lent: a second descriptor and its write-back cost more.
+pub(crate) const INLINE_BYTES: usize = 256;
+
+/// Bytes of the IP and TCP headers without options.
+pub(crate) const fn headers_bytes(remote: penstock_wire::Addr) -> u16 {
+    if remote.is_v4() { 40 } else { 60 }
+}

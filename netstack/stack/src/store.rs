@@ -78,8 +78,8 @@ impl Store {
         &chunks.bytes(chunk)[offset..offset + len]
     }
 
-    /// The application took `bytes` of what [`peek`](Self::peek) showed. `held` says whether
-    /// anything lies beyond a gap.
+    /// The application took `bytes` of what [`peek`](Self::peek) showed. `beyond` is where what lies
+    /// beyond a gap begins.
     pub(crate) fn take(
         &mut self,
         chunks: &mut Chunks,
@@ -90,19 +90,26 @@ impl Store {
         let from = rcv_nxt - self.unread;
         let bytes = bytes.min(self.unread);
         self.unread -= bytes;
-        let to = from + bytes;
-        let mut chunk_start = from - offset_of(from) as u32;
-        // Chunks that end at or before `to` hold nothing any more, unless the last one also holds
-        // what comes next.
-        while (chunk_start + CHUNK_BYTES as u32).at_or_before(to) {
-            self.free_slot(chunks, chunk_start);
-            chunk_start += CHUNK_BYTES as u32;
-        }
-        if self.unread == 0 {
-            let next_chunk = chunk_start + CHUNK_BYTES as u32;
-            if beyond.is_none_or(|seq| seq.at_or_after(next_chunk)) && !self.index.is_none() {
-                self.free_slot(chunks, chunk_start);
+        let beyond = if self.unread > 0 { Some(from + bytes) } else { beyond };
+        self.discard(chunks, from, from + bytes, beyond);
+    }
+
+    /// Frees what was kept of `[from, to)`. `beyond` is the first byte after it that is still
+    /// needed.
+    pub(crate) fn discard(
+        &mut self,
+        chunks: &mut Chunks,
+        from: SeqNum,
+        to: SeqNum,
+        beyond: Option<SeqNum>,
+    ) {
+        let mut start = from - offset_of(from) as u32;
+        while start.before(to) && !self.index.is_none() {
+            let end = start + CHUNK_BYTES as u32;
+            if beyond.is_none_or(|seq| seq.at_or_after(end)) {
+                self.free_slot(chunks, start);
             }
+            start = end;
         }
         if self.count == 0 {
             self.release_index(chunks);

@@ -6,7 +6,7 @@
 use crate::address::Addr;
 use crate::checksum::{Sum, pseudo_header};
 use crate::icmp::{self, Message, Outgoing};
-use crate::{arp, ethernet, ip, tcp, udp};
+use crate::{arp, ethernet, ip, plain, tcp, udp};
 
 /// Feeds `bytes` to every parser: as a frame whose headers lead from one to the next, and to each
 /// transport as if they were its payload.
@@ -20,11 +20,28 @@ pub fn wire(bytes: &[u8]) {
         assert_eq!(bytes[..ethernet::HEADER_BYTES], again);
         internet(&bytes[ethernet::HEADER_BYTES..]);
     }
+    plain_frame(bytes);
     internet(bytes);
     let (v4, v6) = (Addr::v4(0x0a00_0001), Addr { hi: 0xfe80 << 48, lo: 1 });
     transport(bytes, v4, v4);
     transport(bytes, v6, v6);
     transport(bytes, Addr::UNSPECIFIED, Addr::ALL_NODES);
+}
+
+/// What the short way accepts, the long way accepts, with the same numbers.
+fn plain_frame(frame: &[u8]) {
+    for verify in [false, true] {
+        let mut short = tcp::Segment::default();
+        let Some(packet) = plain::parse(&mut short, frame, verify, verify) else { continue };
+        let bytes = &frame[ethernet::HEADER_BYTES..];
+        let long = match packet.src.is_v4() {
+            true => ip::parse_v4(bytes, verify),
+            false => ip::parse_v6(bytes),
+        };
+        assert_eq!(long, Ok(packet));
+        let segment = tcp::parse(packet.payload(bytes), packet.src, packet.dst, verify);
+        assert_eq!(segment, Ok(short));
+    }
 }
 
 fn internet(bytes: &[u8]) {

@@ -3,8 +3,8 @@
 //!
 //! An error quotes the packet it is about. What counts of it is the tuple by which the connection is
 //! found, and the sequence number by which a forged quote is told (RFC 5927); that is [`Quote`].
-//! Formats are read by hand: the foreign parser at hand refuses an IPv4 quote that a router cut
-//! short, which is what routers send, and does not give its MTU.
+//! Formats are read by hand: smoltcp's parser refuses an IPv4 quote that a router cut short, which is
+//! what routers send, and does not give its MTU. It is the second opinion in the tests.
 
 mod ndp;
 mod outgoing;

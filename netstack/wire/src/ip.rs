@@ -78,11 +78,14 @@ pub fn parse_v4(bytes: &[u8], verify: bool) -> Result<Packet, Malformed> {
         return Err(Malformed::IpFragment);
     }
     let src = Addr::v4(u32_at(header, 12));
-    if !may_be_source_v4(header[12], src) {
+    if !may_be_source_v4(src) {
         return Err(Malformed::IpSource);
     }
-    if verify && !Sum::of(&bytes[..header_bytes as usize]).is_good() {
-        return Err(Malformed::IpChecksum);
+    if verify {
+        let options = &bytes[V4_HEADER_BYTES..header_bytes as usize];
+        if !Sum::of(header).add_bytes(options).is_good() {
+            return Err(Malformed::IpChecksum);
+        }
     }
     Ok(Packet {
         src,
@@ -108,18 +111,15 @@ fn header_bytes_v4(first: u8, bytes: usize) -> Result<u16, Malformed> {
     Ok(header_bytes)
 }
 
-/// Whether an IPv4 address, whose first byte is `first`, can have sent a packet over a wire.
+/// Whether an IPv4 address can have sent a packet over a wire.
 //= rfc1122#3.2.1.3
-//# It is STRONGLY RECOMMENDED that a host silently discard an incoming datagram containing an IP
-//# source address that is invalid by the rules of this section.
+//# A host MUST silently discard an incoming datagram containing an IP source address that is invalid
+//# by the rules of this section.
 #[inline]
-fn may_be_source_v4(first: u8, addr: Addr) -> bool {
-    match first {
-        // "This network" is a source only for a host that asks for its own address, of a server.
-        0 | 127 => false,
-        224..=255 => !addr.is_group(),
-        _ => true,
-    }
+fn may_be_source_v4(addr: Addr) -> bool {
+    // "This network" is a source only for a host that asks for its own address, of a server.
+    let first = (addr.v4_number() >> 24) as u8;
+    if first.wrapping_sub(1) < 223 { first != 127 } else { first != 0 && !addr.is_group() }
 }
 
 /// Reads an IPv6 packet: `bytes` begin with its header and may end with padding.

@@ -27,6 +27,7 @@ pub mod fuzz;
 pub mod icmp;
 pub mod ip;
 mod malformed;
+pub mod plain;
 #[cfg(test)]
 mod samples;
 mod seq;

@@ -36,7 +36,7 @@ pub fn parse(bytes: &[u8], src: Addr, dst: Addr, verify: bool) -> Result<Datagra
         return Err(Malformed::UdpLength);
     }
     //= rfc8200#8.1
-    //# IPv6 receivers must discard UDP packets containing a zero checksum, and should log the error.
+    //# IPv6 receivers must discard UDP packets containing a zero checksum
     let absent = u16_at(header, CHECKSUM_OFFSET) == 0;
     if absent && !dst.is_v4() {
         return Err(Malformed::UdpChecksum);

@@ -64,7 +64,7 @@ impl Tcb {
     fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) -> Freed {
         let acked = seg.ack - self.una;
         let bytes = acked.min(flight.send.bytes());
-        let fin = acked > bytes && self.has(Bits::FIN_SENT);
+        let fin = acked > bytes && self.fin_sent();
         let outstanding = flight.max - self.una;
         self.una = seg.ack;
         self.nxt = self.nxt.max(seg.ack);
@@ -243,19 +243,19 @@ impl Tcb {
     }
 
     /// Our FIN was acknowledged.
-    pub(super) fn fin_acknowledged(&mut self) -> Option<State> {
-        match self.state {
-            State::FinWait1 => {
-                self.state = State::FinWait2;
-                Some(State::FinWait2)
-            }
-            State::Closing | State::LastAck => Some(self.state),
-            State::SynSent
+    pub(super) fn fin_acknowledged(&mut self) {
+        self.state = match self.state {
+            State::FinWait1 => State::FinWait2,
+            State::Closing => State::TimeWait,
+            State::LastAck => State::Closed,
+            other @ (State::SynSent
             | State::SynReceived
             | State::Established
             | State::FinWait2
-            | State::CloseWait => None,
-        }
+            | State::CloseWait
+            | State::TimeWait
+            | State::Closed) => other,
+        };
     }
 }
 

@@ -28,8 +28,8 @@ pub(crate) struct Verdict {
     pub(crate) offer: Option<Offer>,
     /// The handshake of an active (or simultaneous) open is complete.
     pub(crate) connected: bool,
-    /// The connection is over.
-    pub(crate) end: Option<End>,
+    /// The connection is over before its time. (Its proper end is a state: `TimeWait`, `Closed`.)
+    pub(crate) end: Option<Close>,
     /// The segment, or its payload, was refused.
     pub(crate) drop: Option<Drop>,
     /// What to answer to a refused segment.
@@ -47,15 +47,6 @@ pub(crate) struct Offer {
     pub(crate) len: u16,
     /// A FIN follows the last of these bytes.
     pub(crate) fin: bool,
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// With a reason for the application.
-    Closed(Close),
-    /// Into TIME-WAIT.
-    TimeWait,
 }
 
 /// The answer to a segment that was not acceptable.
@@ -84,7 +75,7 @@ impl Verdict {
     }
 
     fn closed(reason: Close) -> Verdict {
-        Verdict { end: Some(End::Closed(reason)), ..Verdict::NOTHING }
+        Verdict { end: Some(reason), ..Verdict::NOTHING }
     }
 }
 
@@ -111,7 +102,9 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.on_segment_synchronised(flight, seg, env),
+            | State::LastAck
+            | State::TimeWait
+            | State::Closed => self.on_segment_synchronised(flight, seg, env),
         }
     }
 
@@ -197,6 +190,7 @@ impl Tcb {
     /// Our SYN is acknowledged.
     fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
         self.state = State::Established;
+        self.set(Bits::ESTABLISHED);
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         flight.recover = self.una - 1;
@@ -264,16 +258,7 @@ impl Tcb {
                     let freed = self.acknowledge(flight, seg, env);
                     verdict.acked = freed.bytes;
                     if freed.fin {
-                        match self.fin_acknowledged() {
-                            Some(State::Closing) => verdict.end = Some(End::TimeWait),
-                            Some(State::LastAck) => {
-                                return Verdict {
-                                    end: Some(End::Closed(Close::Finished)),
-                                    ..verdict
-                                };
-                            }
-                            _ => {}
-                        }
+                        self.fin_acknowledged();
                     }
                 }
                 None => self.update_window(seg),
@@ -409,7 +394,7 @@ impl Tcb {
             //# send a RST to show that data was lost.
             verdict.drop = Some(Drop::TcpDataAfterClose);
             verdict.answer = Acknowledge::Reset;
-            verdict.end = Some(End::Closed(Close::Aborted));
+            verdict.end = Some(Close::Aborted);
             return verdict;
         }
         verdict.offer = self.offer(seg);
@@ -456,23 +441,21 @@ impl Tcb {
         }
     }
 
-    /// All bytes before the peer's FIN were taken in. Returns whether the connection enters
-    /// TIME-WAIT.
-    pub(crate) fn received_fin(&mut self) -> bool {
+    /// All bytes before the peer's FIN were taken in.
+    pub(crate) fn received_fin(&mut self) {
         self.rcv_nxt += 1;
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt);
         self.acknowledge_now();
-        match self.state {
-            State::Established | State::SynReceived => {
-                self.state = State::CloseWait;
-                false
-            }
-            State::FinWait1 => {
-                self.state = State::Closing;
-                false
-            }
-            State::FinWait2 => true,
-            State::SynSent | State::CloseWait | State::Closing | State::LastAck => false,
-        }
+        self.state = match self.state {
+            State::Established | State::SynReceived => State::CloseWait,
+            State::FinWait1 => State::Closing,
+            State::FinWait2 => State::TimeWait,
+            other @ (State::SynSent
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait
+            | State::Closed) => other,
+        };
     }
 }

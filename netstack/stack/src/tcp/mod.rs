@@ -24,15 +24,14 @@ mod output;
 mod ranges;
 mod rtt;
 mod tcb;
-#[cfg(test)]
-mod tests;
 mod timer;
 
 pub(crate) use flight::{Flight, Flights, NO_FLIGHT};
-pub(crate) use input::{Acknowledge, End, Offer, Verdict};
+pub(crate) use input::{Acknowledge, Offer, Verdict};
 pub(crate) use output::Emit;
 pub(crate) use ranges::{Inserted, Ranges};
-pub(crate) use tcb::{Bits, Handshake, State, Tcb, Tuple};
+pub use tcb::State;
+pub(crate) use tcb::{Bits, Handshake, PROFILE_DEFAULT, Profiles, Tcb, syn_options};
 pub(crate) use timer::Expired;
 
 use crate::config;

@@ -144,7 +144,7 @@ impl Tcb {
             self.arm(flight, Retransmission::Resend, env);
         }
         let data_end = self.una + flight.send.bytes();
-        let fin = self.has(Bits::FIN_SENT) && to.after(data_end);
+        let fin = self.fin_sent() && to.after(data_end);
         let len = to.min(data_end).max(from) - from;
         self.emit_data(flight, from, len, fin, true, env)
     }
@@ -289,7 +289,6 @@ impl Tcb {
             self.arm(flight, Retransmission::Resend, env);
         }
         if fin {
-            self.set(Bits::FIN_SENT);
             self.state = match self.state {
                 State::Established => State::FinWait1,
                 State::CloseWait => State::LastAck,

@@ -19,11 +19,13 @@
 //! ```
 
 use penstock_wire::tcp::{Options, Segment};
-use penstock_wire::{Addr, SeqNum};
+use penstock_wire::SeqNum;
 
 use crate::config::{self, SocketOptions};
+use crate::hash::Tuple;
 use crate::limits;
-use crate::wheel::Node;
+use crate::slab::{Linked, Slab};
+use crate::wheel::{Node, Nodes};
 
 use super::flight::NO_FLIGHT;
 
@@ -47,19 +49,11 @@ pub enum State {
     Closing,
     /// Their FIN is in, ours is out.
     LastAck,
-}
-
-/// What names a connection on the wire, seen from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Tuple {
-    /// The peer's address.
-    pub(crate) remote: Addr,
-    /// The peer's port.
-    pub(crate) remote_port: u16,
-    /// Our port.
-    pub(crate) local_port: u16,
-    /// Our address, by its number: it implies the interface.
-    pub(crate) local: u16,
+    /// Both FINs are in and acknowledged, ours last; the application has yet to read. Otherwise
+    /// TIME-WAIT is a record elsewhere.
+    TimeWait,
+    /// Over; the application has yet to read.
+    Closed,
 }
 
 /// Single bits of a [`Tcb`].
@@ -85,8 +79,8 @@ impl Bits {
     pub(crate) const CWND_LIMITED: Bits = Bits(1 << 7);
     /// The application's timer (or an orphan's FIN-WAIT-2 timer) runs; see `app_at`.
     pub(crate) const APP_TIMER: Bits = Bits(1 << 8);
-    /// Our FIN has been sent at least once.
-    pub(crate) const FIN_SENT: Bits = Bits(1 << 9);
+    /// It is to be aborted: a RST, and gone.
+    pub(crate) const ABORT: Bits = Bits(1 << 9);
     /// The SYN or SYN-ACK had to be sent again (RFC 6298 section 5.7, RFC 5681 section 3.1).
     pub(crate) const SYN_LOST: Bits = Bits(1 << 10);
     /// A keep-alive or window probe is due now.
@@ -97,8 +91,8 @@ impl Bits {
     pub(crate) const EOF_TOLD: Bits = Bits(1 << 13);
     /// A SYN (or SYN-ACK) is to be sent now.
     pub(crate) const SYN_NOW: Bits = Bits(1 << 14);
-    /// The upcall that announces it has been made.
-    pub(crate) const ANNOUNCED: Bits = Bits(1 << 15);
+    /// The handshake has completed: the application knows of it.
+    pub(crate) const ESTABLISHED: Bits = Bits(1 << 15);
 }
 
 /// A connection.
@@ -178,6 +172,19 @@ pub(super) const fn stamp(millis: u32, shift: u32) -> u16 {
     (millis >> shift) as u16
 }
 
+impl Linked for Tcb {
+    fn link(&mut self) -> &mut u32 {
+        &mut self.app_at
+    }
+}
+
+impl Nodes for Slab<Tcb> {
+    #[inline]
+    fn node(&mut self, index: u32) -> &mut Node {
+        &mut self[index].timer
+    }
+}
+
 /// What both sides said in their SYNs, and where the numbers start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handshake {
@@ -230,6 +237,7 @@ impl Tcb {
     ) -> Tcb {
         let mut tcb = Tcb::blank(tuple);
         tcb.state = State::Established;
+        tcb.set(Bits::ESTABLISHED);
         tcb.una = hand.iss + 1;
         tcb.nxt = hand.iss + 1;
         tcb.rcv_nxt = hand.irs + 1;
@@ -358,10 +366,31 @@ impl Tcb {
         self.scales >> 4
     }
 
-    /// Whether anything we sent is unacknowledged, as far as `nxt` tells (a flight knows better).
+    /// Whether our FIN was sent at least once.
     #[inline]
-    pub(crate) fn is_outstanding(&self) -> bool {
-        self.una != self.nxt
+    pub(crate) fn fin_sent(&self) -> bool {
+        matches!(
+            self.state,
+            State::FinWait1
+                | State::FinWait2
+                | State::Closing
+                | State::LastAck
+                | State::TimeWait
+                | State::Closed
+        )
+    }
+
+    /// Whether the peer's FIN was taken in.
+    #[inline]
+    pub(crate) fn fin_received(&self) -> bool {
+        matches!(
+            self.state,
+            State::CloseWait
+                | State::Closing
+                | State::LastAck
+                | State::TimeWait
+                | State::Closed
+        )
     }
 
     /// Whether both sides have exchanged SYNs.

@@ -156,7 +156,9 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => {
+            | State::LastAck
+            | State::TimeWait
+            | State::Closed => {
                 if self.has(Bits::ORPHAN) { env.tcp.orphan_retries } else { env.tcp.retries2 }
             }
         }

@@ -186,7 +186,7 @@ fn prefix(option: &[u8]) -> Option<Prefix> {
     let addr = Addr::v6(array_at(option, 16));
     let bits = option[2];
     //= rfc4861#6.3.4
-    //# Prefix Information options that specify the link-local prefix SHOULD be ignored
+    //# If the prefix is the link-local prefix, silently ignore the Prefix Information option.
     if bits > 128 || addr.is_group() || addr.is_v4() || addr.is_link_local_v6() {
         return None;
     }

@@ -1,13 +1,13 @@
 //! TCP options: the loop for segments outside the fast path, and the layout of what we send.
 
-use super::{HEADER_BYTES, HEADER_BYTES_MAX, Options, SACK_BLOCKS_MAX, SackBlocks, Timestamps};
+use super::{HEADER_BYTES, HEADER_BYTES_MAX, Options, SACK_BLOCKS_MAX, Timestamps};
 use crate::fields::u32_at;
 use crate::seq::SeqNum;
 
 /// The first word of the layout that RFC 7323 appendix A recommends: NOP, NOP, timestamps of 10 bytes.
 pub(super) const TIMESTAMPS_WORD: u32 = word(NOP, NOP, TIMESTAMPS, 10);
 
-/// Reads the option bytes of a header into `options`. What follows a malformed option is not read,
+/// Reads the option bytes of a header into `options`, which are clear. What follows a malformed option is not read,
 /// and the segment stands with what was (as in Linux): a header that confuses is no reason to lose
 /// data.
 //= rfc9293#3.1
@@ -26,7 +26,7 @@ pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
             _ => {}
         }
         //= rfc9293#3.1
-        //# A TCP implementation MUST be prepared to handle an illegal option length (e.g., zero)
+        //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
         let Some((&length, _)) = after.split_first() else { return };
         if length < 2 {
             return;
@@ -39,8 +39,8 @@ pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
 
 /// One option; of a known kind with a length that is not its own, nothing is believed.
 //= rfc9293#3.1
-//# A TCP implementation MUST ignore without error any TCP Option it does not implement, assuming that
-//# the option has a length field.
+//# A TCP implementation MUST (MUST-6) ignore without error any TCP Option it does not implement,
+//# assuming that the option has a length field.
 #[inline]
 fn read(kind: u8, value: &[u8], syn: bool, options: &mut Options) {
     match (kind, value) {
@@ -58,7 +58,6 @@ fn read(kind: u8, value: &[u8], syn: bool, options: &mut Options) {
             if !rest.is_empty() || blocks.is_empty() {
                 return;
             }
-            options.sack = SackBlocks::default();
             // 38 bytes hold four at most, so none is left out.
             for (slot, block) in options.sack.blocks.iter_mut().zip(blocks) {
                 *slot = (SeqNum(u32_at(block, 0)), SeqNum(u32_at(block, 4)));
