@@ -6,6 +6,7 @@ extern crate std;
 
 extern crate alloc;
 
+pub mod config;
 #[allow(dead_code)]
 mod cookie;
 #[allow(dead_code)]
@@ -18,6 +19,7 @@ mod secret;
 mod slab;
 #[allow(dead_code)]
 mod table;
+pub mod time;
 #[allow(dead_code)]
 mod timewait;
 #[allow(dead_code)]
