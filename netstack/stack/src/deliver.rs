@@ -270,7 +270,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
             // The store's chunks belong to the core, which the upcall may change: a copy is lent.
-            let piece = flight.store.peek(opened.chunks, tcb.rcv_nxt);
+            let piece = flight.store.peek(opened.chunks, tcb.data_end());
             let count = piece.len();
             self.piece[..count].copy_from_slice(piece);
             let conn = self.core.name(index);
@@ -280,7 +280,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let tcb = opened.tcb;
             let Some(flight) = opened.flight else { return };
             let beyond = flight.held.first().map(|range| range.from);
-            flight.store.take(opened.chunks, tcb.rcv_nxt, taken as u32, beyond);
+            flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
             if taken < count {
                 tcb.set(Bits::PAUSED);
             }
