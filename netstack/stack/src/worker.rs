@@ -21,6 +21,7 @@ use crate::receive::Arrived;
 use crate::rfd::{self, Cores, PortRange, Rfd};
 use crate::route::Routes;
 use crate::time::Instant;
+use crate::wheel::Wheel;
 
 /// The stack of one core, with its application.
 pub struct Worker<Q, A> {
@@ -110,6 +111,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Tells the links who we are: gratuitous ARP, unsolicited neighbour advertisements.
     pub fn start(&mut self, now: Instant) {
         self.core.set_now(now);
+        // The wheel turns from here: the machine's clock may stand anywhere.
+        self.core.wheel = Wheel::new(self.core.millis);
         if self.core.number == 0 {
             self.announce();
         }
