@@ -377,7 +377,10 @@ impl Core {
     #[inline]
     pub(crate) fn is_finished(&self, index: u32) -> bool {
         let tcb = &self.conns[index];
+        // A paused application has yet to hear of the end.
+        let told = tcb.has(Bits::EOF_TOLD) || tcb.has(Bits::ORPHAN);
         matches!(tcb.state, State::TimeWait | State::Closed)
+            && told
             && self.flights.at(tcb.flight).is_none_or(|flight| flight.store.unread() == 0)
     }
 }
