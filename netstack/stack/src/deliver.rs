@@ -78,6 +78,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// Takes in offered payload: to the application, or to the store.
     fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
+        if offer.len > 0 && self.core.conns[index].has(Bits::ORPHAN) {
+            // Closed in an upcall that this very segment caused: its payload is lost.
+            self.refused(index);
+            return;
+        }
         let from = payload_at as usize + offer.skip as usize;
         let range = from..from + offer.len as usize;
         if offer.seq != self.core.conns[index].rcv_nxt {
