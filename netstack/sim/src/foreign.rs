@@ -234,6 +234,10 @@ impl Foreign {
         if talk.is_noted || socket.state() == State::Listen || socket.state() == State::SynSent {
             return false;
         }
+        if socket.state() == State::SynReceived {
+            // A reset would bring it back to listening.
+            return false;
+        }
         if !talk.is_open && socket.state() != State::Closed {
             talk.is_open = true;
             if let Some(conversation) = talk.conversation {

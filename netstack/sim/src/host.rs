@@ -11,7 +11,7 @@ use crate::card::{Accepted, Card, SimQueue};
 use crate::datagrams;
 use crate::frame::Frame;
 use crate::memory;
-use crate::observer::Observer;
+use crate::observer::{Limits, Observer};
 use crate::plan::HostPlan;
 use crate::rng::Rng;
 use crate::scene::{Check, Scene};
@@ -40,9 +40,25 @@ pub(crate) struct Core {
 }
 
 impl Host {
-    pub(crate) fn new(scene: &Rc<Scene>, number: usize, plan: HostPlan, seed: u64) -> Host {
+    /// `is_undisturbed`: no incident keeps the host from sending when it wants to.
+    pub(crate) fn new(
+        scene: &Rc<Scene>,
+        number: usize,
+        plan: HostPlan,
+        seed: u64,
+        is_undisturbed: bool,
+    ) -> Host {
         let tcp = &plan.config.tcp;
-        let observer = Observer::new(scene, number, tcp.rto_min.0, tcp.initial_window as u64);
+        let is_prompt = is_undisturbed
+            && plan
+                .cards
+                .iter()
+                .all(|card| card.transmit_ring >= 256 && card.write_back_us.1 <= 2_000);
+        let limits = Limits {
+            rto_min_us: if is_prompt { tcp.rto_min.0 } else { 0 },
+            initial_window: tcp.initial_window as u64,
+        };
+        let observer = Observer::new(scene, number, limits);
         let mut host = Host {
             number,
             plan,

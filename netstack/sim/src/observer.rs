@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use penstock_wire::SeqNum;
+use penstock_wire::icmp::{Message, Quote};
 use penstock_wire::tcp::{Flags, Segment};
 
 use crate::frame::{Flow, Inside, View, dissect, segment_text};
@@ -19,10 +20,7 @@ pub(crate) struct Observer {
     scene: Rc<Scene>,
     host: usize,
     ends: HashMap<Flow, End>,
-    /// Lower bound of the retransmission timeout.
-    rto_min_us: u64,
-    /// Segments of an initial window.
-    initial_window: u64,
+    limits: Limits,
     pub(crate) resent: u64,
     /// Frames that reached the host though a checksum or a length in them is wrong.
     pub(crate) damaged: u64,
@@ -71,6 +69,8 @@ struct End {
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
+    /// Segments heard that acknowledged nothing new.
+    duplicates: u64,
 }
 
 /// What matters of a SYN.
@@ -90,18 +90,12 @@ struct Repeat {
 }
 
 impl Observer {
-    pub(crate) fn new(
-        scene: &Rc<Scene>,
-        host: usize,
-        rto_min_us: u64,
-        initial_window: u64,
-    ) -> Observer {
+    pub(crate) fn new(scene: &Rc<Scene>, host: usize, limits: Limits) -> Observer {
         Observer {
             scene: Rc::clone(scene),
             host,
             ends: HashMap::new(),
-            rto_min_us,
-            initial_window,
+            limits,
             resent: 0,
             damaged: 0,
         }
@@ -138,8 +132,16 @@ impl Observer {
             }
             Ok(view) => view,
         };
-        let Some((flow, segment)) = tcp_of(&view) else { return };
         let now_us = self.scene.now_us();
+        if let Inside::Icmp(Message::TooBig { quote, .. } | Message::Unreachable { quote, .. }) =
+            view.inside
+        {
+            let Quote { src, src_port, dst, dst_port, .. } = quote;
+            if let Some(end) = self.ends.get_mut(&Flow { src, src_port, dst, dst_port }) {
+                end.heard_us = now_us;
+            }
+        }
+        let Some((flow, segment)) = tcp_of(&view) else { return };
         let end = self.ends.entry(flow.reversed()).or_default();
         end.hear(&segment, now_us);
     }
@@ -167,9 +169,8 @@ impl Observer {
     fn segment_sent(&mut self, flow: Flow, segment: &Segment) {
         let now_us = self.scene.now_us();
         let end = self.ends.entry(flow).or_default();
-        let limits = Limits { rto_min_us: self.rto_min_us, initial_window: self.initial_window };
         let repeated_before = end.repeat.map(|repeat| repeat.at_us);
-        let verdict = end.say(segment, now_us, &limits);
+        let verdict = end.say(segment, now_us, &self.limits);
         if end.repeat.map(|repeat| repeat.at_us) != repeated_before {
             self.resent += 1;
         }
@@ -182,9 +183,14 @@ impl Observer {
     }
 }
 
-struct Limits {
-    rto_min_us: u64,
-    initial_window: u64,
+/// What a host's configuration allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Lower bound of the retransmission timeout; 0 where segments may have to wait for a slot, so
+    /// that what is seen leaving says nothing of timers.
+    pub(crate) rto_min_us: u64,
+    /// Segments of an initial window.
+    pub(crate) initial_window: u64,
 }
 
 fn tcp_of(view: &View) -> Option<(Flow, Segment)> {
@@ -232,6 +238,7 @@ impl End {
         }
         if let (true, Some(isn)) = (segment.flags.has(Flags::ACK), self.isn) {
             let acked = distance(segment.ack, isn);
+            self.duplicates += (acked <= self.acked && self.sent_end > 1) as u64;
             if acked <= self.sent_end {
                 self.acked = self.acked.max(acked);
                 let scale = self.scale_in(segment);
@@ -360,6 +367,8 @@ impl End {
             return Err(format!("sends up to {to} beyond the offered {}", self.offered_edge));
         }
         let first_flight = (limits.initial_window * mss).max(2 * mss);
+        // Limited transmit (RFC 3042) adds a segment for each of the first duplicates.
+        let first_flight = first_flight + self.duplicates * mss;
         if self.acked <= 1 && to > first_flight + 2 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }
@@ -390,7 +399,7 @@ impl End {
         };
         let gap_us = now_us - left_us;
         let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
-        if self.heard_us > left_us {
+        if self.heard_us >= left_us || limits.rto_min_us == 0 {
             return Ok(());
         }
         // Silence since it left: only a timeout explains it.

@@ -21,7 +21,7 @@ use crate::heckler::Heckler;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::link::Link;
-use crate::plan::{HostKind, Plan, What};
+use crate::plan::{HostKind, Incident, Plan, What};
 use crate::rng::Rng;
 use crate::router::Router;
 use crate::scene::{Check, Scene};
@@ -87,6 +87,9 @@ impl World {
 
     fn attach_hosts(&mut self) {
         let seed = self.plan.seed;
+        let delays =
+            |incident: &Incident| matches!(incident.what, What::Stall { .. } | What::Choke { .. });
+        let is_undisturbed = !self.plan.incidents.iter().any(delays);
         for (number, host) in self.plan.hosts.clone().into_iter().enumerate() {
             for (position, interface) in host.config.interfaces.iter().enumerate() {
                 let rng = Rng::new(seed, &format!("link {number} {position}"));
@@ -102,9 +105,13 @@ impl World {
                 });
             }
             self.stations.push(match host.kind {
-                HostKind::Penstock => {
-                    Station::Host(Box::new(Host::new(&self.scene, number, host, seed)))
-                }
+                HostKind::Penstock => Station::Host(Box::new(Host::new(
+                    &self.scene,
+                    number,
+                    host,
+                    seed,
+                    is_undisturbed,
+                ))),
                 HostKind::Smoltcp => {
                     Station::Foreign(Box::new(Foreign::new(&self.scene, number, host, seed)))
                 }

@@ -30,7 +30,8 @@ impl fmt::Display for Plan {
             writeln!(f, "at {:.6} s: {:?}", incident.at_us as f64 / 1e6, incident.what)?;
         }
         for (number, conversation) in self.conversations.iter().enumerate() {
-            let crate::ledger::Conversation { at_us, from, to, initiator, acceptor, .. } = conversation;
+            let crate::ledger::Conversation { at_us, from, to, initiator, acceptor, .. } =
+                conversation;
             writeln!(
                 f,
                 "conversation {number} at {:.6} s, host {} core {} to host {to}: {initiator} / {acceptor}",
