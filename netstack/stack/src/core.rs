@@ -97,6 +97,7 @@ impl Core {
         let capacity = config.capacity;
         let secrets = Secrets::new(&config.seed);
         let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
+        let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         Core {
@@ -115,7 +116,7 @@ impl Core {
             chunks: parts.chunks,
             interfaces: parts.interfaces,
             routes: parts.routes,
-            neighbours: Neighbours::new(capacity.neighbours),
+            neighbours: Neighbours::new(capacity.neighbours).keyed(neighbour_secret),
             path_mtus: PathMtus::new(limits::PATH_MTUS),
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),

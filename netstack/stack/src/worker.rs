@@ -210,7 +210,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             match message {
                 Message::Stop => self.stopping = true,
                 Message::Neighbour { interface, addr, mac } => {
-                    self.learn(interface, addr, mac, How::Mail);
+                    self.learn(interface, addr, Some(mac), How::Mail);
                 }
                 Message::PathMtu { interface: _, remote, mtu } => {
                     let millis = self.core.millis;
