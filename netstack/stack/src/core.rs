@@ -180,7 +180,7 @@ impl Core {
             window_bytes: self.config.capacity.receive_window_bytes,
         };
         let flight = self.flights.at_mut(tcb.flight);
-        Opened { tcb, flight, env, chunks: &mut self.chunks, counters: &mut self.counters }
+        Opened { tcb, flight, env, chunks: &mut self.chunks }
     }
 
     /// Takes a connection record; `None` when all are in use.
@@ -389,5 +389,4 @@ pub(crate) struct Opened<'a> {
     pub(crate) flight: Option<&'a mut Flight>,
     pub(crate) env: Env<'a>,
     pub(crate) chunks: &'a mut Chunks,
-    pub(crate) counters: &'a mut Counters,
 }

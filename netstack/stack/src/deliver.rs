@@ -78,6 +78,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// Takes in offered payload: to the application, or to the store.
     fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
+        let tcb = &mut self.core.conns[index];
+        if tcb.has(Bits::ORPHAN) {
+            // The application has closed it during this very segment.
+            if offer.len > 0 {
+                tcb.set(Bits::ABORT);
+                self.core.drop(Drop::TcpDataAfterClose);
+                return;
+            }
+        }
         let from = payload_at as usize + offer.skip as usize;
         let range = from..from + offer.len as usize;
         if offer.seq != self.core.conns[index].rcv_nxt {

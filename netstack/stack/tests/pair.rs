@@ -80,7 +80,8 @@ struct Talker {
 impl Talker {
     fn push(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         while self.sent < self.total {
-            let bytes: Vec<u8> = (self.sent..self.total.min(self.sent + 1000)).map(|i| i as u8).collect();
+            let bytes: Vec<u8> =
+                (self.sent..self.total.min(self.sent + 1000)).map(|i| i as u8).collect();
             let taken = cx.send(conn, &bytes);
             self.sent += taken;
             if taken == 0 {
