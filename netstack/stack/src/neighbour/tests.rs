@@ -323,6 +323,26 @@ fn names_in_use_are_never_given_away() {
     assert_eq!(neighbours.take_waiting(hops[0]), None);
 }
 
+/// Of neighbours learned unasked, those whose name nobody was told give way, oldest first; the others
+/// stay.
+#[test]
+fn the_unnamed_give_way_first() {
+    let mut neighbours = Neighbours::new(4);
+    for number in 1..=4 {
+        neighbours.learn(0, 0, addr(number), A, How::Request);
+    }
+    let named = neighbours.resolve(0, 0, addr(1)).expect("known");
+    for number in 5..=7 {
+        neighbours.learn(1, 0, addr(number), B, How::Mail);
+    }
+    assert_eq!(neighbours.mac(named, 1), Some(A));
+    let hop = neighbours.resolve(1, 0, addr(6)).expect("known");
+    assert_eq!(neighbours.mac(hop, 1), Some(B));
+    assert!(neighbours.resolve(1, 0, addr(8)).is_ok() && neighbours.resolve(1, 0, addr(9)).is_ok());
+    assert_eq!(neighbours.resolve(1, 0, addr(10)), Err(Drop::NeighbourTableFull));
+    assert!(neighbours.is(named, 0, addr(1)) && neighbours.is(hop, 0, addr(6)));
+}
+
 /// Forged sources fill half of the table at most: whoever is known, or tells of itself, has room.
 #[test]
 fn a_flood_of_strangers_leaves_room() {
