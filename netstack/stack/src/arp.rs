@@ -38,10 +38,9 @@ pub(crate) fn on_packet(is_own: impl Fn(Addr) -> bool, packet: &Packet) -> Verdi
     let told = How::Reply { solicited: for_us, override_: true };
     match operation {
         Operation::Request if for_us => {
-            //= rfc5227#1.1
-            //# the 'sender IP address' field MUST be set to all zeroes; this is to avoid polluting
-            //# ARP caches in other hosts on the same link in the case where the address turns out
-            //# to be already in use by another host.
+            //= rfc5227#2.1.1
+            //# this is to avoid polluting ARP caches in other hosts on the same link in the case
+            //# where the address turns out to be already in use by another host.
             let learn = (!sender.is_unspecified()).then_some((sender, sender_mac, How::Request));
             Verdict::Reply { learn }
         }
@@ -90,8 +89,9 @@ pub(crate) fn write_request(
 
 /// Writes the announcement that `own` is at `mac` (gratuitous ARP); returns the frame's length, 0
 /// where `slot` is too small.
-//= rfc5227#3
-//# an ARP Announcement is a "request" packet
+//= rfc5227#2.3
+//# An ARP Announcement is identical to the ARP Probe described above, except that now the sender and
+//# target IP addresses are both set to the host's newly selected IPv4 address.
 pub(crate) fn write_announcement(slot: &mut [u8], mac: Mac, own: Addr) -> usize {
     write_request(slot, mac, own, own, None)
 }

@@ -346,7 +346,6 @@ impl Entries {
         let left = addr.hi ^ self.secret;
         let right = addr.lo ^ self.secret.rotate_left(32) ^ (interface as u64) << 56;
         let product = left as u128 * right as u128;
-        (product >> 64) as usize & (self.buckets.len() - 1)
-            ^ product as usize & (self.buckets.len() - 1)
+        ((product >> 64) as usize ^ product as usize) & (self.buckets.len() - 1)
     }
 }
