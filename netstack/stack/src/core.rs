@@ -350,6 +350,17 @@ impl Core {
         mtu.min(path) - limits::headers_bytes(tuple.remote)
     }
 
+    /// Looks for the way to connection `index`'s peer anew: what is silent may have moved.
+    pub(crate) fn find_hop(&mut self, index: u32) {
+        let tuple = self.conns[index].tuple;
+        let interface = self.interfaces.interface_of(tuple.local);
+        if let Some((_, next)) = self.routes.lookup_on(interface, tuple.remote)
+            && let Ok(hop) = self.neighbours.resolve(self.millis, interface, next)
+        {
+            self.conns[index].hop = hop.0;
+        }
+    }
+
     /// The MSS option we send from `local`.
     pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
         let mtu = self.interfaces.mtu(self.interfaces.interface_of(local));

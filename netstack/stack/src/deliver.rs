@@ -341,6 +341,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         if opened.flight.is_some_and(|flight| flight.retries > retries) {
             self.core.counters.event(Event::TcpTimeouts);
+            self.core.find_hop(index);
         }
         if self.core.conns[index].has(Bits::PROBE_NOW) {
             self.core.counters.event(Event::TcpWinProbe);
