@@ -78,10 +78,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// Takes in offered payload: to the application, or to the store.
     fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
-        if offer.len > 0 && self.core.conns[index].has(Bits::ORPHAN) {
-            // Closed in an upcall that this very segment caused: its payload is lost.
-            self.refused(index);
-            return;
+        let tcb = &mut self.core.conns[index];
+        if tcb.has(Bits::ORPHAN) {
+            // The application has closed it during this very segment.
+            if offer.len > 0 {
+                tcb.set(Bits::ABORT);
+                self.core.drop(Drop::TcpDataAfterClose);
+                return;
+            }
         }
         let from = payload_at as usize + offer.skip as usize;
         let range = from..from + offer.len as usize;
@@ -352,6 +356,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         if opened.flight.is_some_and(|flight| flight.retries > retries) {
             self.core.counters.event(Event::TcpTimeouts);
+            self.core.find_hop(index);
         }
         if self.core.conns[index].has(Bits::PROBE_NOW) {
             self.core.counters.event(Event::TcpWinProbe);

@@ -17,7 +17,7 @@ use crate::interface::{ConfigError, Interfaces};
 use crate::limits;
 use crate::mail::{self, Message, Post};
 use crate::neighbour::How;
-use crate::receive::Arrived;
+use crate::receive::Arrival;
 use crate::rfd::{self, Cores, PortRange, Rfd};
 use crate::route::Routes;
 use crate::time::Instant;
@@ -29,7 +29,7 @@ pub struct Worker<Q, A> {
     pub(crate) core: Core,
     pub(crate) app: A,
     /// The frames of a burst, as numbers.
-    pub(crate) burst: Box<[Arrived]>,
+    pub(crate) burst: Box<[Arrival]>,
     /// A frame that lies in no ring: mailed, or put together from parts.
     pub(crate) scratch: Box<[u8]>,
     pub(crate) scratch_bytes: usize,
@@ -97,7 +97,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             queues,
             core: Core::new(config, number, parts),
             app,
-            burst: vec![Arrived::Other; BURST_MAX].into_boxed_slice(),
+            burst: vec![Arrival::blank(); BURST_MAX].into_boxed_slice(),
             scratch: vec![0; limits::SCRATCH_BYTES].into_boxed_slice(),
             scratch_bytes: 0,
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
@@ -213,7 +213,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             match message {
                 Message::Stop => self.stopping = true,
                 Message::Neighbour { interface, addr, mac } => {
-                    self.learn(interface, addr, mac, How::Mail);
+                    self.learn(interface, addr, Some(mac), How::Mail);
                 }
                 Message::PathMtu { interface: _, remote, mtu } => {
                     let millis = self.core.millis;
