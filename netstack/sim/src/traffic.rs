@@ -415,12 +415,15 @@ impl Talker {
             }
             return None;
         };
+        // Whoever has said everything has no reason to stay.
+        let has_had_enough =
+            |after: u64| self.sent + self.received >= after || self.sent >= script.bytes;
         match script.ending {
-            Ending::Abort(after) if self.sent + self.received >= after => {
+            Ending::Abort(after) if has_had_enough(after) => {
                 cx.abort(self.conn);
                 return Some(End::Aborted);
             }
-            Ending::Leave(after) if self.sent + self.received >= after => {
+            Ending::Leave(after) if has_had_enough(after) => {
                 self.shut(scene, conversation);
                 cx.close(self.conn);
                 return Some(End::Left);
