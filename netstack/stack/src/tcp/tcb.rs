@@ -242,11 +242,11 @@ impl Tcb {
         tcb.nxt = hand.iss + 1;
         tcb.rcv_nxt = hand.irs + 1;
         tcb.rcv_acked = hand.irs + 1;
-        tcb.rcv_edge = hand.irs + 1 + env.window_bytes.min(limits::WINDOW_UNSCALED_MAX);
         tcb.ts_offset = hand.ts_offset;
         tcb.heard_at = env.millis;
         tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
         tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
+        tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
         tcb.wl1 = ack.seq;
         tcb.wnd = (ack.window as u32) << tcb.peer_scale();
         tcb.wnd_max = tcb.wnd;
@@ -449,6 +449,12 @@ pub(crate) const fn our_scale(window_bytes: u32) -> u8 {
         shift += 1;
     }
     shift
+}
+
+/// The window that our SYN-ACK offered, rounded up to what a scaled field can say: its right edge
+/// must not move left with the first scaled segment.
+pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
+    window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
 }
 
 /// The options of our SYN or SYN-ACK.
