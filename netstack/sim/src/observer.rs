@@ -323,11 +323,13 @@ impl End {
             return Err(format!("acknowledges {ack} after {}", self.own_ack));
         }
         let is_over = self.remote_fin.is_some_and(|fin| ack >= fin);
-        if edge < self.own_edge && !is_over {
+        // A SYN's window is not scaled, so one that is repeated may say a little less.
+        let is_syn = segment.flags.has(Flags::SYN);
+        if edge < self.own_edge && !is_over && !is_syn {
             return Err(format!("shrinks its window from {} to {edge}", self.own_edge));
         }
         self.own_ack = ack;
-        self.own_edge = edge;
+        self.own_edge = self.own_edge.max(edge);
         for (from, to) in segment.options.sack.iter() {
             let (from, to) = (distance(from, remote_isn), distance(to, remote_isn));
             let is_delivered =

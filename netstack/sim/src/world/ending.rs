@@ -168,9 +168,11 @@ impl World {
                     self.violate(Check::Clean, text);
                 }
             }
-            has_waited |= counters.drops(Drop::NeighbourQueueFull) > 0;
+            has_waited |= [Drop::NeighbourQueueFull, Drop::MailFull]
+                .iter()
+                .any(|&reason| counters.drops(reason) > 0);
         }
-        // What found no room to wait for its neighbour is sent again.
+        // What found no room to wait for its neighbour, or to cross, is sent again.
         let again = host.count(Counted::TcpRetransSegs).max(host.observer.resent);
         if again > 0 && !has_waited {
             let text = format!("host {}: {again} segments sent again", host.number);
@@ -320,11 +322,12 @@ fn leftovers(host: &Host, core: usize) -> Option<String> {
     (!is_empty).then(|| format!("{census:?}, {outstanding} descriptors, of {chunks} chunks"))
 }
 
-/// What happens on a quiet LAN too: announcements, questions to others, and many segments at once to
-/// a neighbour not known yet.
+/// What happens on a quiet LAN too: announcements, questions to others, many segments at once to a
+/// neighbour not known yet or to another core.
 const EXCUSED: &[Drop] = &[
     Drop::ArpIgnored,
     Drop::IcmpIgnored,
+    Drop::MailFull,
     Drop::NdpIgnored,
     Drop::NeighbourQueueFull,
     Drop::NotMember,
