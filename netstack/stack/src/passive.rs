@@ -84,7 +84,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
         };
+        let origin = core.secrets.origin(&tuple);
         let mut half = self.half_open(listener, arrival, hop);
+        half.ts_offset = origin.timestamp_offset();
         let core = &mut self.core;
         let cookies = match core.config.tcp.syncookies {
             SynCookies::Never => false,
@@ -102,7 +104,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             transmit::syn_ack(core, &mut self.queues, &half);
             return;
         }
-        let origin = core.secrets.origin(&tuple);
         half.iss = origin.isn(core.now.0);
         if let Some(successor) = successor
             && half.iss.at_or_before(successor.isn_after)
@@ -141,7 +142,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         half.sack = options.sack_permitted && tcp.sack;
         half.timestamps = timestamps.is_some();
         half.ts_recent = timestamps.map_or(0, |timestamps| timestamps.value);
-        half.ts_offset = core.secrets.origin(&arrival.tuple).timestamp_offset();
         half.sent_at = core.now.micros();
         half
     }
