@@ -407,6 +407,10 @@ impl End {
             return Ok(());
         };
         let gap_us = now_us - left_us;
+        if to - from == 1 && from > 0 {
+            // A probe of a shut window.
+            return Ok(());
+        }
         let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
         if self.heard_us >= left_us || limits.rto_min_us == 0 {
             return Ok(());
