@@ -97,14 +97,16 @@ struct Address {
     mask: Addr,
     prefix_bits: u8,
     interface: u8,
+    /// The interface's station.
+    mac: Mac,
 }
 
 impl Address {
-    fn new(addr: Addr, prefix_bits: u8, interface: u8) -> Address {
+    fn new(addr: Addr, prefix_bits: u8, interface: u8, mac: Mac) -> Address {
         let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
         let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
-        Address { addr, mask, prefix_bits, interface }
+        Address { addr, mask, prefix_bits, interface, mac }
     }
 
     /// Whether `dst` lies in its network.
@@ -162,7 +164,7 @@ impl Interfaces {
                 if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
                     return Err(ConfigError::Address(addr));
                 }
-                addresses.push(Address::new(addr, prefix_bits, number));
+                addresses.push(Address::new(addr, prefix_bits, number, interface.mac));
             }
             let (mac, mtu) = (interface.mac, interface.mtu);
             interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16 });
@@ -191,6 +193,13 @@ impl Interfaces {
     #[inline]
     pub(crate) fn interface_of(&self, id: AddrId) -> u8 {
         self.addresses.get(id.0 as usize).map_or(0, |address| address.interface)
+    }
+
+    /// The address, and the station it lives at.
+    #[inline]
+    pub(crate) fn station(&self, id: AddrId) -> (Addr, Mac) {
+        let address = self.addresses.get(id.0 as usize);
+        address.map_or((Addr::UNSPECIFIED, Mac::default()), |address| (address.addr, address.mac))
     }
 
     #[inline]

@@ -38,6 +38,9 @@ impl Tcb {
         env: &Env<'_>,
     ) -> Option<Emit> {
         if let Some(flight) = flight {
+            if self.is_drained(flight) {
+                return None;
+            }
             if self.has(Bits::SYN_NOW) {
                 return Some(self.emit_syn(flight, env));
             }
@@ -60,6 +63,15 @@ impl Tcb {
             return self.emit_acknowledgement(Some(flight), env);
         }
         self.emit_acknowledgement(None, env)
+    }
+
+    /// The quick no: all is sent, nothing is lost, and nothing is owed.
+    #[inline]
+    fn is_drained(&self, flight: &Flight) -> bool {
+        self.nxt == self.una + flight.send.bytes() + self.fin_sent() as u32
+            && flight.phase == Phase::Open
+            && !self.owes_now()
+            && (self.fin_sent() || !self.has(Bits::FIN_QUEUED))
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
