@@ -175,9 +175,17 @@ impl Interfaces {
     /// Our address `dst` on an interface.
     #[inline]
     pub(crate) fn find(&self, interface: u8, dst: Addr) -> Option<AddrId> {
-        let Interface { first, end, .. } = *self.interfaces.get(interface as usize)?;
-        let own = self.addresses.get(first as usize..end as usize)?;
-        own.iter().position(|address| address.addr == dst).map(|at| AddrId(first + at as u16))
+        let first = self.interfaces.get(interface as usize)?.first;
+        let at = self.own(interface).iter().position(|address| address.addr == dst)?;
+        Some(AddrId(first + at as u16))
+    }
+
+    /// The addresses of an interface.
+    #[inline]
+    fn own(&self, interface: u8) -> &[Address] {
+        let range =
+            self.interfaces.get(interface as usize).map(|own| own.first as usize..own.end as usize);
+        range.and_then(|range| self.addresses.get(range)).unwrap_or(&[])
     }
 
     /// Whether `addr` is ours on any interface.
@@ -225,10 +233,7 @@ impl Interfaces {
 
     /// Every address of an interface.
     pub(crate) fn addresses(&self, interface: u8) -> impl Iterator<Item = Addr> + '_ {
-        self.addresses
-            .iter()
-            .filter(move |address| address.interface == interface)
-            .map(|address| address.addr)
+        self.own(interface).iter().map(|address| address.addr)
     }
 
     /// The interface on whose link `dst` lies, by the longest prefix of our addresses.
@@ -240,8 +245,7 @@ impl Interfaces {
 
     /// Whether `dst` lies on the link of `interface`.
     pub(crate) fn is_on_link(&self, interface: u8, dst: Addr) -> bool {
-        let own = self.addresses.iter().filter(|address| address.interface == interface);
-        own.clone().any(|address| address.covers(dst)) || dst.is_link_local_v6()
+        self.own(interface).iter().any(|address| address.covers(dst)) || dst.is_link_local_v6()
     }
 
     /// The address to talk to `dst` from (RFC 6724 section 5, as far as it applies to one

@@ -68,10 +68,11 @@ impl Tcb {
     /// The quick no: all is sent, nothing is lost, and nothing is owed.
     #[inline]
     fn is_drained(&self, flight: &Flight) -> bool {
-        self.nxt == self.una + flight.send.bytes() + self.fin_sent() as u32
+        let fin = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
+        self.nxt == self.una + flight.send.bytes() + fin as u32
             && flight.phase == Phase::Open
             && !self.owes_now()
-            && (self.fin_sent() || !self.has(Bits::FIN_QUEUED))
+            && (!self.has(Bits::FIN_QUEUED) || self.fin_sent())
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
