@@ -191,6 +191,8 @@ impl Tcb {
     fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
         self.state = State::Established;
         self.set(Bits::ESTABLISHED);
+        // A repetition of the SYN may wait for a slot.
+        self.clear(Bits::SYN_NOW);
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
