@@ -88,6 +88,7 @@ struct Syn {
 #[derive(Clone, Copy)]
 struct Left {
     from: u64,
+    to: u64,
     at_us: u64,
     /// It repeated another because of something heard: the timer runs since some time before.
     is_prompted: bool,
@@ -397,7 +398,7 @@ impl End {
         let earlier = self.left.iter().rev().find(|left| left.from == from).copied();
         let repeated = self.check_repeat(from, to, now_us, limits, earlier);
         let is_prompted = earlier.is_some_and(|left| self.heard_us + NOTICED_US >= left.at_us);
-        self.note_left(Left { from, at_us: now_us, is_prompted });
+        self.note_left(Left { from, to, at_us: now_us, is_prompted });
         self.sent_end = self.sent_end.max(to);
         repeated
     }
@@ -414,12 +415,14 @@ impl End {
         if from >= self.sent_end || to <= self.acked {
             return Ok(());
         }
-        let Some(Left { at_us: left_us, is_prompted, .. }) = earlier else { return Ok(()) };
-        let gap_us = now_us - left_us;
-        if to - from == 1 && from > 0 {
-            // A probe of a shut window.
+        let Some(Left { to: left_to, at_us: left_us, is_prompted, .. }) = earlier else {
+            return Ok(());
+        };
+        if from > 0 && (to - from == 1 || left_to - from == 1) {
+            // A probe of a shut window, or what follows one.
             return Ok(());
         }
+        let gap_us = now_us - left_us;
         let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
         if is_prompted || self.heard_us + NOTICED_US >= left_us || limits.rto_min_us == 0 {
             return Ok(());
