@@ -71,6 +71,8 @@ struct End {
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
+    /// It answered several SYNs.
+    is_ambiguous: bool,
     /// Segments heard that acknowledged nothing new.
     duplicates: u64,
 }
@@ -296,8 +298,11 @@ impl End {
             let is_begun = segment.flags.has(Flags::ACK) && self.own_ack > 1;
             if self.isn != Some(segment.seq) || is_begun {
                 // A new connection between these ends, or a new answer to a SYN (a cookie).
+                // Two handshakes at once: what comes next may belong to either.
+                let is_ambiguous = segment.flags.has(Flags::ACK)
+                    && (self.is_ambiguous || self.isn.is_some() && self.own_ack <= 1);
                 let syns = std::mem::take(&mut self.syns);
-                *self = End { syns, heard_us: now_us, ..End::default() };
+                *self = End { syns, heard_us: now_us, is_ambiguous, ..End::default() };
                 self.isn = Some(segment.seq);
                 self.scale = segment.options.window_scale;
             }
@@ -309,7 +314,7 @@ impl End {
                 self.adopt(syn);
             }
         }
-        if self.isn.is_none() || self.is_reset {
+        if self.isn.is_none() || self.is_reset || self.is_ambiguous {
             // A segment for a connection that is gone, or that began before the observer did.
             return Ok(());
         }
