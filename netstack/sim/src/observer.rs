@@ -65,12 +65,14 @@ struct End {
     repeat: Option<Repeat>,
     /// When a segment was last delivered to it.
     heard_us: u64,
-    /// When each of the latest segments with content left, by start.
-    left: Vec<(u64, u64)>,
+    /// The latest segments with content that left.
+    left: Vec<Left>,
     timestamp: Option<u32>,
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
+    /// It answered several SYNs.
+    is_ambiguous: bool,
     /// Segments heard that acknowledged nothing new.
     duplicates: u64,
 }
@@ -82,6 +84,16 @@ struct Syn {
     scale: Option<u8>,
     mss: u64,
     window: u64,
+}
+
+/// A segment with content that left.
+#[derive(Clone, Copy)]
+struct Left {
+    from: u64,
+    to: u64,
+    at_us: u64,
+    /// It repeated another because of something heard: the timer runs since some time before.
+    is_prompted: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -175,6 +187,8 @@ impl Observer {
         let verdict = end.say(segment, now_us, &self.limits);
         if end.repeat.map(|repeat| repeat.at_us) != repeated_before {
             self.resent += 1;
+            let host = self.host;
+            self.scene.tell(|| format!("host {host} repeats {}", segment_text(segment)));
         }
         if let Err(text) = verdict {
             let host = self.host;
@@ -280,10 +294,15 @@ impl End {
             return Ok(());
         }
         if segment.flags.has(Flags::SYN) {
-            if self.isn != Some(segment.seq) {
+            // A cookie may answer a late SYN just as it answered the first.
+            let is_begun = segment.flags.has(Flags::ACK) && self.own_ack > 1;
+            if self.isn != Some(segment.seq) || is_begun {
                 // A new connection between these ends, or a new answer to a SYN (a cookie).
+                // Two handshakes at once: what comes next may belong to either.
+                let is_ambiguous = segment.flags.has(Flags::ACK)
+                    && (self.is_ambiguous || self.isn.is_some() && self.own_ack <= 1);
                 let syns = std::mem::take(&mut self.syns);
-                *self = End { syns, heard_us: now_us, ..End::default() };
+                *self = End { syns, heard_us: now_us, is_ambiguous, ..End::default() };
                 self.isn = Some(segment.seq);
                 self.scale = segment.options.window_scale;
             }
@@ -295,7 +314,7 @@ impl End {
                 self.adopt(syn);
             }
         }
-        if self.isn.is_none() || self.is_reset {
+        if self.isn.is_none() || self.is_reset || self.is_ambiguous {
             // A segment for a connection that is gone, or that began before the observer did.
             return Ok(());
         }
@@ -381,13 +400,10 @@ impl End {
         if self.acked <= 1 && to > first_flight + 2 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }
-        let repeated = self.check_repeat(from, to, now_us, limits);
-        if from < self.sent_end {
-            self.note_left(from, now_us);
-        } else {
-            self.note_left(from, now_us);
-            self.sent_end = to;
-        }
+        let earlier = self.left.iter().rev().find(|left| left.from == from).copied();
+        let repeated = self.check_repeat(from, to, now_us, limits, earlier);
+        let is_prompted = earlier.is_some_and(|left| self.heard_us + NOTICED_US >= left.at_us);
+        self.note_left(Left { from, to, at_us: now_us, is_prompted });
         self.sent_end = self.sent_end.max(to);
         repeated
     }
@@ -399,20 +415,21 @@ impl End {
         to: u64,
         now_us: u64,
         limits: &Limits,
+        earlier: Option<Left>,
     ) -> Result<(), String> {
         if from >= self.sent_end || to <= self.acked {
             return Ok(());
         }
-        let Some(&(_, left_us)) = self.left.iter().rev().find(|(start, _)| *start == from) else {
+        let Some(Left { to: left_to, at_us: left_us, is_prompted, .. }) = earlier else {
             return Ok(());
         };
-        let gap_us = now_us - left_us;
-        if to - from == 1 && from > 0 {
-            // A probe of a shut window.
+        if from > 0 && (to - from == 1 || left_to - from == 1) {
+            // A probe of a shut window, or what follows one.
             return Ok(());
         }
+        let gap_us = now_us - left_us;
         let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
-        if self.heard_us >= left_us || limits.rto_min_us == 0 {
+        if is_prompted || self.heard_us + NOTICED_US >= left_us || limits.rto_min_us == 0 {
             return Ok(());
         }
         // Silence since it left: only a timeout explains it. (The timer of a SYN-ACK goes on though
@@ -432,10 +449,10 @@ impl End {
         Ok(())
     }
 
-    fn note_left(&mut self, from: u64, now_us: u64) {
+    fn note_left(&mut self, sent: Left) {
         let acked = self.acked;
-        self.left.retain(|&(start, _)| start != from && start >= acked);
-        self.left.push((from, now_us));
+        self.left.retain(|left| left.from != sent.from && left.from >= acked);
+        self.left.push(sent);
     }
 
     fn check_timestamp(&mut self, segment: &Segment) -> Result<(), String> {
@@ -474,6 +491,8 @@ fn add_range(ranges: &mut Vec<(u64, u64)>, from: u64, to: u64) {
 const FAR: u64 = 1 << 31;
 /// RFC 9293 section 3.7.1, for IPv4; larger than for none.
 const MSS_DEFAULT: u64 = 1220;
+/// A segment in a ring may be noticed this much later.
+const NOTICED_US: u64 = 3_000;
 /// A hint stays clear of what is on its way.
 const HINT_WINDOW_MIN: u64 = 10_000;
 /// Timers have a granularity.

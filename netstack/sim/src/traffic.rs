@@ -45,7 +45,7 @@ struct Talker {
 }
 
 /// How long a connection that cannot be named may live.
-const UNNAMED: Duration = Duration::from_secs(20);
+const UNNAMED: Duration = Duration::from_secs(150);
 
 /// When a send that found no memory is tried again.
 const RETRY: Duration = Duration::from_millis(50);

@@ -92,7 +92,7 @@ impl Plan {
         // Where every SYN is answered with a cookie, data that comes before the handshake's last
         // segment finds nobody and is reset.
         let forgets = |host: &HostPlan| host.config.tcp.syncookies == SynCookies::Always;
-        if level != Level::Clean && plan.hosts.iter().any(forgets) {
+        if (level != Level::Clean || is_narrow) && plan.hosts.iter().any(forgets) {
             plan.must_complete = false;
         }
         plan = plan.talking(style, count as usize, within_us);

@@ -50,7 +50,10 @@ impl Tcb {
         //# SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK.
         // SND.WL2 is never beyond `una`, and the acknowledgement is never before it: the last
         // condition always holds, so WL2 is not kept.
-        if self.wl1.at_or_before(seg.seq) {
+        // A retransmission has an old sequence number and a new acknowledgement: with the old window
+        // the right edge would lie beyond what the peer has ever offered, so here, as in Linux, a
+        // new acknowledgement brings its window along.
+        if self.wl1.at_or_before(seg.seq) || seg.ack.after(self.una) {
             self.wl1 = seg.seq;
             self.wnd = (seg.window as u32) << self.peer_scale();
             self.wnd_max = self.wnd_max.max(self.wnd);

@@ -191,6 +191,14 @@ impl Tcb {
     fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
         self.state = State::Established;
         self.set(Bits::ESTABLISHED);
+        // A repetition of the SYN may wait for a slot.
+        self.clear(Bits::SYN_NOW);
+        //= rfc6298#5
+        //# (5.7) If the timer expires awaiting the ACK of a SYN segment and the
+        //#       TCP implementation is using an RTO less than 3 seconds, the RTO
+        //#       MUST be re-initialized to 3 seconds when data transmission
+        //#       begins (i.e., after the three-way handshake completes).
+        flight.backoff = 0;
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
@@ -354,6 +362,10 @@ impl Tcb {
 
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            // All that is left is for a paused application to read: nothing can be undone.
+            return Verdict::refuse(Drop::TimeWait);
+        }
         //= rfc5961#3.2
         //# If the RST bit is set and the sequence number exactly matches the next expected
         //# sequence number (RCV.NXT), then TCP MUST reset the connection.
