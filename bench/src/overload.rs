@@ -1,0 +1,250 @@
+//! More clients than a server can serve: what of its peak remains?
+//!
+//! The stack may take a fixed number of frames per virtual millisecond from a receive ring of 512;
+//! what finds the ring full is lost, whatever it was, as on a card. New clients come at a fixed
+//! rate whether or not the last ones were served, and behave as Linux's do: a SYN is sent again
+//! after 1, 3 and 7 seconds, anything later after 200 ms, doubling; a client that has no response
+//! after [`PATIENCE_MS`] resets the connection and goes away. Goodput counts responses that arrived
+//! whole in time.
+//!
+//! Lost requests cost a server twice: the frames it spent on their SYN, and those of the next try.
+//! A server that keeps accepting what it cannot serve therefore falls far below its peak.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::card::RING_SLOTS;
+use crate::client::{PORT_COUNT, PORT_FIRST};
+use crate::conversation::{Conversation, End, Script, State};
+use crate::frames::{self, CLIENT_FIRST, Family, Kind, Outgoing, Personality, Templates, Tuple};
+use crate::neighbour;
+use crate::subject::{LISTEN_FIRST, Subject};
+use crate::world::{Meter, World};
+
+/// How hard, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Overload {
+    /// New connections per second.
+    pub offered: u32,
+    /// Virtual seconds before goodput counts.
+    pub settle_s: u32,
+    /// Virtual seconds that count.
+    pub measure_s: u32,
+}
+
+/// What became of it, per virtual second of the measured part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Responses that arrived whole in time.
+    pub goodput: f64,
+    /// Clients that gave up.
+    pub abandoned: f64,
+    /// Frames that found the receive ring full.
+    pub refused: f64,
+    /// Connections that the server reset.
+    pub reset: f64,
+}
+
+/// Frames that the stack may take per virtual millisecond.
+pub const FRAMES_PER_MS: usize = 32;
+/// Connections per second that this budget allows: three frames each.
+pub const PEAK: u32 = FRAMES_PER_MS as u32 * 1000 / 3;
+/// How long a client waits for its response, in milliseconds.
+pub const PATIENCE_MS: u64 = 30_000;
+
+impl Overload {
+    /// Runs `subject` under this load.
+    pub fn run<S: Subject>(&self, subject: S) -> Outcome {
+        let mut crowd = Crowd::new();
+        let mut world = World::new(subject, Family::V4);
+        world.step_us = 1000 / TURNS_PER_MS as u64;
+        let mut before = Outcome::default();
+        let settle_ms = self.settle_s as u64 * 1000;
+        let end_ms = settle_ms + self.measure_s as u64 * 1000;
+        for now_ms in 0..end_ms {
+            if now_ms == settle_ms {
+                before = crowd.totals(world.subject.card().refused());
+            }
+            let due = (now_ms + 1) * self.offered as u64 / 1000;
+            crowd.arrive(due, now_ms);
+            crowd.expire(now_ms);
+            crowd.turns(&mut world, now_ms);
+        }
+        let after = crowd.totals(world.subject.card().refused());
+        let seconds = self.measure_s as f64;
+        Outcome {
+            goodput: (after.goodput - before.goodput) / seconds,
+            abandoned: (after.abandoned - before.abandoned) / seconds,
+            refused: (after.refused - before.refused) / seconds,
+            reset: (after.reset - before.reset) / seconds,
+        }
+    }
+}
+
+/// All clients that ever came, by number: the number is in the tuple.
+struct Crowd {
+    templates: Templates,
+    clients: Vec<Client>,
+    /// (millisecond, client): when to look at a client again.
+    alarms: BinaryHeap<Reverse<(u64, u32)>>,
+    /// What is sent in the next millisecond.
+    outbox: Vec<Outgoing>,
+    totals: Outcome,
+    /// Questions for the gateway that wait for an answer.
+    asked: u32,
+    shuffle: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Client {
+    conversation: Conversation,
+    gives_up_ms: u64,
+    /// The next retransmission; alarms for other moments are stale.
+    again_ms: u64,
+    interval_ms: u64,
+}
+
+impl Crowd {
+    fn new() -> Crowd {
+        Crowd {
+            templates: Templates::new(Family::V4, Personality::Min, LISTEN_FIRST),
+            clients: Vec::new(),
+            alarms: BinaryHeap::new(),
+            outbox: Vec::new(),
+            totals: Outcome::default(),
+            asked: 0,
+            shuffle: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    fn totals(&self, refused: u64) -> Outcome {
+        Outcome { refused: refused as f64, ..self.totals }
+    }
+
+    /// New clients, until `count` have come in all.
+    fn arrive(&mut self, count: u64, now_ms: u64) {
+        while (self.clients.len() as u64) < count {
+            let number = self.clients.len() as u32;
+            let tuple = Tuple {
+                client: CLIENT_FIRST + number / PORT_COUNT,
+                port: PORT_FIRST + (number % PORT_COUNT) as u16,
+            };
+            let mut conversation = Conversation::open(tuple, number.wrapping_mul(0x9e37_79b1));
+            self.outbox.push(conversation.say(Kind::Syn));
+            let gives_up_ms = now_ms + PATIENCE_MS;
+            let (again_ms, interval_ms) = (now_ms + SYN_AGAIN_MS, SYN_AGAIN_MS);
+            self.clients.push(Client { conversation, gives_up_ms, again_ms, interval_ms });
+            self.alarms.push(Reverse((again_ms, number)));
+        }
+    }
+
+    /// Retransmissions that are due, and clients whose patience is over.
+    fn expire(&mut self, now_ms: u64) {
+        while let Some(Reverse((at_ms, number))) = self.alarms.peek().copied()
+            && at_ms <= now_ms
+        {
+            self.alarms.pop();
+            let client = &mut self.clients[number as usize];
+            let Some(kind) = client.conversation.again() else {
+                continue;
+            };
+            if client.again_ms != at_ms {
+                continue;
+            }
+            if now_ms >= client.gives_up_ms {
+                let closing = client.conversation.state() == State::Closing;
+                if client.conversation.state() == State::Asking {
+                    self.outbox.push(client.conversation.say(Kind::Reset));
+                }
+                self.totals.abandoned += !closing as u32 as f64;
+                client.conversation = Conversation::default();
+                continue;
+            }
+            self.outbox.push(client.conversation.say(kind));
+            client.interval_ms *= 2;
+            client.again_ms = (now_ms + client.interval_ms).min(client.gives_up_ms.max(now_ms + 1));
+            self.alarms.push(Reverse((client.again_ms, number)));
+        }
+    }
+
+    /// One millisecond of the server, with this millisecond's frames arriving evenly over it.
+    fn turns<S: Subject>(&mut self, world: &mut World<S>, now_ms: u64) {
+        let mut frames = std::mem::take(&mut self.outbox);
+        self.mix(&mut frames);
+        let slice = frames.len().div_ceil(TURNS_PER_MS).max(1);
+        let mut slices = frames.chunks(slice);
+        for _ in 0..TURNS_PER_MS {
+            for outgoing in slices.next().unwrap_or(&[]) {
+                let templates = &self.templates;
+                world.subject.input(|slot| templates.write(slot, outgoing, now_ms as u32));
+            }
+            world.subject.card().set_budget(FRAMES_PER_MS / TURNS_PER_MS);
+            world.turn(Meter::Off);
+            world.subject.drain(|frame| self.receive(frame, now_ms));
+            for _ in 0..std::mem::take(&mut self.asked) {
+                world.subject.input(|slot| neighbour::answer(slot, Family::V4));
+            }
+        }
+    }
+
+    fn receive(&mut self, frame: &[u8], now_ms: u64) {
+        let Some(reply) = frames::parse(frame) else {
+            self.asked += neighbour::asks(frame).is_some() as u32;
+            return;
+        };
+        let offset = reply.tuple.port.wrapping_sub(PORT_FIRST) as u32;
+        let number = reply.tuple.client.wrapping_sub(CLIENT_FIRST) * PORT_COUNT + offset;
+        let Some(client) = self.clients.get_mut(number as usize) else {
+            return;
+        };
+        let before = client.conversation.state();
+        let answer = client.conversation.receive(&reply, Script::Request(Personality::Min));
+        for kind in answer.frames.into_iter().flatten() {
+            self.outbox.push(client.conversation.say(kind));
+        }
+        let after = client.conversation.state();
+        self.totals.goodput += (before == State::Asking && after == State::Closing) as u32 as f64;
+        self.totals.reset += (answer.end == Some(End::Reset)) as u32 as f64;
+        if after != before && after != State::Closed {
+            client.interval_ms = AGAIN_MS;
+            client.again_ms = now_ms + AGAIN_MS;
+            self.alarms.push(Reverse((client.again_ms, number)));
+        }
+    }
+
+    /// Clients are independent: their frames of one millisecond arrive in any order.
+    fn mix(&mut self, frames: &mut [Outgoing]) {
+        for at in (1..frames.len()).rev() {
+            // xorshift64*: any fixed sequence will do, as long as every run has the same.
+            self.shuffle ^= self.shuffle >> 12;
+            self.shuffle ^= self.shuffle << 25;
+            self.shuffle ^= self.shuffle >> 27;
+            let number = self.shuffle.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+            frames.swap(at, number as usize % (at + 1));
+        }
+    }
+}
+
+/// Linux's initial retransmission timeout (RFC 6298 section 2), and its least one.
+const SYN_AGAIN_MS: u64 = 1000;
+const AGAIN_MS: u64 = 200;
+/// Turns of the stack per virtual millisecond: a burst each.
+const TURNS_PER_MS: usize = 1;
+
+const _: () = assert!(FRAMES_PER_MS < RING_SLOTS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reflector::Reflector;
+
+    /// With a server that has no limits and keeps no state, what is lost is lost on the ring.
+    #[test]
+    fn half_load_is_served_whole() {
+        for percent in [50, 90, 100, 150, 200, 400] {
+            let overload = Overload { offered: PEAK * percent / 100, settle_s: 40, measure_s: 10 };
+            let outcome = overload.run(Reflector::new());
+            eprintln!("{percent} {:.3} {outcome:?}", outcome.goodput / PEAK as f64);
+        }
+    }
+}
