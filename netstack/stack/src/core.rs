@@ -4,11 +4,14 @@
 //! a slice of a frame that still lies in a queue pair's ring: three parts of the worker, borrowed
 //! apart.
 
+use alloc::collections::VecDeque;
+
 use penstock_queue::Chunks;
 use penstock_wire::tcp::Segment;
 
 use crate::app::ConnId;
 use crate::config::Config;
+use crate::control::Queued;
 use crate::cookie::Cookies;
 use crate::counters::{Counters, Drop};
 use crate::halfopen::HalfOpens;
@@ -20,10 +23,10 @@ use crate::mail::Post;
 use crate::neighbour::Neighbours;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::RateLimit;
-use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
+use crate::steer::Ports;
 use crate::table::{Kind, Reference, Table};
 use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, Profiles, State, Tcb};
 use crate::time::Instant;
@@ -60,9 +63,10 @@ pub(crate) struct Core {
 
     pub(crate) secrets: Secrets,
     pub(crate) cookies: Cookies,
-    pub(crate) rfd: Rfd,
-    pub(crate) ports: PortAllocator,
+    pub(crate) ports: Ports,
     pub(crate) post: Post,
+    /// Datagrams that leave at the end of the turn.
+    pub(crate) datagrams: VecDeque<Queued>,
 
     pub(crate) challenges: RateLimit,
     pub(crate) resets: RateLimit,
@@ -81,8 +85,7 @@ pub(crate) struct Core {
 pub(crate) struct Parts {
     pub(crate) interfaces: Interfaces,
     pub(crate) routes: Routes,
-    pub(crate) rfd: Rfd,
-    pub(crate) ports: PortAllocator,
+    pub(crate) ports: Ports,
     pub(crate) chunks: Chunks,
     pub(crate) post: Post,
 }
@@ -114,9 +117,9 @@ impl Core {
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),
             secrets,
-            rfd: parts.rfd,
             ports: parts.ports,
             post: parts.post,
+            datagrams: VecDeque::with_capacity(limits::DATAGRAMS_PER_TURN),
             challenges: RateLimit::new(config.tcp.challenge_ack_limit),
             resets: RateLimit::new(config.tcp.reset_limit),
             errors: RateLimit::new(config.tcp.reset_limit),

@@ -43,6 +43,8 @@ counters! {
         IpSource = "IpInMartianSource",
         /// Not one of our addresses.
         InAddrErrors = "IpInAddrErrors",
+        /// Sent to a group or broadcast address that is none of ours.
+        NotMember = "IpInNotMember",
         /// A transport protocol nobody here speaks.
         UnknownProtocol = "IpInUnknownProtos",
         /// No route to the destination.
@@ -276,8 +278,8 @@ impl From<Malformed> for Drop {
             | Malformed::IpTotalLength => Drop::InHdrErrors,
             Malformed::IpChecksum => Drop::IpChecksum,
             Malformed::IpFragment => Drop::Fragment,
-            Malformed::IpExtension => Drop::Extension,
-            Malformed::IpSource => Drop::IpSource,
+            Malformed::IpExtension | Malformed::IpOption => Drop::Extension,
+            Malformed::IpSource | Malformed::IpDestination => Drop::IpSource,
             Malformed::TcpShort | Malformed::TcpOffset => Drop::TcpHeader,
             Malformed::TcpChecksum => Drop::TcpChecksum,
             Malformed::UdpShort | Malformed::UdpLength => Drop::UdpHeader,

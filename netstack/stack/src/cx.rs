@@ -12,7 +12,7 @@ use crate::counters::{Counters, Event};
 use crate::hash::Tuple;
 use crate::mail::Message;
 use crate::neighbour::HopId;
-use crate::rfd;
+use crate::rfd::Incoming;
 use crate::table::Kind;
 use crate::tcp::{Bits, Env, State, Tcb};
 use crate::time::{Duration, Instant};
@@ -151,14 +151,17 @@ impl<'a> Cx<'a> {
             None if core.listeners.is_listening(port) => return Err(ListenError::InUse),
             None => return Err(ListenError::TooMany),
         };
-        core.post.broadcast(&Message::Listening { addr, port, listens: true });
+        let number = core.number;
+        core.post.broadcast(&Message::Listening { core: number, addr, port, listens: true });
         Ok(ListenerId(index))
     }
 
     /// Stops listening. Connections live on.
     pub fn unlisten(&mut self, listener: ListenerId) {
         if let Some((addr, port)) = self.core.listeners.close(listener.0) {
-            self.core.post.broadcast(&Message::Listening { addr, port, listens: false });
+            let core = self.core.number;
+            let message = Message::Listening { core, addr, port, listens: false };
+            self.core.post.broadcast(&message);
         }
     }
 
@@ -193,10 +196,8 @@ impl<'a> Cx<'a> {
         }
         let profile = core.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
         let millis = core.millis;
-        let hop = core
-            .neighbours
-            .resolve(millis, interface, next)
-            .map_err(|_| ConnectError::NoMemory)?;
+        let hop =
+            core.neighbours.resolve(millis, interface, next).map_err(|_| ConnectError::NoMemory)?;
         let Some((tuple, successor)) = core.choose_port(interface, local, remote) else {
             core.counters.event(Event::TcpNoPortsLeft);
             return Err(ConnectError::PortsExhausted);
@@ -388,12 +389,8 @@ impl Core {
         local: crate::hash::AddrId,
         remote: Endpoint,
     ) -> Option<(Tuple, Option<Successor>)> {
-        let tuple = |port| Tuple {
-            remote: remote.addr,
-            remote_port: remote.port,
-            local_port: port,
-            local,
-        };
+        let tuple =
+            |port| Tuple { remote: remote.addr, remote_port: remote.port, local_port: port, local };
         let reuse = self.config.tcp.tw_reuse;
         let offset = self.secrets.port_offset(local, remote.addr, remote.port);
         let own = self.interfaces.addr(local);
@@ -420,8 +417,8 @@ impl Core {
                     }
                 }
         };
-        let wanted = rfd::Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
-        let port = self.ports.choose(&self.rfd, &wanted, offset, is_free)?;
+        let incoming = Incoming { remote: remote.addr, remote_port: remote.port, local: own };
+        let port = self.ports.choose(interface, &incoming, offset, is_free)?;
         let found = entry(port);
         let successor = found.and_then(|reference| {
             let successor = self.time_wait.may_reuse(reference.index(), millis);

@@ -21,8 +21,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     #[inline]
     pub(crate) fn serve(&mut self, index: u32, arrival: &Arrival, source: Source) {
         self.core.current = index;
-        let mtu_mss =
-            if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
+        let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
         let opened = self.core.open(index);
         let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, &opened.env);
         if let Some(reason) = verdict.drop {

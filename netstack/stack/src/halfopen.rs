@@ -132,10 +132,6 @@ impl HalfOpens {
         &self.records[index]
     }
 
-    pub(crate) fn at_mut(&mut self, index: u32) -> &mut HalfOpen {
-        &mut self.records[index]
-    }
-
     /// Takes in a record whose SYN-ACK is being sent.
     pub(crate) fn insert(&mut self, record: HalfOpen, millis: u32) -> Option<u32> {
         let index = self.records.alloc(record)?;
@@ -251,9 +247,8 @@ mod tests {
     #[test]
     fn waits_double_and_order_holds() {
         let mut half = HalfOpens::new(4, 1000);
-        let indices: Vec<u32> = (0..4)
-            .map(|i| half.insert(record(tuple(i)), 10 * i as u32).expect("room"))
-            .collect();
+        let indices: Vec<u32> =
+            (0..4).map(|i| half.insert(record(tuple(i)), 10 * i as u32).expect("room")).collect();
         assert!(half.is_full() && half.insert(record(tuple(9)), 50).is_none());
         assert_eq!(half.next_deadline(), Some(1000));
         assert_eq!(half.due(999), None);

@@ -31,10 +31,10 @@ pub(crate) const SEGMENTS_PER_VISIT: usize = 16;
 pub(crate) const READY_PER_TURN: usize = 64;
 
 /// Timers fired in one turn.
-pub(crate) const TIMERS_PER_TURN: usize = 64;
+pub(crate) const TIMERS_PER_TURN: u32 = 64;
 
 /// TIME-WAIT records retired in one turn.
-pub(crate) const TIME_WAITS_PER_TURN: usize = 64;
+pub(crate) const TIME_WAITS_PER_TURN: u32 = 64;
 
 /// Messages taken from other cores in one turn.
 pub(crate) const MAIL_PER_TURN: usize = 32;
@@ -53,7 +53,8 @@ pub const RECEIVE_WINDOW_BYTES_MIN: u32 = 2 * CHUNK_BYTES as u32;
 
 const _: () = assert!(STORE_SLOTS.is_power_of_two());
 const _: () = assert!(PROFILES_MAX <= 256);
-const _: () = assert!(SEGMENTATION_BYTES_MAX as usize <= (penstock_queue::LENT_MAX - 2) * CHUNK_BYTES);
+const _: () =
+    assert!(SEGMENTATION_BYTES_MAX as usize <= (penstock_queue::LENT_MAX - 2) * CHUNK_BYTES);
 
 /// The wait before a SYN-ACK is repeated for the first time (RFC 6298 section 2.1).
 pub(crate) const SYN_ACK_FIRST_MS: u32 = 1000;
@@ -73,3 +74,15 @@ pub(crate) const INLINE_BYTES: usize = 256;
 pub(crate) const fn headers_bytes(remote: penstock_wire::Addr) -> u16 {
     if remote.is_v4() { 40 } else { 60 }
 }
+
+/// Bytes of a frame that lies in no ring: a jumbo frame put together from its parts.
+pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
+
+/// Full bursts in a row after which a worker counts as behind.
+pub(crate) const FULL_BURSTS: u32 = 4;
+
+/// The largest capacity of anything.
+pub(crate) const CAPACITY_MAX: u32 = 1 << 29;
+
+/// Datagrams an application may send in one turn.
+pub(crate) const DATAGRAMS_PER_TURN: usize = 256;

@@ -148,14 +148,7 @@ impl Listeners {
         }
         let index = self.listeners.len() as u16;
         let next = self.buckets[bucket];
-        self.listeners.push(Listener {
-            addr,
-            port,
-            profile: 0,
-            here: false,
-            next,
-            elsewhere: 0,
-        });
+        self.listeners.push(Listener { addr, port, profile: 0, here: false, next, elsewhere: 0 });
         self.buckets[bucket] = index;
         Some(index)
     }

@@ -68,6 +68,18 @@ pub enum Message<'a> {
         /// The largest IP packet in bytes.
         mtu: u16,
     },
+    /// A core listens on a port, or does so no more: a SYN that arrives where nobody listens goes
+    /// there.
+    Listening {
+        /// Who.
+        core: u16,
+        /// Of which address; `None` for every address.
+        addr: Option<Addr>,
+        /// The port.
+        port: u16,
+        /// Whether it does.
+        listens: bool,
+    },
     /// A frame that belongs to the receiving core (or an ICMP error that quotes one).
     Frame {
         /// The interface it came in by.
@@ -233,6 +245,12 @@ impl Sender {
                 let header = Header { kind: PATH_MTU, interface, size: mtu, checksums: 0 };
                 self.push(header, &[remote.hi, remote.lo])
             }
+            Message::Listening { core, addr, port, listens } => {
+                let flags = listens as u8 | (addr.is_some() as u8) << 1;
+                let addr = addr.unwrap_or(Addr::UNSPECIFIED);
+                let header = Header { kind: LISTENING, interface: flags, size: port, checksums: 0 };
+                self.push(header, &[core as u64, addr.hi, addr.lo])
+            }
             Message::Frame { interface, checksums, bytes } => {
                 if bytes.len() > FRAME_BYTES_MAX {
                     return Err(Refused::TooLong);
@@ -308,6 +326,12 @@ impl Receiver {
             PATH_MTU => {
                 let remote = Addr { hi: word(1), lo: word(2) };
                 (3, Message::PathMtu { interface, remote, mtu: size })
+            }
+            LISTENING => {
+                let addr = Addr { hi: word(2), lo: word(3) };
+                let addr = (interface & 2 != 0).then_some(addr);
+                let (core, listens) = (word(1) as u16, interface & 1 != 0);
+                (4, Message::Listening { core, addr, port: size, listens })
             }
             FRAME => {
                 let bytes = &mut buffer[..(size as usize).min(FRAME_BYTES_MAX)];
@@ -434,6 +458,7 @@ const STOP: u8 = 0;
 const NEIGHBOUR: u8 = 1;
 const PATH_MTU: u8 = 2;
 const FRAME: u8 = 3;
+const LISTENING: u8 = 4;
 
 /// Words of the longest message.
 const MESSAGE_WORDS_MAX: usize = 1 + FRAME_BYTES_MAX / 8;

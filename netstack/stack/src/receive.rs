@@ -31,7 +31,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    fn interface(self) -> u8 {
+    pub(crate) fn interface(self) -> u8 {
         match self {
             Source::Ring { interface, .. } | Source::Scratch { interface, .. } => interface,
         }
@@ -115,8 +115,7 @@ fn parse(core: &Core, interface: u8, frame: &RxFrame<'_>) -> Result<Arrived, Dro
     };
     let seg = tcp::parse(packet.payload(packet_bytes), packet.src, packet.dst, verify)?;
     let tuple = Core::tuple_of(local, packet.src, &seg);
-    let payload_at =
-        ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
+    let payload_at = ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
     Ok(Arrived::Segment(Arrival { tuple, hash: core.hash.hash(&tuple), seg, payload_at }))
 }
 
@@ -204,7 +203,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     fn on_connection(&mut self, index: u32, arrival: &Arrival, source: Source) {
-        if self.core.rfd.is_active(arrival.tuple.local_port) {
+        if self.core.ports.is_active(arrival.tuple.local_port) {
             self.core.counters.event(Event::RfdHits);
         }
         self.serve(index, arrival, source);
@@ -224,7 +223,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 self.misdirected(core, source);
             }
             Some(Found::Elsewhere(_)) => self.core.drop(Drop::MailStray),
-            None => match self.core.rfd.owner(port) {
+            None => match self.core.ports.owner(port) {
                 Some(owner) if owner != self.core.number && !mailed => {
                     self.misdirected(owner, source);
                 }
@@ -243,11 +242,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             Source::Scratch { .. } => (&self.scratch[..self.scratch_bytes], Checksums::Unverified),
         };
         let interface = source.interface();
-        match self.core.post.send_frame(core, interface, checksums, bytes) {
+        match self.core.post.send(core, &mail::Message::Frame { interface, checksums, bytes }) {
             Ok(()) => self.core.counters.event(Event::RfdMisdirected),
             Err(mail::Refused::Full) => self.core.drop(Drop::MailFull),
             Err(mail::Refused::TooLong) => self.core.drop(Drop::MailTooLong),
-            Err(mail::Refused::NoSuchCore) => self.core.drop(Drop::MailStray),
+            Err(mail::Refused::NoCore) => self.core.drop(Drop::MailStray),
         }
     }
 
@@ -343,7 +342,6 @@ fn pick(cores: u128, hash: u64) -> u16 {
     }
     rest.trailing_zeros() as u16
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -112,9 +112,8 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
 /// The options of a connection's segment.
 fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> Options {
     let echo = if emit.flags.has(Flags::ACK) { tcb.ts_recent } else { 0 };
-    let timestamps = tcb
-        .has(Bits::TIMESTAMPS)
-        .then(|| Timestamps { value: tcb.timestamp(core.millis), echo });
+    let timestamps =
+        tcb.has(Bits::TIMESTAMPS).then(|| Timestamps { value: tcb.timestamp(core.millis), echo });
     if emit.flags.has(Flags::SYN) {
         let mss = core.own_mss(tcb.tuple.local);
         // A SYN-ACK answers what the peer offered, a SYN offers what is configured.

@@ -34,11 +34,8 @@ impl Tcb {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
         let news = self.note_sacks(flight, seg);
-        let freed = if seg.ack.after(self.una) {
-            self.advance(flight, seg, env)
-        } else {
-            Freed::default()
-        };
+        let freed =
+            if seg.ack.after(self.una) { self.advance(flight, seg, env) } else { Freed::default() };
         if freed == Freed::default() && flight.max.after(self.una) {
             self.note_duplicate(flight, seg, news, &before, env);
         }

@@ -71,8 +71,7 @@ impl Tcb {
         };
         // W_cubic(t + RTT): where the window should be one round trip from now.
         let ahead = millis.wrapping_sub(epoch_at) as i64 + (self.srtt_us / 1000) as i64;
-        let distance =
-            (ahead - flight.cubic_k_ms as i64).clamp(-CUBIC_SPAN_MS, CUBIC_SPAN_MS);
+        let distance = (ahead - flight.cubic_k_ms as i64).clamp(-CUBIC_SPAN_MS, CUBIC_SPAN_MS);
         let cube_segments_thousandths =
             distance * distance * distance / (MS3 as i64 / 1000) * C_TENTHS as i64 / 10;
         let offset = cube_segments_thousandths * mss as i64 / 1000;
@@ -122,7 +121,8 @@ impl Tcb {
     /// Called before data is sent with nothing outstanding: an old window says little about a path
     /// that was not used for a timeout (RFC 5681 section 4.1).
     pub(super) fn restart_after_idle(&mut self, env: &Env<'_>) {
-        let quiet_ms = (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;
+        let quiet_ms =
+            (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;
         if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, env.tcp) {
             //= rfc5681#4.1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if

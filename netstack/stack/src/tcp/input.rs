@@ -293,9 +293,7 @@ impl Tcb {
 
         let window = self.rcv_edge - self.rcv_nxt;
         let (first, last) = (seg.seq, seg.seq + seg.len().saturating_sub(1));
-        let inside = |seq: SeqNum| {
-            seq.at_or_after(self.rcv_nxt) && seq.before(self.rcv_edge)
-        };
+        let inside = |seq: SeqNum| seq.at_or_after(self.rcv_nxt) && seq.before(self.rcv_edge);
         //= rfc9293#3.10.7.4
         //# There are four cases for the acceptability test for an incoming segment
         let acceptable = match (seg.is_empty(), window == 0) {
@@ -303,9 +301,11 @@ impl Tcb {
             (true, false) => inside(first) || first == self.rcv_edge && first == self.rcv_nxt,
             // A probe of a shut window: its acknowledgement counts, its payload does not.
             (false, true) => first == self.rcv_nxt,
-            (false, false) => inside(first) || inside(last) || {
-                first.before(self.rcv_nxt) && last.at_or_after(self.rcv_edge)
-            },
+            (false, false) => {
+                inside(first) || inside(last) || {
+                    first.before(self.rcv_nxt) && last.at_or_after(self.rcv_edge)
+                }
+            }
         };
         if acceptable {
             return None;

@@ -26,12 +26,14 @@ mod rtt;
 mod tcb;
 mod timer;
 
-pub(crate) use flight::{Flight, Flights, NO_FLIGHT};
-pub(crate) use input::{Acknowledge, Offer, Verdict};
+pub(crate) use flight::{Flight, Flights, NO_FLIGHT, Retransmission};
+pub(crate) use input::{Acknowledge, Offer};
 pub(crate) use output::Emit;
-pub(crate) use ranges::{Inserted, Ranges};
+pub(crate) use ranges::Inserted;
+#[cfg(test)]
+pub(crate) use ranges::Ranges;
 pub use tcb::State;
-pub(crate) use tcb::{Bits, Handshake, PROFILE_DEFAULT, Profiles, Tcb, syn_options};
+pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, syn_options};
 pub(crate) use timer::Expired;
 
 use crate::config;

@@ -130,13 +130,7 @@ impl Tcb {
         (from.before(edge) && from.before(to)).then_some((from, to))
     }
 
-    fn emit_lost(
-        &mut self,
-        flight: &mut Flight,
-        from: SeqNum,
-        to: SeqNum,
-        env: &Env<'_>,
-    ) -> Emit {
+    fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env<'_>) -> Emit {
         flight.resend_first = false;
         flight.resent = to;
         flight.timing = false;
@@ -222,10 +216,7 @@ impl Tcb {
             //# endpoint buffers all user data (regardless of the PSH bit) until the outstanding
             //# data has been acknowledged or until the TCP endpoint can send a full-sized
             //# segment
-            return !outstanding
-                || resending
-                || env.options.nodelay
-                || self.has(Bits::FIN_QUEUED);
+            return !outstanding || resending || env.options.nodelay || self.has(Bits::FIN_QUEUED);
         }
         //= rfc9293#3.8.6.2.1
         //# if at least a fraction Fs of the maximum window can be sent

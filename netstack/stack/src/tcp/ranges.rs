@@ -117,10 +117,8 @@ impl Ranges {
             self.count += 1;
             return Inserted::New(to - from);
         }
-        let joined = Range {
-            from: self.ranges[first].from.min(from),
-            to: self.ranges[end - 1].to.max(to),
-        };
+        let joined =
+            Range { from: self.ranges[first].from.min(from), to: self.ranges[end - 1].to.max(to) };
         self.ranges[first] = joined;
         self.ranges.copy_within(end..count, first + 1);
         self.count -= (end - first - 1) as u8;

@@ -18,8 +18,8 @@
 //!          │                │ moves left                │
 //! ```
 
-use penstock_wire::tcp::{Options, Segment};
 use penstock_wire::SeqNum;
+use penstock_wire::tcp::{Options, Segment};
 
 use crate::config::{self, SocketOptions};
 use crate::hash::Tuple;
@@ -334,6 +334,14 @@ impl Tcb {
         self.mss = mss.max(limits::MSS_MIN) - options;
     }
 
+    /// Takes a smaller segment size (as [`set_mss`](Self::set_mss)); whether it was smaller.
+    pub(crate) fn shrink_mss(&mut self, mss: u16) -> bool {
+        let before = self.mss;
+        self.set_mss(mss);
+        self.mss = self.mss.min(before);
+        self.mss < before
+    }
+
     #[inline]
     pub(crate) fn has(&self, bits: Bits) -> bool {
         self.bits & bits.0 != 0
@@ -385,11 +393,7 @@ impl Tcb {
     pub(crate) fn fin_received(&self) -> bool {
         matches!(
             self.state,
-            State::CloseWait
-                | State::Closing
-                | State::LastAck
-                | State::TimeWait
-                | State::Closed
+            State::CloseWait | State::Closing | State::LastAck | State::TimeWait | State::Closed
         )
     }
 
@@ -427,7 +431,8 @@ impl Tcb {
     /// nothing waits to be acknowledged by us.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.una == self.nxt && self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) == 0
+        self.una == self.nxt
+            && self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) == 0
     }
 }
 
@@ -456,9 +461,6 @@ pub(crate) fn syn_options(
         ..Options::default()
     }
 }
-
-/// The options that hold for a connection when nothing else was said: profile 0.
-pub(crate) const PROFILE_DEFAULT: u8 = 0;
 
 /// Interned [`SocketOptions`]: a connection names its set with one byte.
 #[derive(Debug)]

@@ -136,9 +136,7 @@ impl Tcb {
                 //# MUST allow the connection to stay open
                 let silent = env.millis.wrapping_sub(self.heard_at)
                     > self.rto_ms(flight.backoff, env.tcp).saturating_mul(2);
-                if flight.retries > self.retries_max(env)
-                    && (silent || self.has(Bits::ORPHAN))
-                {
+                if flight.retries > self.retries_max(env) && (silent || self.has(Bits::ORPHAN)) {
                     return Some(Close::TimedOut);
                 }
                 self.set(Bits::PROBE_NOW);
@@ -159,7 +157,11 @@ impl Tcb {
             | State::LastAck
             | State::TimeWait
             | State::Closed => {
-                if self.has(Bits::ORPHAN) { env.tcp.orphan_retries } else { env.tcp.retries2 }
+                if self.has(Bits::ORPHAN) {
+                    env.tcp.orphan_retries
+                } else {
+                    env.tcp.retries2
+                }
             }
         }
     }
