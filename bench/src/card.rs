@@ -46,8 +46,6 @@ pub struct Card {
     collected: usize,
     checksums: ChecksumBy,
     checking: bool,
-    /// Frames handed out by `recv` until the next [`Card::set_budget`].
-    budget: usize,
     refused: u64,
 }
 
@@ -64,7 +62,6 @@ impl Card {
             collected: 0,
             checksums,
             checking: false,
-            budget: usize::MAX,
             refused: 0,
         }
     }
@@ -79,14 +76,9 @@ impl Card {
         self.checking = checking;
     }
 
-    /// Lets [`QueuePair::recv`] hand out `frames` more frames, then none.
-    pub fn set_budget(&mut self, frames: usize) {
-        self.budget = frames;
-    }
-
-    /// What is left of the budget.
-    pub fn budget(&self) -> usize {
-        self.budget
+    /// How many frames the stack has taken from the receive ring.
+    pub fn taken(&self) -> u64 {
+        self.received.head as u64
     }
 
     /// How many frames found the receive ring full.
@@ -127,12 +119,11 @@ impl Card {
     #[inline]
     pub fn take(&mut self) -> Option<(&[u8], Departure<'_>)> {
         self.sent.head = self.collected;
-        if self.received.len() == 0 || self.budget == 0 || self.sent.len() == RING_SLOTS {
+        if self.received.len() == 0 || self.sent.len() == RING_SLOTS {
             return None;
         }
         let at = self.received.head;
         self.received.head = at.wrapping_add(1);
-        self.budget -= 1;
         let insert = self.checking && self.checksums == ChecksumBy::Card;
         Some((self.received.frame(at), Departure { ring: &mut self.sent, insert }))
     }
@@ -194,8 +185,7 @@ impl QueuePair for Card {
     #[inline]
     fn recv(&mut self, max: usize) -> usize {
         debug_assert!(self.burst == 0, "the previous burst was not recycled");
-        self.burst = max.min(BURST_MAX).min(self.received.len()).min(self.budget);
-        self.budget -= self.burst;
+        self.burst = max.min(BURST_MAX).min(self.received.len());
         self.burst
     }
 

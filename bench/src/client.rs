@@ -97,6 +97,11 @@ impl Client {
         self.checking = checking;
     }
 
+    /// Connections opened.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Connections completed.
     pub fn completed(&self) -> u64 {
         self.completed

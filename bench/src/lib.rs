@@ -7,17 +7,24 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+pub mod callgrind;
 pub mod card;
 pub mod checksum;
+pub mod churn;
 pub mod client;
 pub mod conversation;
+pub mod figures;
 pub mod frames;
+pub mod memory;
 pub mod neighbour;
 pub mod overload;
 pub mod peer;
+pub mod penstock;
 pub mod reflector;
+pub mod report;
 pub mod scenario;
 pub mod subject;
+pub mod wall;
 pub mod world;
 
 /// Counts every allocation of the process.

@@ -1,19 +1,22 @@
 //! More clients than a server can serve: what of its peak remains?
 //!
-//! The stack may take a fixed number of frames per virtual millisecond from a receive ring of 512;
-//! what finds the ring full is lost, whatever it was, as on a card. New clients come at a fixed
-//! rate whether or not the last ones were served, and behave as Linux's do: a SYN is sent again
-//! after 1, 3 and 7 seconds, anything later after 200 ms, doubling; a client that has no response
-//! after [`PATIENCE_MS`] resets the connection and goes away. Goodput counts responses that arrived
-//! whole in time.
+//! The stack has a fixed amount of work per virtual millisecond. A frame that it takes from the
+//! receive ring costs a unit; a SYN that it drops at sight costs [`SHED_COST`] of one, which
+//! [`crate::flood`] checks against instructions. What finds the ring of 512 full is lost, whatever
+//! it was, as on a card, and costs nothing.
 //!
-//! Lost requests cost a server twice: the frames it spent on their SYN, and those of the next try.
-//! A server that keeps accepting what it cannot serve therefore falls far below its peak.
+//! New clients come at a fixed rate whether or not the last ones were served, and behave as Linux's
+//! do: a SYN is sent again after 1, 3, 7 and 15 seconds, anything later after 200 ms, doubling; a
+//! client that has no response after [`PATIENCE_MS`] resets the connection and goes away. Goodput
+//! counts responses that arrived whole in time.
+//!
+//! A server that takes every SYN it sees spends its work on connections whose request then dies on
+//! the full ring. [`Reflector`](crate::reflector::Reflector), which has no limits at all, keeps 87%
+//! of its peak at four times the load in this world: whoever wants more must shed SYNs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::card::RING_SLOTS;
 use crate::client::{PORT_COUNT, PORT_FIRST};
 use crate::conversation::{Conversation, End, Script, State};
 use crate::frames::{self, CLIENT_FIRST, Family, Kind, Outgoing, Personality, Templates, Tuple};
@@ -41,42 +44,48 @@ pub struct Outcome {
     pub abandoned: f64,
     /// Frames that found the receive ring full.
     pub refused: f64,
+    /// SYNs that the stack dropped at sight.
+    pub shed: f64,
     /// Connections that the server reset.
     pub reset: f64,
 }
 
-/// Frames that the stack may take per virtual millisecond.
-pub const FRAMES_PER_MS: usize = 32;
-/// Connections per second that this budget allows: three frames each.
+/// Units of work per virtual millisecond: frames that are not shed.
+pub const FRAMES_PER_MS: i64 = 32;
+/// Connections per second that this allows: three frames each.
 pub const PEAK: u32 = FRAMES_PER_MS as u32 * 1000 / 3;
 /// How long a client waits for its response, in milliseconds.
 pub const PATIENCE_MS: u64 = 30_000;
+/// What shedding a SYN costs, as one part in this many of a frame that is served.
+pub const SHED_COST: i64 = 4;
 
 impl Overload {
     /// Runs `subject` under this load.
     pub fn run<S: Subject>(&self, subject: S) -> Outcome {
         let mut crowd = Crowd::new();
         let mut world = World::new(subject, Family::V4);
-        world.step_us = 1000 / TURNS_PER_MS as u64;
+        world.step_us = 0;
         let mut before = Outcome::default();
         let settle_ms = self.settle_s as u64 * 1000;
         let end_ms = settle_ms + self.measure_s as u64 * 1000;
         for now_ms in 0..end_ms {
             if now_ms == settle_ms {
-                before = crowd.totals(world.subject.card().refused());
+                before = crowd.totals(&mut world.subject);
             }
             let due = (now_ms + 1) * self.offered as u64 / 1000;
             crowd.arrive(due, now_ms);
             crowd.expire(now_ms);
-            crowd.turns(&mut world, now_ms);
+            crowd.millisecond(&mut world, now_ms);
         }
-        let after = crowd.totals(world.subject.card().refused());
-        let seconds = self.measure_s as f64;
+        let after = crowd.totals(&mut world.subject);
+        let per_second =
+            |of: fn(&Outcome) -> f64| (of(&after) - of(&before)) / self.measure_s as f64;
         Outcome {
-            goodput: (after.goodput - before.goodput) / seconds,
-            abandoned: (after.abandoned - before.abandoned) / seconds,
-            refused: (after.refused - before.refused) / seconds,
-            reset: (after.reset - before.reset) / seconds,
+            goodput: per_second(|outcome| outcome.goodput),
+            abandoned: per_second(|outcome| outcome.abandoned),
+            refused: per_second(|outcome| outcome.refused),
+            shed: per_second(|outcome| outcome.shed),
+            reset: per_second(|outcome| outcome.reset),
         }
     }
 }
@@ -89,10 +98,12 @@ struct Crowd {
     alarms: BinaryHeap<Reverse<(u64, u32)>>,
     /// What is sent in the next millisecond.
     outbox: Vec<Outgoing>,
-    totals: Outcome,
     /// Questions for the gateway that wait for an answer.
     asked: u32,
+    totals: Outcome,
     shuffle: u64,
+    /// Work that the stack may do now, in parts of [`SHED_COST`]; negative after a burst.
+    work: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -111,14 +122,16 @@ impl Crowd {
             clients: Vec::new(),
             alarms: BinaryHeap::new(),
             outbox: Vec::new(),
-            totals: Outcome::default(),
             asked: 0,
+            totals: Outcome::default(),
             shuffle: 0x9e37_79b9_7f4a_7c15,
+            work: 0,
         }
     }
 
-    fn totals(&self, refused: u64) -> Outcome {
-        Outcome { refused: refused as f64, ..self.totals }
+    fn totals<S: Subject>(&self, subject: &mut S) -> Outcome {
+        let refused = subject.card().refused() as f64;
+        Outcome { refused, shed: subject.shed() as f64, ..self.totals }
     }
 
     /// New clients, until `count` have come in all.
@@ -145,6 +158,7 @@ impl Crowd {
         {
             self.alarms.pop();
             let client = &mut self.clients[number as usize];
+            let state = client.conversation.state();
             let Some(kind) = client.conversation.again() else {
                 continue;
             };
@@ -152,38 +166,49 @@ impl Crowd {
                 continue;
             }
             if now_ms >= client.gives_up_ms {
-                let closing = client.conversation.state() == State::Closing;
-                if client.conversation.state() == State::Asking {
+                if state == State::Asking {
                     self.outbox.push(client.conversation.say(Kind::Reset));
                 }
-                self.totals.abandoned += !closing as u32 as f64;
+                // A client that has its response and waits for its last ACK lost nothing.
+                self.totals.abandoned += (state != State::Closing) as u32 as f64;
                 client.conversation = Conversation::default();
                 continue;
             }
             self.outbox.push(client.conversation.say(kind));
             client.interval_ms *= 2;
-            client.again_ms = (now_ms + client.interval_ms).min(client.gives_up_ms.max(now_ms + 1));
+            let again_ms = now_ms + client.interval_ms;
+            client.again_ms = again_ms.min(client.gives_up_ms).max(now_ms + 1);
             self.alarms.push(Reverse((client.again_ms, number)));
         }
     }
 
-    /// One millisecond of the server, with this millisecond's frames arriving evenly over it.
-    fn turns<S: Subject>(&mut self, world: &mut World<S>, now_ms: u64) {
+    /// One millisecond of the server, with its frames arriving evenly over it.
+    fn millisecond<S: Subject>(&mut self, world: &mut World<S>, now_ms: u64) {
         let mut frames = std::mem::take(&mut self.outbox);
         self.mix(&mut frames);
-        let slice = frames.len().div_ceil(TURNS_PER_MS).max(1);
-        let mut slices = frames.chunks(slice);
-        for _ in 0..TURNS_PER_MS {
+        let mut slices = frames.chunks(frames.len().div_ceil(SLICES_PER_MS).max(1));
+        for _ in 0..SLICES_PER_MS {
             for outgoing in slices.next().unwrap_or(&[]) {
                 let templates = &self.templates;
                 world.subject.input(|slot| templates.write(slot, outgoing, now_ms as u32));
             }
-            world.subject.card().set_budget(FRAMES_PER_MS / TURNS_PER_MS);
-            world.turn(Meter::Off);
-            world.subject.drain(|frame| self.receive(frame, now_ms));
             for _ in 0..std::mem::take(&mut self.asked) {
                 world.subject.input(|slot| neighbour::answer(slot, Family::V4));
             }
+            // Time that was idle cannot be used later; work that was begun must be paid for.
+            self.work = self.work.min(0) + FRAMES_PER_MS * SHED_COST / SLICES_PER_MS as i64;
+            while self.work > 0 {
+                let (taken, shed) = (world.subject.card().taken(), world.subject.shed());
+                world.turn(Meter::Off);
+                world.subject.drain(|frame| self.receive(frame, now_ms));
+                let shed = (world.subject.shed() - shed) as i64;
+                let taken = (world.subject.card().taken() - taken) as i64;
+                self.work -= (taken - shed) * SHED_COST + shed;
+                if taken == 0 {
+                    break;
+                }
+            }
+            world.now_us += 1000 / SLICES_PER_MS as u64;
         }
     }
 
@@ -228,23 +253,28 @@ impl Crowd {
 /// Linux's initial retransmission timeout (RFC 6298 section 2), and its least one.
 const SYN_AGAIN_MS: u64 = 1000;
 const AGAIN_MS: u64 = 200;
-/// Turns of the stack per virtual millisecond: a burst each.
-const TURNS_PER_MS: usize = 1;
+/// In how many parts the frames of a millisecond arrive.
+const SLICES_PER_MS: usize = 8;
 
-const _: () = assert!(FRAMES_PER_MS < RING_SLOTS);
+const _: () = assert!(FRAMES_PER_MS * SHED_COST % SLICES_PER_MS as i64 == 0);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reflector::Reflector;
 
-    /// With a server that has no limits and keeps no state, what is lost is lost on the ring.
+    /// The world itself loses nothing up to the peak, and a server without limits keeps most of it
+    /// beyond: less would be the harness's own doing.
     #[test]
-    fn half_load_is_served_whole() {
-        for percent in [50, 90, 100, 150, 200, 400] {
-            let overload = Overload { offered: PEAK * percent / 100, settle_s: 40, measure_s: 10 };
-            let outcome = overload.run(Reflector::new());
-            eprintln!("{percent} {:.3} {outcome:?}", outcome.goodput / PEAK as f64);
-        }
+    fn a_server_without_limits_degrades_gracefully() {
+        let outcome = |percent| {
+            let load = Overload { offered: PEAK / 100 * percent, settle_s: 32, measure_s: 4 };
+            load.run(Reflector::new())
+        };
+        assert_eq!(outcome(50).abandoned, 0.0);
+        assert!(outcome(95).goodput > 0.94 * PEAK as f64);
+        let four = outcome(400);
+        assert!(four.goodput > 0.8 * PEAK as f64, "{four:?}");
+        assert!(four.abandoned > 2.0 * PEAK as f64, "{four:?}");
     }
 }

@@ -10,6 +10,7 @@ use crate::client::{Client, Origin, Plan};
 use crate::conversation::Script;
 use crate::frames::{Family, Personality};
 use crate::peer::Smoltcp;
+use crate::penstock::Penstock;
 use crate::subject::{LISTEN_FIRST, Setup, Subject};
 use crate::world::{Meter, World};
 
@@ -130,9 +131,11 @@ impl Scenario {
     ///
     /// # Errors
     /// What went wrong with a connection.
-    pub fn run(&self, meter: Meter, connections: u64) -> Result<Counts, &'static str> {
+    pub fn run(&self, meter: Meter, connections: u64) -> Result<Counts, String> {
         match self.stack {
-            Stack::Penstock => Err("not yet"),
+            Stack::Penstock => {
+                Prepared::new(self, Penstock::new(&self.setup()))?.measure(meter, connections)
+            }
             Stack::Smoltcp => {
                 Prepared::new(self, Smoltcp::new(&self.setup()))?.measure(meter, connections)
             }
@@ -142,8 +145,10 @@ impl Scenario {
 
 /// A world with its populations in place and a client that has warmed up.
 pub struct Prepared<S> {
-    world: World<S>,
-    client: Client,
+    /// The world.
+    pub world: World<S>,
+    /// Its client.
+    pub client: Client,
 }
 
 impl<S: Subject> Prepared<S> {
@@ -151,7 +156,7 @@ impl<S: Subject> Prepared<S> {
     ///
     /// # Errors
     /// What went wrong with a connection.
-    pub fn new(scenario: &Scenario, subject: S) -> Result<Prepared<S>, &'static str> {
+    pub fn new(scenario: &Scenario, subject: S) -> Result<Prepared<S>, String> {
         let mut world = World::new(subject, scenario.family);
         let plan = Plan {
             family: scenario.family,
@@ -189,7 +194,7 @@ impl<S: Subject> Prepared<S> {
     ///
     /// # Errors
     /// What went wrong with a connection.
-    pub fn measure(&mut self, meter: Meter, connections: u64) -> Result<Counts, &'static str> {
+    pub fn measure(&mut self, meter: Meter, connections: u64) -> Result<Counts, String> {
         let Prepared { world, client } = self;
         let (before, frames, polls) = (client.completed(), client.frames(), world.polls);
         let wall_ns = world.wall_ns;
@@ -212,7 +217,7 @@ impl<S: Subject> Prepared<S> {
 impl<S: Subject> World<S> {
     /// Runs a few connections with every byte verified, so that what is measured later is known to
     /// work.
-    fn check(&mut self, plan: Plan) -> Result<(), &'static str> {
+    fn check(&mut self, plan: Plan) -> Result<(), String> {
         let concurrency = plan.concurrency.min(4);
         let mut client = Client::new(Plan { concurrency, origin: Origin::Past, ..plan });
         client.set_checking(true);

@@ -15,6 +15,16 @@ pub trait Subject {
     /// What the stack holds now.
     fn population(&self) -> Population;
 
+    /// How many SYNs the stack has dropped at sight because it was behind.
+    fn shed(&self) -> u64 {
+        0
+    }
+
+    /// What the stack knows about a failure.
+    fn explain(&self) -> String {
+        format!("{:?}", self.population())
+    }
+
     /// Receives a frame from the wire; `false` when the receive ring is full.
     fn input(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
         self.card().deliver(write)

@@ -60,7 +60,7 @@ impl<S: Subject> World<S> {
         client: &mut Client,
         meter: Meter,
         done: impl Fn(&Client) -> bool,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), String> {
         let mut silent_us = 0;
         while !done(client) {
             let frames = client.frames();
@@ -68,11 +68,12 @@ impl<S: Subject> World<S> {
             self.turn(meter);
             self.subject.drain(|frame| client.receive(frame));
             if let Some(failure) = client.failure() {
-                return Err(failure);
+                return Err(format!("{failure} ({})", self.subject.explain()));
             }
             silent_us = if client.frames() == frames { silent_us + self.step_us } else { 0 };
             if silent_us > SILENCE_US_MAX {
-                return Err("the stack fell silent with connections open");
+                let explanation = self.subject.explain();
+                return Err(format!("the stack fell silent with connections open ({explanation})"));
             }
         }
         Ok(())
