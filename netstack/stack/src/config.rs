@@ -204,7 +204,7 @@ pub enum CongestionControl {
 }
 
 /// What may be set for a listener's connections, a new connection, or a living one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SocketOptions {
     /// `TCP_NODELAY`: no Nagle (RFC 9293 section 3.7.4).
     pub nodelay: bool,
@@ -214,12 +214,6 @@ pub struct SocketOptions {
     pub user_timeout: Option<Duration>,
     /// `SO_KEEPALIVE`.
     pub keepalive: Option<KeepAlive>,
-}
-
-impl Default for SocketOptions {
-    fn default() -> SocketOptions {
-        SocketOptions { nodelay: false, quickack: false, user_timeout: None, keepalive: None }
-    }
 }
 
 /// Keep-alive (RFC 9293 section 3.8.4).

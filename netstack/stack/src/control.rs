@@ -183,7 +183,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let bytes = &self.scratch[..self.scratch_bytes];
         let checksums = Checksums::Unverified;
         let message = mail::Message::Frame { interface, checksums, bytes };
-        let owner = if core.listeners.is_listening(port) { None } else { core.ports.owner(port) };
+        let owner = if core.listeners.is_listening(port) { None } else { core.rfd.owner(port) };
         match owner {
             Some(owner) if owner == core.number => core.drop(Drop::IcmpOutOfWindow),
             Some(owner) => {

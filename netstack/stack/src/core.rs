@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 
 use penstock_queue::Chunks;
+use penstock_wire::Addr;
 use penstock_wire::tcp::Segment;
 
 use crate::app::ConnId;
@@ -23,10 +24,10 @@ use crate::mail::Post;
 use crate::neighbour::Neighbours;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::RateLimit;
+use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
-use crate::steer::Ports;
 use crate::table::{Kind, Reference, Table};
 use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, Profiles, State, Tcb};
 use crate::time::Instant;
@@ -63,7 +64,8 @@ pub(crate) struct Core {
 
     pub(crate) secrets: Secrets,
     pub(crate) cookies: Cookies,
-    pub(crate) ports: Ports,
+    pub(crate) rfd: Rfd,
+    pub(crate) ports: PortAllocator,
     pub(crate) post: Post,
     /// Datagrams that leave at the end of the turn.
     pub(crate) datagrams: VecDeque<Queued>,
@@ -85,7 +87,7 @@ pub(crate) struct Core {
 pub(crate) struct Parts {
     pub(crate) interfaces: Interfaces,
     pub(crate) routes: Routes,
-    pub(crate) ports: Ports,
+    pub(crate) rfd: Rfd,
     pub(crate) chunks: Chunks,
     pub(crate) post: Post,
 }
@@ -94,6 +96,7 @@ impl Core {
     pub(crate) fn new(config: Config, number: u16, parts: Parts) -> Core {
         let capacity = config.capacity;
         let secrets = Secrets::new(&config.seed);
+        let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         Core {
@@ -117,7 +120,8 @@ impl Core {
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),
             secrets,
-            ports: parts.ports,
+            rfd: parts.rfd,
+            ports: PortAllocator::new(port_seed),
             post: parts.post,
             datagrams: VecDeque::with_capacity(limits::DATAGRAMS_PER_TURN),
             challenges: RateLimit::new(config.tcp.challenge_ack_limit),
@@ -365,7 +369,7 @@ impl Core {
 
     /// The tuple of a segment that arrived at our address `local`.
     #[inline]
-    pub(crate) fn tuple_of(local: AddrId, remote: penstock_wire::Addr, seg: &Segment) -> Tuple {
+    pub(crate) fn tuple_of(local: AddrId, remote: Addr, seg: &Segment) -> Tuple {
         Tuple { remote, remote_port: seg.src_port, local_port: seg.dst_port, local }
     }
 

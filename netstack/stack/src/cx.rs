@@ -12,7 +12,7 @@ use crate::counters::{Counters, Event};
 use crate::hash::Tuple;
 use crate::mail::Message;
 use crate::neighbour::HopId;
-use crate::rfd::Incoming;
+use crate::rfd::Wanted;
 use crate::table::Kind;
 use crate::tcp::{Bits, Env, State, Tcb};
 use crate::time::{Duration, Instant};
@@ -151,17 +151,14 @@ impl<'a> Cx<'a> {
             None if core.listeners.is_listening(port) => return Err(ListenError::InUse),
             None => return Err(ListenError::TooMany),
         };
-        let number = core.number;
-        core.post.broadcast(&Message::Listening { core: number, addr, port, listens: true });
+        core.post.broadcast(&Message::Listening { addr, port, listens: true });
         Ok(ListenerId(index))
     }
 
     /// Stops listening. Connections live on.
     pub fn unlisten(&mut self, listener: ListenerId) {
         if let Some((addr, port)) = self.core.listeners.close(listener.0) {
-            let core = self.core.number;
-            let message = Message::Listening { core, addr, port, listens: false };
-            self.core.post.broadcast(&message);
+            self.core.post.broadcast(&Message::Listening { addr, port, listens: false });
         }
     }
 
@@ -417,8 +414,8 @@ impl Core {
                     }
                 }
         };
-        let incoming = Incoming { remote: remote.addr, remote_port: remote.port, local: own };
-        let port = self.ports.choose(interface, &incoming, offset, is_free)?;
+        let wanted = Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
+        let port = self.ports.choose(&self.rfd, &wanted, offset, is_free)?;
         let found = entry(port);
         let successor = found.and_then(|reference| {
             let successor = self.time_wait.may_reuse(reference.index(), millis);

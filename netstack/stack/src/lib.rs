@@ -51,7 +51,6 @@ mod route;
 mod secret;
 mod sendqueue;
 mod slab;
-mod steer;
 mod store;
 mod table;
 mod tcp;

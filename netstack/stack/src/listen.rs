@@ -10,10 +10,9 @@ use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
-const NONE: u16 = u16::MAX;
+use crate::rfd::CORES_MAX;
 
-/// Cores that the table can tell apart.
-pub const CORES_MAX: usize = 128;
+const NONE: u16 = u16::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Listener {
@@ -75,7 +74,7 @@ impl Listeners {
 
     /// Another worker listens, or does so no more.
     pub(crate) fn note(&mut self, addr: Option<Addr>, port: u16, core: u16, listens: bool) {
-        if core as usize >= CORES_MAX {
+        if core >= CORES_MAX {
             return;
         }
         if let Some(index) = self.entry(addr, port) {

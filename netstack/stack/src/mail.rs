@@ -59,6 +59,15 @@ pub enum Message<'a> {
         /// Its station.
         mac: Mac,
     },
+    /// The sender began to listen, or no longer does.
+    Listening {
+        /// The address listened on; `None` for all of ours.
+        addr: Option<Addr>,
+        /// The port.
+        port: u16,
+        /// Whether it listens now.
+        listens: bool,
+    },
     /// The path to a destination carries no more than this.
     PathMtu {
         /// The interface the path begins at.
@@ -67,18 +76,6 @@ pub enum Message<'a> {
         remote: Addr,
         /// The largest IP packet in bytes.
         mtu: u16,
-    },
-    /// A core listens on a port, or does so no more: a SYN that arrives where nobody listens goes
-    /// there.
-    Listening {
-        /// Who.
-        core: u16,
-        /// Of which address; `None` for every address.
-        addr: Option<Addr>,
-        /// The port.
-        port: u16,
-        /// Whether it does.
-        listens: bool,
     },
     /// A frame that belongs to the receiving core (or an ICMP error that quotes one).
     Frame {
@@ -99,7 +96,7 @@ pub enum Refused {
     /// A frame longer than [`FRAME_BYTES_MAX`].
     TooLong,
     /// No such core, or the sender itself.
-    NoCore,
+    NoSuchCore,
 }
 
 /// Room for the frame of a message.
@@ -109,7 +106,7 @@ pub type Buffer = [u8; FRAME_BYTES_MAX];
 #[derive(Debug)]
 pub struct Post {
     outgoing: Vec<Option<Sender>>,
-    incoming: Vec<Receiver>,
+    incoming: Vec<(u16, Receiver)>,
     /// Where the next [`receive`](Self::receive) begins to look.
     next: usize,
 }
@@ -134,7 +131,7 @@ pub fn network(cores: Cores, frames: usize) -> Vec<Post> {
             }
             let (sender, receiver) = ring(words);
             posts[from].outgoing.push(Some(sender));
-            posts[to].incoming.push(receiver);
+            posts[to].incoming.push((from as u16, receiver));
         }
     }
     posts
@@ -148,7 +145,7 @@ impl Post {
     pub fn send(&mut self, to: u16, message: &Message<'_>) -> Result<(), Refused> {
         match self.outgoing.get_mut(to as usize) {
             Some(Some(sender)) => sender.send(message),
-            _ => Err(Refused::NoCore),
+            _ => Err(Refused::NoSuchCore),
         }
     }
 
@@ -158,16 +155,31 @@ impl Post {
         senders.fold(0, |refused, sender| refused + sender.send(message).is_err() as u32)
     }
 
-    /// The next message for this core, each sender in its turn; `None` when there is none. A frame
-    /// is copied into `buffer`.
-    pub fn receive<'a>(&mut self, buffer: &'a mut Buffer) -> Option<Message<'a>> {
+    /// Sends a frame that belongs to core `to`: [`Message::Frame`].
+    ///
+    /// # Errors
+    /// See [`Refused`]; the frame is dropped.
+    pub fn send_frame(
+        &mut self,
+        to: u16,
+        interface: u8,
+        checksums: Checksums,
+        bytes: &[u8],
+    ) -> Result<(), Refused> {
+        self.send(to, &Message::Frame { interface, checksums, bytes })
+    }
+
+    /// The next message for this core and who sent it, each sender in its turn; `None` when there
+    /// is none. A frame is copied into `buffer`.
+    pub fn receive<'a>(&mut self, buffer: &'a mut Buffer) -> Option<(u16, Message<'a>)> {
         for _ in 0..self.incoming.len() {
             let at = self.next;
             self.next = if at + 1 == self.incoming.len() { 0 } else { at + 1 };
-            if let Some(receiver) = self.incoming.get_mut(at)
+            if let Some((from, receiver)) = self.incoming.get_mut(at)
                 && receiver.has_mail()
             {
-                return receiver.receive(buffer);
+                let message = receiver.receive(buffer)?;
+                return Some((*from, message));
             }
         }
         None
@@ -241,23 +253,23 @@ impl Sender {
                 let header = Header { kind: NEIGHBOUR, interface, ..Header::default() };
                 self.push(header, &[addr.hi, addr.lo, station])
             }
-            Message::PathMtu { interface, remote, mtu } => {
-                let header = Header { kind: PATH_MTU, interface, size: mtu, checksums: 0 };
-                self.push(header, &[remote.hi, remote.lo])
-            }
-            Message::Listening { core, addr, port, listens } => {
-                let flags = listens as u8 | (addr.is_some() as u8) << 1;
+            Message::Listening { addr, port, listens } => {
+                let flags = (addr.is_some() as u8 * ONE_ADDRESS) | (listens as u8 * LISTENS);
                 let addr = addr.unwrap_or(Addr::UNSPECIFIED);
-                let header = Header { kind: LISTENING, interface: flags, size: port, checksums: 0 };
-                self.push(header, &[core as u64, addr.hi, addr.lo])
+                let header = Header { kind: LISTENING, size: port, flags, interface: 0 };
+                self.push(header, &[addr.hi, addr.lo])
+            }
+            Message::PathMtu { interface, remote, mtu } => {
+                let header = Header { kind: PATH_MTU, interface, size: mtu, flags: 0 };
+                self.push(header, &[remote.hi, remote.lo])
             }
             Message::Frame { interface, checksums, bytes } => {
                 if bytes.len() > FRAME_BYTES_MAX {
                     return Err(Refused::TooLong);
                 }
                 let size = bytes.len() as u16;
-                let checksums = checksums_number(checksums);
-                self.push_frame(Header { kind: FRAME, interface, size, checksums }, bytes)
+                let flags = checksums_number(checksums);
+                self.push_frame(Header { kind: FRAME, interface, size, flags }, bytes)
             }
         }
     }
@@ -315,7 +327,7 @@ impl Receiver {
             return None;
         }
         let header = Header::of(self.ring.load(self.tail));
-        let Header { kind, interface, size, checksums } = header;
+        let Header { kind, interface, size, flags } = header;
         let word = |nth: u64| self.ring.load(self.tail + nth);
         let (words, message) = match kind {
             NEIGHBOUR => {
@@ -323,15 +335,14 @@ impl Receiver {
                 let [_, _, station @ ..] = word(3).to_be_bytes();
                 (4, Message::Neighbour { interface, addr, mac: Mac(station) })
             }
+            LISTENING => {
+                let addr = Addr { hi: word(1), lo: word(2) };
+                let addr = (flags & ONE_ADDRESS != 0).then_some(addr);
+                (3, Message::Listening { addr, port: size, listens: flags & LISTENS != 0 })
+            }
             PATH_MTU => {
                 let remote = Addr { hi: word(1), lo: word(2) };
                 (3, Message::PathMtu { interface, remote, mtu: size })
-            }
-            LISTENING => {
-                let addr = Addr { hi: word(2), lo: word(3) };
-                let addr = (interface & 2 != 0).then_some(addr);
-                let (core, listens) = (word(1) as u16, interface & 1 != 0);
-                (4, Message::Listening { core, addr, port: size, listens })
             }
             FRAME => {
                 let bytes = &mut buffer[..(size as usize).min(FRAME_BYTES_MAX)];
@@ -339,7 +350,7 @@ impl Receiver {
                     chunk.copy_from_slice(&word(nth).to_le_bytes()[..chunk.len()]);
                 }
                 let words = 1 + bytes.len().div_ceil(8) as u64;
-                let checksums = checksums_of(checksums);
+                let checksums = checksums_of(flags);
                 (words, Message::Frame { interface, checksums, bytes })
             }
             _ => (1, Message::Stop),
@@ -355,20 +366,21 @@ impl Receiver {
 struct Header {
     kind: u8,
     interface: u8,
-    /// Bytes of the frame, or the path's MTU.
+    /// Bytes of the frame, the path's MTU, or the port.
     size: u16,
-    checksums: u8,
+    /// The frame's checksums, or what else is a bit.
+    flags: u8,
 }
 
 impl Header {
     fn word(self) -> u64 {
         let [low, high] = self.size.to_le_bytes();
-        u64::from_le_bytes([self.kind, self.interface, low, high, self.checksums, 0, 0, 0])
+        u64::from_le_bytes([self.kind, self.interface, low, high, self.flags, 0, 0, 0])
     }
 
     fn of(word: u64) -> Header {
-        let [kind, interface, low, high, checksums, ..] = word.to_le_bytes();
-        Header { kind, interface, size: u16::from_le_bytes([low, high]), checksums }
+        let [kind, interface, low, high, flags, ..] = word.to_le_bytes();
+        Header { kind, interface, size: u16::from_le_bytes([low, high]), flags }
     }
 }
 
@@ -459,6 +471,11 @@ const NEIGHBOUR: u8 = 1;
 const PATH_MTU: u8 = 2;
 const FRAME: u8 = 3;
 const LISTENING: u8 = 4;
+
+/// In the flags of [`LISTENING`]: on one address, not on all.
+const ONE_ADDRESS: u8 = 1;
+/// In the flags of [`LISTENING`]: it began.
+const LISTENS: u8 = 2;
 
 /// Words of the longest message.
 const MESSAGE_WORDS_MAX: usize = 1 + FRAME_BYTES_MAX / 8;

@@ -15,6 +15,7 @@ use crate::counters::{Drop, Event};
 use crate::hash::Tuple;
 use crate::listen::Found;
 use crate::mail;
+use crate::rfd::Wanted;
 use crate::table::Kind;
 use crate::tcp::State;
 use crate::timewait;
@@ -203,7 +204,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     fn on_connection(&mut self, index: u32, arrival: &Arrival, source: Source) {
-        if self.core.ports.is_active(arrival.tuple.local_port) {
+        if self.core.rfd.is_active(arrival.tuple.local_port) {
             self.core.counters.event(Event::RfdHits);
         }
         self.serve(index, arrival, source);
@@ -223,13 +224,25 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 self.misdirected(core, source);
             }
             Some(Found::Elsewhere(_)) => self.core.drop(Drop::MailStray),
-            None => match self.core.ports.owner(port) {
+            None => match self.owner(arrival) {
                 Some(owner) if owner != self.core.number && !mailed => {
                     self.misdirected(owner, source);
                 }
                 _ => self.refuse(arrival, Drop::TcpNoPort),
             },
         }
+    }
+
+    /// The core that opened the connection of a segment, if it is one of ours at all.
+    fn owner(&self, arrival: &Arrival) -> Option<u16> {
+        let tuple = &arrival.tuple;
+        let wanted = Wanted {
+            interface: self.core.interfaces.interface_of(tuple.local),
+            own: self.core.interfaces.addr(tuple.local),
+            remote: tuple.remote,
+            remote_port: tuple.remote_port,
+        };
+        self.core.rfd.owner_of(&wanted, tuple.local_port)
     }
 
     /// Sends the frame being served to the core that owns it.
@@ -246,7 +259,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             Ok(()) => self.core.counters.event(Event::RfdMisdirected),
             Err(mail::Refused::Full) => self.core.drop(Drop::MailFull),
             Err(mail::Refused::TooLong) => self.core.drop(Drop::MailTooLong),
-            Err(mail::Refused::NoCore) => self.core.drop(Drop::MailStray),
+            Err(mail::Refused::NoSuchCore) => self.core.drop(Drop::MailStray),
         }
     }
 

@@ -19,12 +19,17 @@
 //! To have read: RFC 6056 section 3.3.3 (port choice), 82599 datasheet sections 7.1.2.7 (Flow
 //! Director) and 7.1.2.8 (RSS).
 
-use penstock_queue::{PortMask, SteerRule};
-use penstock_wire::Addr;
-
+mod ports;
 mod solver;
 
-pub use solver::Solver;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use penstock_queue::{PortMask, SteerRule};
+
+use crate::config::Steering;
+pub use ports::{PortAllocator, Wanted};
+use solver::Solver;
 
 /// The most cores: an 82599 has 128 receive queues.
 pub const CORES_MAX: u16 = 128;
@@ -154,79 +159,87 @@ pub fn steering(
     Ok((PortMask(!free | low_bits), rules))
 }
 
-/// Chooses local ports for the connections that one core opens.
-///
-/// The choice starts at a secret offset for each destination plus a counter and goes on to the next
-/// port of this core (RFC 6056 algorithm 3), so that ports cannot be guessed and one is not used
-/// again for as long as possible. The cost is one question to the caller for each port in use that
-/// is passed: next to nothing, until a destination has nearly all its ports in use; a full round
-/// (32768 / cores questions, by default) says that there is none.
+/// The rule as one core applies it, on each of its interfaces. Frozen before the core starts.
 #[derive(Clone, Debug)]
-pub struct PortAllocator {
+pub struct Rfd {
     cores: Cores,
     core: u16,
     range: PortRange,
-    /// Ports passed so far: "next_ephemeral" of RFC 6056.
-    passed: u32,
+    interfaces: Vec<Chosen>,
 }
 
-impl PortAllocator {
-    /// The allocator of `core`, whose ports are those of `range` with its low bits. The counter
-    /// starts at `seed`.
-    pub fn new(cores: Cores, core: u16, range: PortRange, seed: u32) -> PortAllocator {
-        PortAllocator { cores, core, range, passed: seed }
+/// How the ports of active connections over an interface are chosen, hence how they name their
+/// owner.
+#[derive(Clone, Debug)]
+enum Chosen {
+    /// The low bits are the core's number.
+    ByLowBits,
+    /// The card's hash of what comes back gives the core's queue; for IPv6 alone where the card
+    /// filters IPv4.
+    ByHash { v6_only: bool, solver: Box<Solver> },
+}
+
+impl Rfd {
+    /// The rule for worker `core` of `cores`, whose queue has the same number on every card;
+    /// `steering` says what each interface's card can do, in the order of the interfaces.
+    pub fn new<'a>(
+        cores: Cores,
+        core: u16,
+        range: PortRange,
+        steering: impl Iterator<Item = &'a Steering>,
+    ) -> Rfd {
+        let by_hash = |rss, v6_only| {
+            let solver = Box::new(Solver::new(rss, cores, core, range));
+            Chosen::ByHash { v6_only, solver }
+        };
+        let interfaces = steering
+            .map(|card| match card {
+                // One core owns all: any port is right.
+                _ if cores.count == 1 => Chosen::ByLowBits,
+                Steering::Unknown => Chosen::ByLowBits,
+                Steering::FlowDirector(rss) => by_hash(rss, true),
+                Steering::Rss(rss) => by_hash(rss, false),
+            })
+            .collect();
+        Rfd { cores, core, range, interfaces }
     }
 
-    /// How many ports this core has towards one destination.
-    pub fn capacity(&self) -> u32 {
-        self.candidates().1
+    /// Whether a connection from local port `port` may be one that this machine opened: the port is
+    /// in the ephemeral range.
+    #[inline]
+    pub const fn is_active(&self, port: u16) -> bool {
+        self.range.contains(port)
     }
 
-    /// A port whose low bits name this core and that `is_free`: not listened on, and the tuple
-    /// neither in use nor in a TIME-WAIT that must be respected. `offset` is the secret of the
-    /// destination (and our address). `None`: every port is taken.
-    pub fn choose(&mut self, offset: u32, mut is_free: impl FnMut(u16) -> bool) -> Option<u16> {
-        let (first, count) = self.candidates();
-        for _ in 0..count {
-            let nth = offset.wrapping_add(self.passed) % count;
-            self.passed = self.passed.wrapping_add(1);
-            let port = first + nth as u16 * self.step();
-            if is_free(port) {
-                return Some(port);
-            }
+    /// The core that owns a segment to local port `port`, on which nothing listens, as the port's
+    /// low bits say it; `None` for a port outside the range, which belongs to whoever received it.
+    #[inline]
+    pub const fn owner(&self, port: u16) -> Option<u16> {
+        self.cores.owner(self.range, port, false)
+    }
+
+    /// As [`owner`](Self::owner), where the whole tuple is known: a port that was chosen by hash is
+    /// owned as the hash says. Costs a Toeplitz hash there: for segments that found no connection.
+    pub fn owner_of(&self, wanted: &Wanted, port: u16) -> Option<u16> {
+        let low_bits = self.owner(port)?;
+        Some(match self.solver(wanted) {
+            Some(solver) => solver.queue_of(wanted, port) as u16 % self.cores.count,
+            None => low_bits,
+        })
+    }
+
+    /// What chooses the ports of such a connection by hash, if anything does.
+    fn solver(&self, wanted: &Wanted) -> Option<&Solver> {
+        match self.interfaces.get(wanted.interface as usize)? {
+            Chosen::ByLowBits => None,
+            Chosen::ByHash { v6_only: true, .. } if wanted.remote.is_v4() => None,
+            Chosen::ByHash { solver, .. } => Some(solver),
         }
-        None
     }
 
-    /// As [`choose`](Self::choose), for a card that has only RSS: the port is one for which the
-    /// hash of what will come back names this core's queue. Ports whose low bits name this core
-    /// as well come first; when those are used up any other will do, whose owner only the hash
-    /// tells ([`Solver::queue_of`]).
-    pub fn choose_by_hash(
-        &mut self,
-        solver: &Solver,
-        incoming: &Incoming,
-        offset: u32,
-        mut is_free: impl FnMut(u16) -> bool,
-    ) -> Option<u16> {
-        let base = solver.base(incoming);
-        for agree in [true, false] {
-            let count = solver.candidates(incoming, agree);
-            for _ in 0..count {
-                let nth = offset.wrapping_add(self.passed) % count;
-                self.passed = self.passed.wrapping_add(1);
-                let Some(port) = solver.candidate(incoming, base, agree, nth) else { continue };
-                let is_own = port & self.cores.low_bits() == self.core;
-                if is_own == agree && self.range.contains(port) && is_free(port) {
-                    return Some(port);
-                }
-            }
-        }
-        None
-    }
-
-    /// The first port of this core, and how many there are, each [`step`](Self::step) apart.
-    fn candidates(&self) -> (u16, u32) {
+    /// The first port whose low bits name this core, and how many there are, each
+    /// [`step`](Self::step) after the other.
+    fn own_ports(&self) -> (u16, u32) {
         let PortRange { first, last } = self.range;
         let ahead = self.core.wrapping_sub(first) & self.cores.low_bits();
         if self.core >= self.cores.count || ahead > last - first {
@@ -238,17 +251,6 @@ impl PortAllocator {
     fn step(&self) -> u16 {
         self.cores.low_bits() + 1
     }
-}
-
-/// What is known of a segment that will come back before our port is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// The peer's address, which is the source.
-    pub remote: Addr,
-    /// The peer's port.
-    pub remote_port: u16,
-    /// Our address.
-    pub local: Addr,
 }
 
 #[cfg(test)]

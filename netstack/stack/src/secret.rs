@@ -1,5 +1,5 @@
 //! Numbers that leave the machine and must not be guessed: initial sequence numbers, timestamp
-//! offsets, port choice, flow labels.
+//! offsets, port choice.
 //!
 //! All come from SipHash-2-4, a pseudo-random function, under one 128-bit key per purpose; the keys
 //! are drawn from the 32-byte seed of the configuration, which every core shares (a SYN may be
@@ -28,7 +28,6 @@ pub(crate) const SEED_BYTES: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Secrets {
     connection: SipHasher24,
-    flow_label: SipHasher24,
     port: SipHasher24,
     cookie: SipHasher24,
     table: [u64; 4],
@@ -77,7 +76,6 @@ impl Secrets {
         let (table_a, table_b) = (draw(seed, b"table a "), draw(seed, b"table b "));
         Secrets {
             connection: key(b"connect "),
-            flow_label: key(b"flow lbl"),
             port: key(b"port off"),
             cookie: key(b"syn cook"),
             table: [table_a.0, table_a.1, table_b.0, table_b.1],
@@ -89,13 +87,6 @@ impl Secrets {
     pub(crate) fn origin(&self, tuple: &Tuple) -> Origin {
         let word = self.connection.hash(&message(tuple));
         Origin { isn: word as u32, timestamp: (word >> 32) as u32 }
-    }
-
-    /// The IPv6 flow label of a tuple: 20 bits, not 0, the same for the life of the machine
-    /// (RFC 6437 section 3).
-    pub(crate) fn flow_label(&self, tuple: &Tuple) -> u32 {
-        let label = self.flow_label.hash(&message(tuple)) as u32 & 0x000f_ffff;
-        label.max(1)
     }
 
     /// Where the search for a local port towards a destination begins: F of RFC 6056 section
@@ -145,7 +136,6 @@ const _: () = assert!(size_of::<AddrId>() + 2 * size_of::<u16>() == 6);
 mod tests {
     use super::{Secrets, message};
     use crate::hash::{AddrId, Tuple};
-    use alloc::vec::Vec;
     use penstock_wire::Addr;
     use proptest::prelude::*;
     use std::collections::HashSet;
@@ -204,15 +194,6 @@ mod tests {
             })
             .collect();
         assert_eq!(values.len(), 32);
-    }
-
-    #[test]
-    fn flow_labels_are_stable_and_in_range() {
-        let secrets = secrets();
-        let labels: Vec<u32> = (0..1000).map(|port| secrets.flow_label(&tuple(5, port))).collect();
-        assert!(labels.iter().all(|label| (1..1 << 20).contains(label)));
-        assert_eq!(labels[3], secrets.flow_label(&tuple(5, 3)));
-        assert!(labels.iter().collect::<HashSet<_>>().len() > 990);
     }
 
     proptest! {

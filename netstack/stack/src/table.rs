@@ -107,7 +107,26 @@ impl Table {
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
         let tag = tag_of(hash);
-        for distance in 0..PROBES_MAX {
+        let slot = self.slot(tag as usize);
+        if slot as u32 == tag {
+            let reference = reference_of(slot);
+            if is_it(reference) {
+                return Some(reference);
+            }
+        } else if slot == 0 {
+            return None;
+        }
+        self.lookup_beyond(tag, is_it)
+    }
+
+    /// The lookup from the second slot on: apart, so that the common case needs no loop.
+    #[inline(never)]
+    fn lookup_beyond(
+        &self,
+        tag: u32,
+        mut is_it: impl FnMut(Reference) -> bool,
+    ) -> Option<Reference> {
+        for distance in 1..PROBES_MAX {
             let slot = self.slot(tag as usize + distance);
             if slot as u32 == tag {
                 let reference = reference_of(slot);

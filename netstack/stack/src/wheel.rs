@@ -91,16 +91,11 @@ impl Wheel {
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
         let at = if after(at, self.elapsed) { at } else { self.elapsed.wrapping_add(1) };
         let node = nodes.node(index);
-        if node.is_armed() {
-            if !after(node.at, at) {
-                node.at = at;
-                return;
-            }
-            self.unlink(nodes, index);
-        } else {
-            self.armed += 1;
+        if node.is_armed() && !after(node.at, at) {
+            node.at = at;
+            return;
         }
-        self.place(nodes, index, at);
+        self.relink(nodes, index, at);
     }
 
     /// Disarms the timer of `index`, if it is armed.
@@ -143,6 +138,18 @@ impl Wheel {
         self.armed
     }
 
+    /// The part of [`arm`](Self::arm) that touches lists.
+    #[inline(never)]
+    fn relink(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
+        if nodes.node(index).is_armed() {
+            self.unlink(nodes, index);
+        } else {
+            self.armed += 1;
+        }
+        self.place(nodes, index, at);
+    }
+
+    #[inline(never)]
     fn expire_due(&mut self, nodes: &mut impl Nodes, now: u32, budget: &mut u32) -> Option<u32> {
         while *budget > 0 {
             let Some((slot, start)) = self.first() else {

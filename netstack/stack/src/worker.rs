@@ -18,9 +18,8 @@ use crate::limits;
 use crate::mail::{self, Message, Post};
 use crate::neighbour::How;
 use crate::receive::Arrived;
-use crate::rfd::{self, Cores, PortRange};
+use crate::rfd::{self, Cores, PortRange, Rfd};
 use crate::route::Routes;
-use crate::steer::Ports;
 use crate::time::Instant;
 
 /// The stack of one core, with its application.
@@ -85,12 +84,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         for interface in &config.interfaces {
             if matches!(interface.steering, Steering::FlowDirector(_)) {
-                rfd::steering(cores, config.cores, range).map_err(ConfigError::Steering)?;
+                let rules = rfd::steering(cores, config.cores, range);
+                rules.map_err(ConfigError::Steering)?.1.for_each(drop);
             }
         }
         let routes = Routes::new(&config, &interfaces)?;
-        let ports = Ports::new(&config, cores, number, range);
-        let parts = Parts { interfaces, routes, ports, chunks, post };
+        let steering = config.interfaces.iter().map(|interface| &interface.steering);
+        let rfd = Rfd::new(cores, number, range, steering);
+        let parts = Parts { interfaces, routes, rfd, chunks, post };
         Ok(Worker {
             queues,
             core: Core::new(config, number, parts),
@@ -203,7 +204,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     fn take_mail(&mut self) -> usize {
         for count in 0..limits::MAIL_PER_TURN {
-            let Some(message) = self.core.post.receive(&mut self.mail) else { return count };
+            let Some((from, message)) = self.core.post.receive(&mut self.mail) else {
+                return count;
+            };
             match message {
                 Message::Stop => self.stopping = true,
                 Message::Neighbour { interface, addr, mac } => {
@@ -213,8 +216,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     let millis = self.core.millis;
                     self.core.path_mtus.learn(remote, mtu as u32, millis);
                 }
-                Message::Listening { core, addr, port, listens } => {
-                    self.core.listeners.note(addr, port, core, listens);
+                Message::Listening { addr, port, listens } => {
+                    self.core.listeners.note(addr, port, from, listens);
                 }
                 Message::Frame { interface, checksums, bytes } => {
                     let len = bytes.len().min(self.scratch.len());

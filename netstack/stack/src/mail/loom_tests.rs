@@ -1,6 +1,9 @@
 //! Every order in which two cores can see each other's stores, exhausted by loom: a message is never
 //! seen before it is whole, and its words are never overwritten before they were read.
 //!
+//! loom does not let a load see a store that comes later in its own run, so it would not notice a
+//! tail published without release; that one rests on the reasoning in [`super`].
+//!
 //! `RUSTFLAGS="--cfg loom" cargo test -p penstock-stack --release mail`
 
 use super::{FRAME_BYTES_MAX, Message, Refused, published, ring};

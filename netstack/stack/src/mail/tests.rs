@@ -35,6 +35,8 @@ fn messages_arrive_as_they_were_sent() {
         Message::Stop,
         NEIGHBOUR,
         Message::PathMtu { interface: 1, remote: Addr::v4(9), mtu: u16::MAX },
+        Message::Listening { addr: None, port: 80, listens: true },
+        Message::Listening { addr: Some(Addr::v4(1)), port: u16::MAX, listens: false },
         frame(&bytes),
         frame(&bytes[..61]),
         frame(&[]),
@@ -44,9 +46,11 @@ fn messages_arrive_as_they_were_sent() {
     for message in &messages {
         assert_eq!(posts[0].send(2, message), Ok(()));
         assert_eq!(posts[1].receive(&mut buffer), None);
-        assert_eq!(posts[2].receive(&mut buffer), Some(*message));
+        assert_eq!(posts[2].receive(&mut buffer), Some((0, *message)));
         assert_eq!(posts[2].receive(&mut buffer), None);
     }
+    assert_eq!(posts[0].send_frame(1, 255, Checksums::L4Bad, &bytes), Ok(()));
+    assert_eq!(posts[1].receive(&mut buffer), Some((0, frame(&bytes))));
 }
 
 #[test]
@@ -57,7 +61,7 @@ fn checksum_verdicts_cross_unchanged() {
     for checksums in [Unverified, IpGood, Good, IpBad, L4Bad] {
         let message = Message::Frame { interface: 0, checksums, bytes: &[1] };
         assert_eq!(posts[1].send(0, &message), Ok(()));
-        assert_eq!(posts[0].receive(&mut buffer), Some(message));
+        assert_eq!(posts[0].receive(&mut buffer), Some((1, message)));
     }
 }
 
@@ -67,8 +71,8 @@ fn refusals_have_names() {
     let mut posts = network(world(2), 1);
     let mut buffer = [0; FRAME_BYTES_MAX];
     let long = vec![0; FRAME_BYTES_MAX + 1];
-    assert_eq!(posts[0].send(0, &Message::Stop), Err(Refused::NoCore));
-    assert_eq!(posts[0].send(2, &Message::Stop), Err(Refused::NoCore));
+    assert_eq!(posts[0].send(0, &Message::Stop), Err(Refused::NoSuchCore));
+    assert_eq!(posts[0].send(2, &Message::Stop), Err(Refused::NoSuchCore));
     assert_eq!(posts[0].send(1, &frame(&long)), Err(Refused::TooLong));
     let longest = frame(&long[..FRAME_BYTES_MAX]);
     let mut sent = 0;
@@ -78,7 +82,7 @@ fn refusals_have_names() {
     assert!(sent >= 1, "no room for one frame");
     assert_eq!(posts[0].send(1, &longest), Err(Refused::Full));
     for _ in 0..sent {
-        assert_eq!(posts[1].receive(&mut buffer), Some(longest));
+        assert_eq!(posts[1].receive(&mut buffer), Some((0, longest)));
     }
     assert_eq!(posts[1].receive(&mut buffer), None);
     assert_eq!(posts[0].send(1, &longest), Ok(()), "room again");
@@ -91,12 +95,12 @@ fn a_broadcast_reaches_all_others() {
     let mut buffer = [0; FRAME_BYTES_MAX];
     assert_eq!(posts[2].broadcast(&NEIGHBOUR), 0);
     for (core, post) in posts.iter_mut().enumerate() {
-        let expected = (core != 2).then_some(NEIGHBOUR);
+        let expected = (core != 2).then_some((2, NEIGHBOUR));
         assert_eq!(post.receive(&mut buffer), expected, "core {core}");
     }
     while posts[2].send(4, &Message::Stop).is_ok() {}
     assert_eq!(posts[2].broadcast(&NEIGHBOUR), 1);
-    assert_eq!(posts[0].receive(&mut buffer), Some(NEIGHBOUR));
+    assert_eq!(posts[0].receive(&mut buffer), Some((2, NEIGHBOUR)));
 }
 
 /// Senders are heard in turn, however much one of them says.
@@ -109,7 +113,7 @@ fn no_sender_is_starved() {
     }
     assert_eq!(posts[1].send(2, &NEIGHBOUR), Ok(()));
     let first: Vec<bool> =
-        (0..2).map(|_| posts[2].receive(&mut buffer) == Some(NEIGHBOUR)).collect();
+        (0..2).map(|_| posts[2].receive(&mut buffer) == Some((1, NEIGHBOUR))).collect();
     assert!(first.contains(&true), "core 1 was not heard in the first two messages");
 }
 

@@ -14,11 +14,11 @@
 use penstock_queue::{RETA_ENTRIES, RSS_KEY_BYTES, Rss};
 use penstock_wire::{Addr, toeplitz};
 
-use super::{Cores, Incoming, PortRange};
+use super::{Cores, PortRange, Wanted};
 
 /// Finds local ports for which the card brings the answers to one queue.
 #[derive(Clone, Debug)]
-pub struct Solver {
+pub(super) struct Solver {
     rss: Rss,
     /// Entries of the redirection table that hold our queue; the first `targets_count` count.
     targets: [u8; RETA_ENTRIES],
@@ -53,11 +53,12 @@ struct Plan {
 }
 
 impl Solver {
-    /// The solver for what comes to `core` through `queue` of a card programmed with `rss`.
-    pub fn new(rss: &Rss, queue: u8, cores: Cores, core: u16, range: PortRange) -> Solver {
+    /// The solver for what comes to `core` through the queue of the same number of a card programmed
+    /// with `rss`.
+    pub(super) fn new(rss: &Rss, cores: Cores, core: u16, range: PortRange) -> Solver {
         let mut targets = [0; RETA_ENTRIES];
         let mut targets_count = 0;
-        for (entry, _) in rss.reta.iter().enumerate().filter(|&(_, &to)| to == queue) {
+        for (entry, _) in rss.reta.iter().enumerate().filter(|&(_, &to)| to as u16 == core) {
             targets[targets_count as usize] = entry as u8;
             targets_count += 1;
         }
@@ -81,41 +82,40 @@ impl Solver {
         }
     }
 
-    /// The queue that the card picks for segments to local port `port`. Where ports are chosen by
-    /// hash this is the owner of an active connection.
-    pub fn queue_of(&self, incoming: &Incoming, port: u16) -> u8 {
-        let &Incoming { remote, remote_port, local } = incoming;
-        let hash = toeplitz::tcp_tuple(&self.rss.key, remote, local, remote_port, port);
+    /// The queue that the card picks for segments to local port `port`.
+    pub(super) fn queue_of(&self, wanted: &Wanted, port: u16) -> u8 {
+        let &Wanted { remote, remote_port, own, .. } = wanted;
+        let hash = toeplitz::tcp_tuple(&self.rss.key, remote, own, remote_port, port);
         self.rss.reta[low_bits(hash) as usize]
     }
 
     /// The hash with our port still open: once per connection.
-    pub(super) fn base(&self, incoming: &Incoming) -> u8 {
-        let &Incoming { remote, remote_port, local } = incoming;
-        low_bits(toeplitz::tcp_tuple(&self.rss.key, remote, local, remote_port, 0))
+    pub(super) fn base(&self, wanted: &Wanted) -> u8 {
+        let &Wanted { remote, remote_port, own, .. } = wanted;
+        low_bits(toeplitz::tcp_tuple(&self.rss.key, remote, own, remote_port, 0))
     }
 
     /// How many candidates there are.
-    pub(super) fn candidates(&self, incoming: &Incoming, agree: bool) -> u32 {
-        (self.targets_count as u32) << self.plan(incoming, agree).free_count
+    pub(super) fn candidates(&self, wanted: &Wanted, agree: bool) -> u32 {
+        (self.targets_count as u32) << self.plan(wanted, agree).free_count
     }
 
     /// Candidate `nth`: distinct for each number below [`candidates`](Self::candidates). `None`
     /// where the equations have no solution.
     pub(super) fn candidate(
         &self,
-        incoming: &Incoming,
+        wanted: &Wanted,
         base: u8,
         agree: bool,
         nth: u32,
     ) -> Option<u16> {
-        let plan = self.plan(incoming, agree);
+        let plan = self.plan(wanted, agree);
         let target = self.targets[(nth >> plan.free_count) as usize % RETA_ENTRIES];
         plan.port(base ^ target, nth)
     }
 
-    fn plan(&self, incoming: &Incoming, agree: bool) -> &Plan {
-        let family = if incoming.remote.is_v4() { &self.v4 } else { &self.v6 };
+    fn plan(&self, wanted: &Wanted, agree: bool) -> &Plan {
+        let family = if wanted.remote.is_v4() { &self.v4 } else { &self.v6 };
         if agree { &family.agreeing } else { &family.any }
     }
 }

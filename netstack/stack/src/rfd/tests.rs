@@ -1,10 +1,10 @@
 //! Worlds of 1, 2, 3, 5, 6 and 8 cores: what a core chooses comes back to it, by every mechanism.
 
-use super::{Cores, Incoming, PortAllocator, PortRange, Solver, SteeringError, steering};
-use alloc::vec;
+use super::{Cores, PortAllocator, PortRange, Rfd, SteeringError, Wanted, steering};
+use crate::config::Steering;
 use alloc::vec::Vec;
 use penstock_queue::{PortMask, RETA_ENTRIES, RSS_KEY_BYTES, Rss, SteerRule};
-use penstock_wire::Addr;
+use penstock_wire::{Addr, toeplitz};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
@@ -86,51 +86,58 @@ fn ranges_that_no_mask_can_tell_are_refused_by_name() {
     assert_eq!(refused(8, 8, 40_000, 40_007), None);
 }
 
+/// The rule of a core with one interface, whose card can do nothing.
+fn plain(cores: Cores, core: u16, range: PortRange) -> Rfd {
+    Rfd::new(cores, core, range, [Steering::Unknown].iter())
+}
+
 /// Every core can choose 32768 / roundup_pow2(cores) ports for a destination, each once, all of
 /// them its own, and then says that there are no more.
 #[test]
 fn a_core_chooses_all_its_ports_and_no_others() {
+    let [four, six] = destinations();
     for count in WORLDS {
-        let cores = cores(count);
         for core in 0..count {
-            let mut allocator = PortAllocator::new(cores, core, PortRange::DEFAULT, 12_345);
-            let expected = 32_768 / u32::from(count.next_power_of_two());
-            assert_eq!(allocator.capacity(), expected);
+            let rfd = plain(cores(count), core, PortRange::DEFAULT);
+            let mut ports = PortAllocator::new(12_345);
             let mut used = HashSet::new();
-            while let Some(port) = allocator.choose(u32::MAX - 9, |port| !used.contains(&port)) {
-                assert_eq!(cores.owner(PortRange::DEFAULT, port, false), Some(core));
-                assert_eq!(port & cores.low_bits(), core, "bits that name the core itself");
+            while let Some(port) =
+                ports.choose(&rfd, &four, u32::MAX - 9, |port| !used.contains(&port))
+            {
+                assert!(rfd.is_active(port));
+                assert_eq!((rfd.owner(port), rfd.owner_of(&six, port)), (Some(core), Some(core)));
+                assert_eq!(port & cores(count).low_bits(), core, "bits that name the core itself");
                 used.insert(port);
             }
-            assert_eq!(used.len() as u32, expected);
+            assert_eq!(used.len() as u32, 32_768 / u32::from(count.next_power_of_two()));
         }
     }
 }
 
-/// Listening ports are asked about and skipped, odd ranges are kept to, and a core outside the world
-/// or without a port in the range has none.
+/// Ports in use are asked about and skipped, odd ranges are kept to, and a core outside the world or
+/// without a port in the range has none.
 #[test]
 fn what_is_not_free_is_skipped() {
-    let mut allocator = PortAllocator::new(cores(2), 1, range(40_000, 40_006), 0);
-    assert_eq!(allocator.capacity(), 3);
-    let mut chosen: Vec<u16> = (0..3).filter_map(|_| allocator.choose(7, |_| true)).collect();
+    let [four, _] = destinations();
+    let rfd = plain(cores(2), 1, range(40_000, 40_006));
+    let mut ports = PortAllocator::new(0);
+    let mut chosen: Vec<u16> =
+        (0..3).filter_map(|_| ports.choose(&rfd, &four, 7, |_| true)).collect();
     chosen.sort_unstable();
     assert_eq!(chosen, [40_001, 40_003, 40_005]);
-    assert_eq!(allocator.choose(7, |port| port == 40_003), Some(40_003));
+    assert_eq!(ports.choose(&rfd, &four, 7, |port| port == 40_003), Some(40_003));
     let mut asked = 0;
-    let mut refuse = |_| {
+    let refuse = |_| {
         asked += 1;
         false
     };
-    assert_eq!(allocator.choose(7, &mut refuse), None);
+    assert_eq!(ports.choose(&rfd, &four, 7, refuse), None);
     assert_eq!(asked, 3, "one full round");
     for (core, first, last) in [(2, 40_000, 40_006), (1, 40_002, 40_002)] {
-        assert_eq!(
-            PortAllocator::new(cores(2), core, range(first, last), 0).choose(0, |_| true),
-            None
-        );
+        let rfd = plain(cores(2), core, range(first, last));
+        assert_eq!(ports.choose(&rfd, &four, 0, |_| true), None);
     }
-    assert_eq!(PortAllocator::new(cores(1), 0, range(1, 65_535), 0).capacity(), 65_535);
+    assert_eq!(plain(cores(1), 0, range(1, 65_535)).own_ports(), (1, 65_535));
 }
 
 /// Microsoft's verification key, which most drivers program.
@@ -144,11 +151,12 @@ fn rss(key: [u8; RSS_KEY_BYTES], queues: u16) -> Rss {
     Rss { key, reta: core::array::from_fn(|entry| (entry % queues as usize) as u8) }
 }
 
-fn destinations() -> [Incoming; 2] {
+fn destinations() -> [Wanted; 2] {
+    let four = |number: u32| Addr::v4(0x0a00_0000 + number);
     let six = |lo| Addr { hi: 0x2001_0db8_0000_0000, lo };
     [
-        Incoming { remote: Addr::v4(0x0a00_0002), remote_port: 443, local: Addr::v4(0x0a00_0001) },
-        Incoming { remote: six(2), remote_port: 443, local: six(1) },
+        Wanted { interface: 0, own: four(1), remote: four(2), remote_port: 443 },
+        Wanted { interface: 0, own: six(1), remote: six(2), remote_port: 443 },
     ]
 }
 
@@ -157,54 +165,69 @@ fn destinations() -> [Incoming; 2] {
 #[test]
 fn solving_finds_what_searching_finds() {
     for count in WORLDS {
-        let cores = cores(count);
-        let rss = rss(KEY, count);
-        for (core, incoming) in (0..count).zip(destinations().into_iter().cycle()) {
-            let solver = Solver::new(&rss, core as u8, cores, core, PortRange::DEFAULT);
+        let card = Steering::Rss(rss(KEY, count));
+        for (core, wanted) in (0..count).zip(destinations().into_iter().cycle()) {
+            let rfd = Rfd::new(cores(count), core, PortRange::DEFAULT, [&card].into_iter());
             let searched: HashSet<u16> = (32_768..=u16::MAX)
-                .filter(|&port| solver.queue_of(&incoming, port) == core as u8)
+                .filter(|&port| rfd.owner_of(&wanted, port) == Some(core))
                 .collect();
-            let mut allocator = PortAllocator::new(cores, core, PortRange::DEFAULT, 99);
-            let mut taken = vec![false; 65_536];
+            let mut ports = PortAllocator::new(99);
             let mut found = HashSet::new();
             let mut disagreed = false;
-            let base = 0x1234_5678;
-            while let Some(port) =
-                allocator.choose_by_hash(&solver, &incoming, base, |port| !taken[port as usize])
+            while found.len() < 2_500
+                && let Some(port) =
+                    ports.choose(&rfd, &wanted, 0x1234_5678, |port| !found.contains(&port))
             {
-                let agrees = port & cores.low_bits() == core;
+                let agrees = port & cores(count).low_bits() == core;
                 assert!(!(agrees && disagreed), "an agreeing port was left for later");
                 disagreed |= !agrees;
-                taken[port as usize] = true;
                 found.insert(port);
-                if found.len() == 2_500 {
-                    break;
-                }
             }
             assert!(found.is_subset(&searched), "a port the card sends elsewhere");
             assert_eq!(found.len(), searched.len().min(2_500));
+            assert!(count == 1 || disagreed || found.len() == 2_500);
         }
     }
+}
+
+/// Each interface has its own way, and a card that filters IPv4 hashes IPv6 all the same.
+#[test]
+fn every_interface_and_family_has_its_way() {
+    let cards = [
+        Steering::Unknown,
+        Steering::FlowDirector(rss(KEY, 4)),
+        Steering::Rss(Rss { key: KEY, reta: [3; RETA_ENTRIES] }),
+    ];
+    let rfd = Rfd::new(cores(4), 3, PortRange::DEFAULT, cards.iter());
+    let [four, six] = destinations();
+    let on = |interface, wanted| Wanted { interface, ..wanted };
+    let by_hash = |wanted: &Wanted| {
+        (32_768..=u16::MAX).any(|port| rfd.owner_of(wanted, port) != rfd.owner(port))
+    };
+    let ways = [on(0, four), on(0, six), on(1, four), on(1, six), on(2, four), on(9, six)];
+    assert_eq!(ways.map(|wanted| by_hash(&wanted)), [false, false, false, true, true, false]);
+    assert_eq!(rfd.owner_of(&on(2, four), 40_000), Some(3), "all entries name core 3");
+    assert_eq!(rfd.owner_of(&on(2, four), 80), None, "not a port of ours");
+    assert!(PortAllocator::new(1).choose(&rfd, &on(2, four), 0, |_| true).is_some());
 }
 
 /// A poor key (all zeros), a table without our queue, and a range that is no block: fewer ports or
 /// none, never a wrong one.
 #[test]
 fn poor_circumstances_give_fewer_ports() {
-    let [incoming, _] = destinations();
-    let choose = |rss: &Rss, queue: u8, range: PortRange| {
-        let solver = Solver::new(rss, queue, cores(2), u16::from(queue), range);
-        let mut allocator = PortAllocator::new(cores(2), u16::from(queue), range, 0);
-        allocator.choose_by_hash(&solver, &incoming, 0, |_| true)
+    let [wanted, _] = destinations();
+    let choose = |rss: Rss, core: u16, range: PortRange| {
+        let rfd = Rfd::new(cores(2), core, range, [&Steering::Rss(rss)].into_iter());
+        PortAllocator::new(0).choose(&rfd, &wanted, 0, |_| true)
     };
-    let silent = rss([0; RSS_KEY_BYTES], 2);
-    assert_eq!(choose(&silent, 0, PortRange::DEFAULT).map(|port| port & 1), Some(0));
-    assert_eq!(choose(&silent, 1, PortRange::DEFAULT), None, "all hashes are 0");
+    let silent = || rss([0; RSS_KEY_BYTES], 2);
+    assert_eq!(choose(silent(), 0, PortRange::DEFAULT).map(|port| port & 1), Some(0));
+    assert_eq!(choose(silent(), 1, PortRange::DEFAULT), None, "all hashes are 0");
     let absent = Rss { key: KEY, reta: [5; RETA_ENTRIES] };
-    assert_eq!(choose(&absent, 0, PortRange::DEFAULT), None);
+    assert_eq!(choose(absent, 0, PortRange::DEFAULT), None);
     let odd = range(40_000, 40_020);
-    for queue in [0, 1] {
-        assert!(choose(&rss(KEY, 2), queue, odd).is_none_or(|port| odd.contains(port)));
+    for core in [0, 1] {
+        assert!(choose(rss(KEY, 2), core, odd).is_none_or(|port| odd.contains(port)));
     }
 }
 
@@ -215,22 +238,24 @@ proptest! {
     fn a_solved_port_comes_back(
         key in prop::array::uniform(any::<u8>()), reta in prop::array::uniform(0..8_u8),
         addresses in any::<([u64; 4], bool)>(), remote_port in any::<u16>(),
-        ends in any::<(u16, u16)>(), count in 1..=8_u16, core in 0..8_u16, offset in any::<u32>(),
+        ends in any::<(u16, u16)>(), count in 2..=8_u16, core in 0..8_u16, offset in any::<u32>(),
     ) {
         let core = core % count;
         let range = range(ends.0.min(ends.1).max(1), ends.0.max(ends.1).max(1));
         let ([a, b, c, d], is_v4) = addresses;
-        let (remote, local) = match is_v4 {
+        let (remote, own) = match is_v4 {
             true => (Addr::v4(a as u32), Addr::v4(b as u32)),
             false => (Addr { hi: a, lo: b }, Addr { hi: c, lo: d }),
         };
-        let incoming = Incoming { remote, remote_port, local };
-        let solver = Solver::new(&Rss { key, reta }, core as u8, cores(count), core, range);
-        let mut allocator = PortAllocator::new(cores(count), core, range, 5);
+        let wanted = Wanted { interface: 0, own, remote, remote_port };
+        let card = Steering::Rss(Rss { key, reta });
+        let rfd = Rfd::new(cores(count), core, range, [&card].into_iter());
+        let mut ports = PortAllocator::new(5);
         for _ in 0..20 {
-            if let Some(port) = allocator.choose_by_hash(&solver, &incoming, offset, |_| true) {
+            if let Some(port) = ports.choose(&rfd, &wanted, offset, |_| true) {
                 prop_assert!(range.contains(port));
-                prop_assert_eq!(u16::from(solver.queue_of(&incoming, port)), core);
+                let hash = toeplitz::tcp_tuple(&key, remote, own, remote_port, port);
+                prop_assert_eq!(u16::from(reta[hash as usize & 127]), core);
             }
         }
     }

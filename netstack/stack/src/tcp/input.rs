@@ -17,7 +17,7 @@ use super::flight::Flight;
 use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, State, Tcb, stamp};
 
 /// RFC 7323 section 5.5: a `ts_recent` older than this many minute stamps (24 days) is void.
-const TS_RECENT_STAMPS: u16 = (24 * 24 * 3600 * 1000u64 >> MINUTE_SHIFT) as u16;
+const TS_RECENT_STAMPS: u16 = ((24 * 24 * 3600 * 1000u64) >> MINUTE_SHIFT) as u16;
 
 /// What the worker is to do about a segment. The connection itself is already up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
