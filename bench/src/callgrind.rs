@@ -24,6 +24,8 @@ pub struct Cost {
 pub enum Detail {
     /// One total with the caches simulated.
     Caches,
+    /// One total, with the address of every instruction.
+    Addresses,
     /// Instructions of each turn of the stack.
     Turns,
     /// Instructions between the calls of [`crate::churn::checkpoint`].
@@ -35,7 +37,7 @@ pub enum Detail {
 pub struct Run {
     /// What the bench printed inside.
     pub output: String,
-    /// The totals: one for [`Detail::Caches`], else in order.
+    /// The totals: one for [`Detail::Caches`] and [`Detail::Addresses`], else in order.
     pub costs: Vec<Cost>,
     /// The directory of callgrind's files.
     files: PathBuf,
@@ -75,6 +77,7 @@ pub fn run(arguments: &[&str], detail: Detail) -> Result<Run, String> {
     valgrind.arg(format!("--callgrind-out-file={}", out.display()));
     match detail {
         Detail::Caches => valgrind.args(CACHES),
+        Detail::Addresses => valgrind.args(["--dump-instr=yes", "--compress-pos=no"]),
         Detail::Turns => valgrind.arg("--dump-after=*stack_side*"),
         Detail::Checkpoints => valgrind.arg("--dump-after=*churn::checkpoint*"),
     };
@@ -86,18 +89,27 @@ pub fn run(arguments: &[&str], detail: Detail) -> Result<Run, String> {
     let output = String::from_utf8_lossy(&done.stdout).into_owned();
     if !done.status.success() {
         let errors = String::from_utf8_lossy(&done.stderr);
-        let own: Vec<&str> = errors.lines().filter(|line| !line.starts_with("==")).collect();
+        let own: Vec<&str> = errors.lines().filter(|line| !line.starts_with(['=', '-'])).collect();
         return Err(format!("{}: {}", arguments.join(" "), own.join("; ")));
     }
     let costs = match detail {
-        Detail::Caches => vec![total(&out)?],
+        Detail::Caches | Detail::Addresses => vec![total(&out)?],
         Detail::Turns | Detail::Checkpoints => parts(&out)?,
     };
     Ok(Run { output, costs, files })
 }
 
 impl Run {
-    /// The file for `callgrind_annotate`, moved to `to`.
+    /// What callgrind wrote.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn text(&self) -> Result<String, String> {
+        let out = self.files.join("out");
+        fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))
+    }
+
+    /// The file for `callgrind_annotate`, copied to `to`.
     ///
     /// # Errors
     /// When it cannot be written there.

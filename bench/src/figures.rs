@@ -2,14 +2,12 @@
 
 use crate::callgrind::{self, Detail};
 use crate::card::ChecksumBy;
-use crate::churn;
-use crate::memory;
-use crate::overload::{Overload, PEAK};
+use crate::overload::{Overload, PEAK, SHED_COST};
 use crate::peer::Smoltcp;
 use crate::penstock::Penstock;
 use crate::report::{Better, Figure, Kept, Report, Row};
 use crate::scenario::{Scenario, Stack};
-use crate::wall;
+use crate::{churn, flood, locked, memory, wall};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +18,25 @@ pub enum Extent {
     Full,
 }
 
+/// Adds every figure; what could not be measured becomes a failure of the report.
+pub fn all(report: &mut Report, extent: Extent) {
+    from_rows(report);
+    memory(report);
+    overload(report, extent);
+    let churned = if extent == Extent::Quick { 50_000 } else { 1_000_000 };
+    let results = [
+        shedding(report),
+        churn(report, churned),
+        locked(report),
+        largest_turns(report, extent),
+        // The machine is busy with nothing else now.
+        wall(report, extent),
+    ];
+    report.failures.extend(results.into_iter().filter_map(Result::err));
+}
+
 /// Adds the figures that follow from the rows.
-pub fn from_rows(report: &mut Report) {
+fn from_rows(report: &mut Report) {
     let ours = |row: &&Row| row.scenario.stack == Stack::Penstock;
     let worst = |checksums| {
         let rows = report.rows.iter().filter(ours);
@@ -84,7 +99,7 @@ fn is_plain(scenario: &Scenario) -> bool {
 }
 
 /// Adds bytes per idle connection.
-pub fn memory(report: &mut Report) {
+fn memory(report: &mut Report) {
     report.figures.push(Figure {
         name: "bytes per idle connection (table, record, timer)",
         value: memory::penstock_idle(),
@@ -97,7 +112,7 @@ pub fn memory(report: &mut Report) {
 }
 
 /// Adds goodput under overload.
-pub fn overload(report: &mut Report, extent: Extent) {
+fn overload(report: &mut Report, extent: Extent) {
     let loads: &[u32] = match extent {
         Extent::Quick => &[100, 400],
         Extent::Full => &[50, 100, 150, 200, 400],
@@ -174,13 +189,60 @@ pub fn inside_churn(connections: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds the largest turns.
+/// Adds what shedding a SYN costs, which the overload relies on.
+fn shedding(report: &mut Report) -> Result<(), String> {
+    let run = callgrind::run(&["--inside-flood"], Detail::Caches)?;
+    let shed = run.number("shed").ok_or("the flood printed no number")?;
+    let base = report.rows.iter().find(|row| row.scenario == Scenario::BASE);
+    let base = base.ok_or("shedding needs the base row")?;
+    let cost = run.costs.first().ok_or("callgrind wrote no totals")?;
+    // A connection of the base row is three frames received.
+    let served = base.instructions() / 3.0;
+    let instructions = cost.instructions as f64 / shed as f64;
+    report.notes.push(format!("shedding a SYN: {instructions:.0} instructions"));
+    report.figures.push(Figure {
+        name: "shedding a SYN against serving a frame, instructions",
+        value: instructions / served,
+        better: Better::Less,
+        bounds: [1.0 / SHED_COST as f64; 3],
+        kept: Kept::Exact(3),
+    });
+    Ok(())
+}
+
+/// What runs inside callgrind for [`shedding`].
 ///
 /// # Errors
-/// Why they could not be measured.
-pub fn largest_turn(report: &mut Report, scenarios: &[Scenario]) -> Result<(), String> {
-    for scenario in scenarios {
-        let name = scenario.to_string();
+/// When the stack did not shed.
+pub fn inside_flood() -> Result<(), String> {
+    let shed = flood::run(Penstock::new(&Scenario::BASE.setup()))?;
+    println!("shed={shed}");
+    Ok(())
+}
+
+/// Adds the atomic read-modify-writes executed, in the base row.
+fn locked(report: &mut Report) -> Result<(), String> {
+    let name = Scenario::BASE.to_string();
+    let run = callgrind::run(&["--inside", &name], Detail::Addresses)?;
+    let program = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
+    report.figures.push(Figure {
+        name: "atomic read-modify-writes while running",
+        value: locked::executed(&program, &run.text()?)? as f64,
+        better: Better::Less,
+        bounds: [0.0; 3],
+        kept: Kept::Exact(0),
+    });
+    Ok(())
+}
+
+/// Adds the largest turns.
+fn largest_turns(report: &mut Report, extent: Extent) -> Result<(), String> {
+    if extent == Extent::Quick {
+        return Ok(());
+    }
+    let crowded = Scenario { concurrency: 256, ..Scenario::BASE };
+    let past = Scenario { time_wait: 64_000, ..Scenario::BASE };
+    for name in [crowded.to_string(), past.to_string()] {
         let run = callgrind::run(&["--inside", &name, "--connections", "1024"], Detail::Turns)?;
         let largest = run.costs.iter().map(|cost| cost.instructions).max().unwrap_or(0);
         report.notes.push(format!("largest turn, {name}: {largest} instructions"));
@@ -192,7 +254,7 @@ pub fn largest_turn(report: &mut Report, scenarios: &[Scenario]) -> Result<(), S
 ///
 /// # Errors
 /// What went wrong with a connection.
-pub fn wall(report: &mut Report, extent: Extent) -> Result<(), String> {
+fn wall(report: &mut Report, extent: Extent) -> Result<(), String> {
     let ratio = |name, value, bounds| Figure {
         name,
         value,

@@ -2,7 +2,7 @@
 //! figure that must hold does not.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 use std::{fs, thread};
@@ -10,6 +10,7 @@ use std::{fs, thread};
 use lexopt::{Arg, ValueExt};
 use penstock_bench::callgrind::{self, Detail};
 use penstock_bench::figures::{self, Extent};
+use penstock_bench::profile::functions;
 use penstock_bench::report::{Report, Row};
 use penstock_bench::scenario::{Counts, Scenario};
 use penstock_bench::world::Meter;
@@ -31,6 +32,7 @@ enum Task {
     Churn(u64),
     Inside(Scenario, u64),
     InsideChurn(u64),
+    InsideFlood,
 }
 
 fn main() -> ExitCode {
@@ -52,11 +54,11 @@ fn task() -> Result<Task, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut task = Task::Table(Extent::Full);
     while let Some(argument) = parser.next()? {
-        let (Arg::Long(word), extent) = (&argument, Extent::Quick) else {
+        let Arg::Long(word) = argument else {
             return Err(argument.unexpected());
         };
-        task = match (*word, task) {
-            ("quick", _) => Task::Table(extent),
+        task = match (word, task) {
+            ("quick", _) => Task::Table(Extent::Quick),
             ("list", _) => Task::List,
             ("scenario", _) => Task::One(scenario(&mut parser)?),
             ("profile", _) => Task::Profile(scenario(&mut parser)?),
@@ -66,6 +68,7 @@ fn task() -> Result<Task, lexopt::Error> {
                 Task::Inside(scenario, parser.value()?.parse()?)
             }
             ("inside-churn", _) => Task::InsideChurn(parser.value()?.parse()?),
+            ("inside-flood", _) => Task::InsideFlood,
             _ => return Err(argument.unexpected()),
         };
     }
@@ -107,6 +110,10 @@ fn run(task: Task) -> Result<bool, String> {
             );
             Ok(true)
         }
+        Task::InsideFlood => {
+            figures::inside_flood()?;
+            Ok(true)
+        }
         Task::InsideChurn(connections) => {
             figures::inside_churn(connections)?;
             Ok(true)
@@ -122,18 +129,14 @@ fn table(extent: Extent) -> Result<bool, String> {
         Extent::Quick => Scenario::quick(),
         Extent::Full => Scenario::all(),
     };
-    let mut report = Report { rows: rows(&scenarios)?, ..Report::default() };
-    figures::from_rows(&mut report);
-    figures::memory(&mut report);
-    figures::overload(&mut report, extent);
-    figures::wall(&mut report, extent)?;
-    let churned = if extent == Extent::Quick { 50_000 } else { 1_000_000 };
-    figures::churn(&mut report, churned)?;
-    if extent == Extent::Full {
-        let crowded = Scenario { concurrency: 256, ..Scenario::BASE };
-        let past = Scenario { time_wait: 64_000, ..Scenario::BASE };
-        figures::largest_turn(&mut report, &[crowded, past])?;
+    let mut report = Report::default();
+    for row in rows(&scenarios)? {
+        match row {
+            Ok(row) => report.rows.push(row),
+            Err(why) => report.failures.push(why),
+        }
     }
+    figures::all(&mut report, extent);
     println!("{}took {} s", report.text(false), begin.elapsed().as_secs());
     if extent == Extent::Full {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.txt");
@@ -144,7 +147,7 @@ fn table(extent: Extent) -> Result<bool, String> {
 }
 
 /// All rows, on two cores: instruction counts do not mind company.
-fn rows(scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
+fn rows(scenarios: &[Scenario]) -> Result<Vec<Result<Row, String>>, String> {
     // The longest rows come last in the table; begin with them.
     let waiting = Mutex::new((0..scenarios.len()).collect::<Vec<usize>>());
     let done = Mutex::new(Vec::new());
@@ -162,7 +165,7 @@ fn rows(scenarios: &[Scenario]) -> Result<Vec<Row>, String> {
     });
     let mut done = done.into_inner().map_err(|_| "a measuring thread panicked")?;
     done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, row)| row).collect()
+    Ok(done.into_iter().map(|(_, row)| row).collect())
 }
 
 fn row(scenario: &Scenario) -> Result<Row, String> {
@@ -186,13 +189,15 @@ fn profile(scenario: &Scenario) -> Result<bool, String> {
     let run = callgrind::run(&["--inside", &name], Detail::Caches)?;
     let file = format!("callgrind.out.{name}");
     run.keep(Path::new(&file))?;
-    let connections = run.number("connections").unwrap_or(0);
-    println!("{connections} connections; callgrind's file is {file}");
-    let status = Command::new("callgrind_annotate")
-        .args(["--auto=no", "--show=Ir", "--threshold=97", &file])
-        .status()
-        .map_err(|error| format!("callgrind_annotate: {error}"))?;
-    Ok(status.success())
+    let connections = run.number("connections").unwrap_or(1) as f64;
+    println!("instructions per connection; for lines: callgrind_annotate --auto=yes {file}");
+    println!("{:>8} {:>10} {:>8}  function", "own", "inclusive", "calls");
+    for function in functions(&run.text()?).into_iter().take(40) {
+        let [own, inclusive, calls] = [function.own, function.inclusive, function.calls]
+            .map(|count| count as f64 / connections);
+        println!("{own:8.0} {inclusive:10.0} {calls:8.2}  {}", function.name);
+    }
+    Ok(true)
 }
 
 /// Connections under the meter.

@@ -77,6 +77,8 @@ impl Figure {
 pub struct Report {
     /// Rows, in order.
     pub rows: Vec<Row>,
+    /// Rows that could not be measured, and why.
+    pub failures: Vec<String>,
     /// Figures, in order.
     pub figures: Vec<Figure>,
     /// Facts without a bound.
@@ -84,9 +86,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every "must" holds.
+    /// Whether everything was measured and every "must" holds.
     pub fn passed(&self) -> bool {
-        self.figures.iter().all(|figure| figure.level() > 0)
+        self.failures.is_empty() && self.figures.iter().all(|figure| figure.level() > 0)
     }
 
     /// The table as text. `for_file` leaves out what differs from run to run.
@@ -128,6 +130,9 @@ impl Report {
                 row.counts.open,
                 row.counts.time_wait,
             )?;
+        }
+        for failure in &self.failures {
+            writeln!(text, "FAILED: {failure}")?;
         }
         Ok(())
     }

@@ -264,7 +264,8 @@ impl fmt::Display for Scenario {
 const CHECKED_CONNECTIONS: u64 = 32;
 /// Connections before the meter is switched on.
 const WARM_CONNECTIONS: u64 = 4096;
-/// Conversations at once while idle connections are opened.
-const POPULATE_CONCURRENCY: u32 = 256;
+/// Conversations at once while idle connections are opened: less than a burst, so that no stack
+/// believes itself behind.
+const POPULATE_CONCURRENCY: u32 = 14;
 /// How long a record stays in TIME-WAIT.
 const TIME_WAIT_US: u64 = 60_000_000;
