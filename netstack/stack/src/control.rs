@@ -13,6 +13,7 @@ use crate::hash::Tuple;
 use crate::icmp::{Trouble, may_complain, trouble};
 use crate::limits;
 use crate::mail;
+use crate::ndp;
 use crate::neighbour::{Action, HopId, How};
 use crate::receive::Source;
 use crate::table::Kind;
@@ -261,10 +262,54 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         Err(Drop::UdpNoPort)
     }
 
+    fn on_arp(&mut self, interface: u8, packet: &arp::Packet) -> Result<(), Drop> {
+        let interfaces = &self.core.interfaces;
+        let own = interfaces.mac(interface);
+        let is_own = |addr| interfaces.find(interface, addr).is_some();
+        let learn = match crate::arp::on_packet(is_own, packet) {
+            crate::arp::Verdict::Reply { learn } => {
+                self.send_frame(interface, |slot| crate::arp::write_reply(slot, own, packet));
+                learn
+            }
+            crate::arp::Verdict::Learn { learn } => Some(learn),
+            crate::arp::Verdict::Drop(reason) => return Err(reason),
+        };
+        if let Some((addr, mac, how)) = learn {
+            self.learn(interface, addr, Some(mac), how);
+        }
+        Ok(())
+    }
+
+    fn on_ndp(
+        &mut self,
+        interface: u8,
+        packet: &ip::Packet,
+        message: &Message,
+    ) -> Result<(), Drop> {
+        let src_mac = ethernet::parse(&self.scratch[..self.scratch_bytes])?.src;
+        let interfaces = &self.core.interfaces;
+        let own = interfaces.mac(interface);
+        let is_own = |addr| interfaces.find(interface, addr).is_some();
+        let hops = packet.hop_limit;
+        let learn = match ndp::on_message(is_own, packet.src, src_mac, hops, message) {
+            ndp::Verdict::Reply { answer, learn } => {
+                self.send_frame(interface, |slot| ndp::write_advertisement(slot, own, &answer));
+                learn
+            }
+            ndp::Verdict::Learn { learn } => Some(learn),
+            ndp::Verdict::Drop(reason) => return Err(reason),
+        };
+        if let Some((addr, mac, how)) = learn {
+            self.learn(interface, addr, mac, how);
+        }
+        Ok(())
+    }
+
     /// A neighbour's station address was learned: here, or by another core.
-    pub(crate) fn learn(&mut self, interface: u8, addr: Addr, mac: Mac, how: How) {
+    pub(crate) fn learn(&mut self, interface: u8, addr: Addr, mac: Option<Mac>, how: How) {
         let core = &mut self.core;
         let learned = core.neighbours.learn(core.millis, interface, addr, mac, how);
+        let mac = learned.mac;
         if learned.moved {
             core.counters.event(Event::NeighbourMoves);
         }
@@ -277,6 +322,56 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     transmit::released(core, queue, chunk, bytes, mac);
                 }
             }
+        }
+    }
+
+    /// Asks for a neighbour, from an address it can answer to.
+    fn solicit(&mut self, interface: u8, addr: Addr, to: Option<Mac>) {
+        let interfaces = &self.core.interfaces;
+        let own = interfaces.mac(interface);
+        let Some(source) = interfaces.source_for(interface, addr) else { return };
+        let source = interfaces.addr(source);
+        self.core.counters.event(Event::NeighbourSolicits);
+        self.send_frame(interface, |slot| {
+            if addr.is_v4() {
+                crate::arp::write_request(slot, own, source, addr, to)
+            } else {
+                ndp::write_solicitation(slot, own, source, addr, to)
+            }
+        });
+    }
+
+    /// Tells every link of our addresses.
+    pub(crate) fn announce(&mut self) {
+        for interface in 0..self.core.interfaces.count() {
+            let own = self.core.interfaces.mac(interface);
+            let mut number = 0;
+            loop {
+                let addr = self.core.interfaces.addresses(interface).nth(number);
+                let Some(addr) = addr else { break };
+                number += 1;
+                self.send_frame(interface, |slot| {
+                    if addr.is_v4() {
+                        crate::arp::write_announcement(slot, own, addr)
+                    } else {
+                        ndp::write_announcement(slot, own, addr)
+                    }
+                });
+            }
+        }
+    }
+
+    /// Writes a frame straight into a slot.
+    fn send_frame(&mut self, interface: u8, write: impl FnOnce(&mut [u8]) -> usize) {
+        let Some(queue) = self.queues.get_mut(interface as usize) else { return };
+        let Some(slot) = queue.slot() else {
+            self.core.drop(Drop::NoSlot);
+            return;
+        };
+        let bytes = write(slot);
+        if bytes > 0 {
+            queue.send(bytes, &[], Offload::NONE, &mut self.core.chunks);
+            self.core.counters.event(Event::OutFrames);
         }
     }
 
@@ -491,36 +586,4 @@ impl Core {
         self.datagrams.push_back(Queued { interface, hop, chunk, bytes: length as u16 });
         Ok(())
     }
-}
-
-/// Writes a frame of the control plane straight into a slot.
-pub(crate) fn send_frame<Q: QueuePair>(
-    core: &mut Core,
-    queues: &mut [Q],
-    interface: u8,
-    write: impl FnOnce(&mut [u8]) -> usize,
-) {
-    let Some(queue) = queues.get_mut(interface as usize) else { return };
-    let Some(slot) = queue.slot() else {
-        core.drop(Drop::NoSlot);
-        return;
-    };
-    let bytes = write(slot);
-    queue.send(bytes, &[], Offload::NONE, &mut core.chunks);
-    core.counters.event(Event::OutFrames);
-}
-impl<Q: QueuePair, A: App> Worker<Q, A> {
-    fn on_arp(&mut self, _interface: u8, _packet: &arp::Packet) -> Result<(), Drop> {
-        Err(Drop::ArpIgnored)
-    }
-    fn on_ndp(
-        &mut self,
-        _interface: u8,
-        _packet: &ip::Packet,
-        _message: &Message,
-    ) -> Result<(), Drop> {
-        Err(Drop::NdpIgnored)
-    }
-    fn solicit(&mut self, _interface: u8, _addr: Addr, _to: Option<Mac>) {}
-    pub(crate) fn announce(&mut self) {}
 }

@@ -97,6 +97,7 @@ impl Core {
         let capacity = config.capacity;
         let secrets = Secrets::new(&config.seed);
         let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
+        let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         Core {
@@ -115,7 +116,7 @@ impl Core {
             chunks: parts.chunks,
             interfaces: parts.interfaces,
             routes: parts.routes,
-            neighbours: Neighbours::new(capacity.neighbours),
+            neighbours: Neighbours::new(capacity.neighbours).keyed(neighbour_secret),
             path_mtus: PathMtus::new(limits::PATH_MTUS),
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),
@@ -179,7 +180,7 @@ impl Core {
             window_bytes: self.config.capacity.receive_window_bytes,
         };
         let flight = self.flights.at_mut(tcb.flight);
-        Opened { tcb, flight, env, chunks: &mut self.chunks, counters: &mut self.counters }
+        Opened { tcb, flight, env, chunks: &mut self.chunks }
     }
 
     /// Takes a connection record; `None` when all are in use.
@@ -349,6 +350,17 @@ impl Core {
         mtu.min(path) - limits::headers_bytes(tuple.remote)
     }
 
+    /// Looks for the way to connection `index`'s peer anew: what is silent may have moved.
+    pub(crate) fn find_hop(&mut self, index: u32) {
+        let tuple = self.conns[index].tuple;
+        let interface = self.interfaces.interface_of(tuple.local);
+        if let Some((_, next)) = self.routes.lookup_on(interface, tuple.remote)
+            && let Ok(hop) = self.neighbours.resolve(self.millis, interface, next)
+        {
+            self.conns[index].hop = hop.0;
+        }
+    }
+
     /// The MSS option we send from `local`.
     pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
         let mtu = self.interfaces.mtu(self.interfaces.interface_of(local));
@@ -377,7 +389,10 @@ impl Core {
     #[inline]
     pub(crate) fn is_finished(&self, index: u32) -> bool {
         let tcb = &self.conns[index];
+        // A paused application has yet to hear of the end.
+        let told = tcb.has(Bits::EOF_TOLD) || tcb.has(Bits::ORPHAN);
         matches!(tcb.state, State::TimeWait | State::Closed)
+            && told
             && self.flights.at(tcb.flight).is_none_or(|flight| flight.store.unread() == 0)
     }
 }
@@ -388,5 +403,4 @@ pub(crate) struct Opened<'a> {
     pub(crate) flight: Option<&'a mut Flight>,
     pub(crate) env: Env<'a>,
     pub(crate) chunks: &'a mut Chunks,
-    pub(crate) counters: &'a mut Counters,
 }

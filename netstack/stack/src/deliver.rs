@@ -78,6 +78,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// Takes in offered payload: to the application, or to the store.
     fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
+        let tcb = &mut self.core.conns[index];
+        if tcb.has(Bits::ORPHAN) {
+            // The application has closed it during this very segment.
+            if offer.len > 0 {
+                tcb.set(Bits::ABORT);
+                self.core.drop(Drop::TcpDataAfterClose);
+                return;
+            }
+        }
         let from = payload_at as usize + offer.skip as usize;
         let range = from..from + offer.len as usize;
         if offer.seq != self.core.conns[index].rcv_nxt {
@@ -104,10 +113,23 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         };
         let mut accepted = taken as u32;
         if rest > 0 {
+            self.refused(index);
             let kept = range.end - rest..range.end;
             accepted += self.keep(index, offer.seq + accepted, kept, source);
         }
         self.advance(index, offer, taken as u32, accepted);
+    }
+
+    /// The application did not take everything: it is paused, or, if it closed the connection in the
+    /// same breath, data was lost.
+    fn refused(&mut self, index: u32) {
+        let tcb = &mut self.core.conns[index];
+        if !tcb.has(Bits::ORPHAN) {
+            tcb.set(Bits::PAUSED);
+        } else if !tcb.has(Bits::ABORT) {
+            tcb.set(Bits::ABORT);
+            self.core.counters.event(Event::TcpAbortOnClose);
+        }
     }
 
     /// Keeps bytes in order that the application does not take now; returns how many found room.
@@ -119,7 +141,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         source: Source,
     ) -> u32 {
         let len = range.len() as u32;
-        self.core.conns[index].set(Bits::PAUSED);
         let Some(kept) = self.write_store(index, seq, range, source) else {
             self.core.drop(Drop::FlightMemory);
             return 0;
@@ -270,20 +291,23 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
             // The store's chunks belong to the core, which the upcall may change: a copy is lent.
-            let piece = flight.store.peek(opened.chunks, tcb.rcv_nxt);
+            let piece = flight.store.peek(opened.chunks, tcb.data_end());
             let count = piece.len();
             self.piece[..count].copy_from_slice(piece);
+            // A close within the upcall must not take these bytes for unread ones.
+            flight.store.set_aside(count as u32);
             let conn = self.core.name(index);
             let bytes = &self.piece[..count];
             let taken = self.app.on_data(&mut Cx::new(&mut self.core), conn, bytes).min(count);
+            if taken < count {
+                self.refused(index);
+            }
             let opened = self.core.open(index);
             let tcb = opened.tcb;
             let Some(flight) = opened.flight else { return };
+            flight.store.extend(count as u32);
             let beyond = flight.held.first().map(|range| range.from);
-            flight.store.take(opened.chunks, tcb.rcv_nxt, taken as u32, beyond);
-            if taken < count {
-                tcb.set(Bits::PAUSED);
-            }
+            flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
             if tcb.window_update_due(Some(flight), &opened.env) {
                 tcb.acknowledge_now();
             }
@@ -332,6 +356,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         if opened.flight.is_some_and(|flight| flight.retries > retries) {
             self.core.counters.event(Event::TcpTimeouts);
+            self.core.find_hop(index);
         }
         if self.core.conns[index].has(Bits::PROBE_NOW) {
             self.core.counters.event(Event::TcpWinProbe);

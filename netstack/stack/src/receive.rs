@@ -7,12 +7,12 @@
 
 use penstock_queue::{Checksums, QueuePair, RxFrame};
 use penstock_wire::tcp::{Flags, Segment};
-use penstock_wire::{ethernet, ip, tcp};
+use penstock_wire::{Addr, ethernet, ip, plain, tcp};
 
 use crate::app::App;
 use crate::core::Core;
 use crate::counters::{Drop, Event};
-use crate::hash::Tuple;
+use crate::hash::{AddrId, Tuple};
 use crate::listen::Found;
 use crate::mail;
 use crate::rfd::Wanted;
@@ -47,13 +47,24 @@ pub(crate) struct Arrival {
     pub(crate) seg: Segment,
     /// Where the payload begins in the frame.
     pub(crate) payload_at: u16,
+    kind: FrameKind,
+}
+
+impl Arrival {
+    /// Nothing yet.
+    pub(crate) fn blank() -> Arrival {
+        let tuple =
+            Tuple { remote: Addr::UNSPECIFIED, remote_port: 0, local_port: 0, local: AddrId(0) };
+        let seg = Segment::default();
+        Arrival { tuple, hash: 0, seg, payload_at: 0, kind: FrameKind::Other }
+    }
 }
 
 /// What the first pass makes of a frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Arrived {
-    /// TCP.
-    Segment(Arrival),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrameKind {
+    /// TCP for us.
+    Segment,
     /// Something for the control plane: parsed again there.
     Other,
     /// In parts: to be put together first.
@@ -64,83 +75,129 @@ pub(crate) enum Arrived {
 
 /// The first pass: bytes to numbers, and a first touch of the table.
 #[inline]
-pub(crate) fn classify(core: &Core, interface: u8, frame: &RxFrame<'_>) -> Arrived {
-    if frame.parts > 0 {
-        return Arrived::Parts;
-    }
-    match parse(core, interface, frame) {
-        Ok(arrived) => {
-            if let Arrived::Segment(arrival) = &arrived {
+fn classify(core: &Core, interface: u8, frame: &RxFrame<'_>, arrival: &mut Arrival) {
+    arrival.kind = if frame.parts > 0 {
+        FrameKind::Parts
+    } else {
+        match parse(core, interface, frame, arrival) {
+            Ok(FrameKind::Segment) => {
+                arrival.hash = core.hash.hash(&arrival.tuple);
                 // A plain read, for its effect on the cache.
                 core::hint::black_box(core.table.peek(arrival.hash));
+                FrameKind::Segment
             }
-            arrived
+            Ok(kind) => kind,
+            Err(reason) => FrameKind::Refused(reason),
         }
-        Err(reason) => Arrived::Refused(reason),
+    };
+}
+
+#[inline]
+fn parse(
+    core: &Core,
+    interface: u8,
+    frame: &RxFrame<'_>,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
+    let (verify_ip, verify_tcp) = match frame.checksums {
+        Checksums::Good => (false, false),
+        Checksums::IpGood => (false, true),
+        Checksums::Unverified => (true, true),
+        Checksums::IpBad | Checksums::L4Bad => {
+            return parse_slowly(core, interface, frame, arrival);
+        }
+    };
+    let bytes = frame.bytes;
+    if bytes.first_chunk() != Some(&core.interfaces.mac(interface).0) || frame.vlan.is_some() {
+        return parse_slowly(core, interface, frame, arrival);
+    }
+    match plain::parse(&mut arrival.seg, bytes, verify_ip, verify_tcp) {
+        Some(packet) => place(core, interface, &packet, arrival),
+        None => parse_slowly(core, interface, frame, arrival),
     }
 }
 
-fn parse(core: &Core, interface: u8, frame: &RxFrame<'_>) -> Result<Arrived, Drop> {
+/// Every frame that is not plain: with IP options, for others, malformed.
+#[cold]
+fn parse_slowly(
+    core: &Core,
+    interface: u8,
+    frame: &RxFrame<'_>,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
     if frame.vlan.is_some() {
         return Err(Drop::Vlan);
     }
     let bytes = frame.bytes;
     let header = ethernet::parse(bytes)?;
     if header.dst != core.interfaces.mac(interface) {
-        return if header.dst.is_group() { Ok(Arrived::Other) } else { Err(Drop::OtherStation) };
+        let group = header.dst.is_group();
+        return if group { Ok(FrameKind::Other) } else { Err(Drop::OtherStation) };
     }
     let packet_bytes = &bytes[ethernet::HEADER_BYTES..];
     let packet = match header.ether_type {
-        ethernet::IPV4 => {
-            let verify = match frame.checksums {
-                Checksums::Unverified => true,
-                Checksums::IpBad => return Err(Drop::IpChecksum),
-                Checksums::IpGood | Checksums::Good | Checksums::L4Bad => false,
-            };
-            ip::parse_v4(packet_bytes, verify)?
-        }
+        ethernet::IPV4 if frame.checksums == Checksums::IpBad => return Err(Drop::IpChecksum),
+        ethernet::IPV4 => ip::parse_v4(packet_bytes, frame.checksums == Checksums::Unverified)?,
         ethernet::IPV6 => ip::parse_v6(packet_bytes)?,
         ethernet::VLAN => return Err(Drop::Vlan),
-        _ => return Ok(Arrived::Other),
+        _ => return Ok(FrameKind::Other),
     };
     if packet.protocol != ip::TCP {
-        return Ok(Arrived::Other);
+        return Ok(FrameKind::Other);
     }
-    let Some(local) = core.interfaces.find(interface, packet.dst) else {
-        return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
-    };
     let verify = match frame.checksums {
         Checksums::Good => false,
         Checksums::L4Bad => return Err(Drop::TcpChecksum),
         Checksums::Unverified | Checksums::IpGood | Checksums::IpBad => true,
     };
-    let seg = tcp::parse(packet.payload(packet_bytes), packet.src, packet.dst, verify)?;
-    let tuple = Core::tuple_of(local, packet.src, &seg);
-    let payload_at = ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
-    Ok(Arrived::Segment(Arrival { tuple, hash: core.hash.hash(&tuple), seg, payload_at }))
+    let payload = packet.payload(packet_bytes);
+    tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
+    place(core, interface, &packet, arrival)
+}
+
+/// Finds which of our addresses a segment is for.
+#[inline]
+fn place(
+    core: &Core,
+    interface: u8,
+    packet: &ip::Packet,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
+    let Some(local) = core.interfaces.find(interface, packet.dst) else {
+        return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
+    };
+    let seg = &arrival.seg;
+    arrival.payload_at =
+        ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
+    arrival.tuple = Core::tuple_of(local, packet.src, seg);
+    Ok(FrameKind::Segment)
 }
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Takes one burst from an interface; returns how many frames there were.
     pub(crate) fn receive(&mut self, interface: u8) -> usize {
         let queue = &mut self.queues[interface as usize];
-        let count = queue.recv(self.burst.len());
-        for index in 0..count {
-            self.burst[index] = classify(&self.core, interface, &queue.frame(index));
+        let count = queue.recv(self.burst.len()).min(self.burst.len());
+        if count == 0 {
+            return 0;
         }
-        for index in 0..count {
+        // Lent out for the turn, so that the worker can be changed while it is read.
+        let mut burst = core::mem::take(&mut self.burst);
+        for (index, arrival) in burst[..count].iter_mut().enumerate() {
+            classify(&self.core, interface, &queue.frame(index), arrival);
+        }
+        for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface, index: index as u8 };
-            match self.burst[index] {
-                Arrived::Segment(arrival) => self.on_arrival(&arrival, source),
-                Arrived::Other => self.on_other(source),
-                Arrived::Parts => self.on_parts(interface, index),
-                Arrived::Refused(reason) => self.core.drop(reason),
+            match arrival.kind {
+                FrameKind::Segment => self.on_arrival(arrival, source),
+                FrameKind::Other => self.on_other(source),
+                FrameKind::Parts => self.on_parts(interface, index),
+                FrameKind::Refused(reason) => self.core.drop(reason),
             }
         }
-        if count > 0 {
-            self.queues[interface as usize].recycle();
-            self.core.counters.events(Event::InFrames, count as u64);
-        }
+        self.burst = burst;
+        self.queues[interface as usize].recycle();
+        self.core.counters.events(Event::InFrames, count as u64);
         count
     }
 
@@ -169,11 +226,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let bytes = &self.scratch[..self.scratch_bytes];
         let frame = RxFrame { bytes, parts: 0, checksums, hash: None, vlan: None };
         let source = Source::Scratch { interface, mailed };
-        match classify(&self.core, interface, &frame) {
-            Arrived::Segment(arrival) => self.on_arrival(&arrival, source),
-            Arrived::Other => self.on_other(source),
-            Arrived::Parts => {}
-            Arrived::Refused(reason) => self.core.drop(reason),
+        let mut arrival = Arrival::blank();
+        classify(&self.core, interface, &frame, &mut arrival);
+        match arrival.kind {
+            FrameKind::Segment => self.on_arrival(&arrival, source),
+            FrameKind::Other => self.on_other(source),
+            FrameKind::Parts => {}
+            FrameKind::Refused(reason) => self.core.drop(reason),
         }
     }
 

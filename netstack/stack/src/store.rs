@@ -63,6 +63,13 @@ impl Store {
         self.unread += bytes;
     }
 
+    /// `bytes` unread bytes do not count while the application looks at them;
+    /// [`extend`](Self::extend) brings them back.
+    #[inline]
+    pub(crate) fn set_aside(&mut self, bytes: u32) {
+        self.unread -= bytes;
+    }
+
     /// The unread bytes from `rcv_nxt - unread` on, up to the end of their chunk.
     pub(crate) fn peek<'a>(&self, chunks: &'a Chunks, rcv_nxt: SeqNum) -> &'a [u8] {
         if self.unread == 0 || self.index.is_none() {

@@ -217,6 +217,7 @@ impl Table {
     }
 
     /// Bytes of the slots.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.slots)
     }

@@ -79,7 +79,7 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
     let flight = core.flights.at(tcb.flight);
     let options = options_of(core, tcb, flight, emit);
     let tuple = tcb.tuple;
-    let outgoing = Outgoing {
+    let mut outgoing = Outgoing {
         local: tuple.local,
         remote: tuple.remote,
         hop: HopId(tcb.hop),
@@ -105,7 +105,8 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
         }
     }
     core.counters.event(if emit.again { Event::TcpRetransSegs } else { Event::TcpOutSegs });
-    let sent = send(core, queue, &outgoing, &lent[..count], emit.len);
+    let sent = send(core, queue, &mut outgoing, &lent[..count], emit.len);
+    core.conns[index].hop = outgoing.hop.0;
     debug_assert!(sent == Sent::Gone, "a slot was free");
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Ha
         timestamps,
         window_bytes,
     );
-    let outgoing = Outgoing {
+    let mut outgoing = Outgoing {
         local: half.tuple.local,
         remote: half.tuple.remote,
         hop: HopId(half.hop),
@@ -178,7 +179,7 @@ pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Ha
         options: &options,
         segment_bytes: 0,
     };
-    control(core, queues, &outgoing)
+    control(core, queues, &mut outgoing)
 }
 
 /// Sends a segment without payload that belongs to no connection record: a RST, or an
@@ -207,13 +208,13 @@ pub(crate) fn bare<Q: QueuePair>(
     }
     let options = Options { timestamps, ..Options::default() };
     let (local, remote) = (tuple.local, tuple.remote);
-    let outgoing =
+    let mut outgoing =
         Outgoing { local, remote, hop, flow_label: 0, header, options: &options, segment_bytes: 0 };
-    control(core, queues, &outgoing)
+    control(core, queues, &mut outgoing)
 }
 
 /// Sends a segment without payload; without a slot it is lost, and counted.
-fn control<Q: QueuePair>(core: &mut Core, queues: &mut [Q], outgoing: &Outgoing<'_>) -> Sent {
+fn control<Q: QueuePair>(core: &mut Core, queues: &mut [Q], outgoing: &mut Outgoing<'_>) -> Sent {
     let interface = core.interfaces.interface_of(outgoing.local) as usize;
     let Some(queue) = queues.get_mut(interface) else { return Sent::Gone };
     core.counters.event(Event::TcpOutSegs);
@@ -228,11 +229,12 @@ fn control<Q: QueuePair>(core: &mut Core, queues: &mut [Q], outgoing: &Outgoing<
 fn send<Q: QueuePair>(
     core: &mut Core,
     queue: &mut Q,
-    outgoing: &Outgoing<'_>,
+    outgoing: &mut Outgoing<'_>,
     lent: &[Lent],
     payload_bytes: u32,
 ) -> Sent {
-    let Some(mac) = core.neighbours.mac(outgoing.hop, core.millis) else {
+    let mac = core.neighbours.mac(outgoing.hop, core.millis);
+    let Some(mac) = mac.or_else(|| find_neighbour(core, outgoing)) else {
         return wait_for_neighbour(core, outgoing, lent, payload_bytes);
     };
     let capabilities = queue.capabilities();
@@ -260,6 +262,16 @@ fn send<Q: QueuePair>(
     queue.send(bytes, rest, offload, &mut core.chunks);
     core.counters.event(Event::OutFrames);
     Sent::Gone
+}
+
+/// The neighbour's name is void, or it is silent: it is looked for anew.
+#[cold]
+fn find_neighbour(core: &mut Core, outgoing: &mut Outgoing<'_>) -> Option<Mac> {
+    let interface = core.interfaces.interface_of(outgoing.local);
+    let (_, next) = core.routes.lookup_on(interface, outgoing.remote)?;
+    let hop = core.neighbours.resolve(core.millis, interface, next).ok()?;
+    outgoing.hop = hop;
+    core.neighbours.mac(hop, core.millis)
 }
 
 /// Who computes checksums.

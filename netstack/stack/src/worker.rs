@@ -17,10 +17,11 @@ use crate::interface::{ConfigError, Interfaces};
 use crate::limits;
 use crate::mail::{self, Message, Post};
 use crate::neighbour::How;
-use crate::receive::Arrived;
+use crate::receive::Arrival;
 use crate::rfd::{self, Cores, PortRange, Rfd};
 use crate::route::Routes;
 use crate::time::Instant;
+use crate::wheel::Wheel;
 
 /// The stack of one core, with its application.
 pub struct Worker<Q, A> {
@@ -28,7 +29,7 @@ pub struct Worker<Q, A> {
     pub(crate) core: Core,
     pub(crate) app: A,
     /// The frames of a burst, as numbers.
-    pub(crate) burst: Box<[Arrived]>,
+    pub(crate) burst: Box<[Arrival]>,
     /// A frame that lies in no ring: mailed, or put together from parts.
     pub(crate) scratch: Box<[u8]>,
     pub(crate) scratch_bytes: usize,
@@ -96,7 +97,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             queues,
             core: Core::new(config, number, parts),
             app,
-            burst: vec![Arrived::Other; BURST_MAX].into_boxed_slice(),
+            burst: vec![Arrival::blank(); BURST_MAX].into_boxed_slice(),
             scratch: vec![0; limits::SCRATCH_BYTES].into_boxed_slice(),
             scratch_bytes: 0,
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
@@ -110,6 +111,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Tells the links who we are: gratuitous ARP, unsolicited neighbour advertisements.
     pub fn start(&mut self, now: Instant) {
         self.core.set_now(now);
+        // The wheel turns from here: the machine's clock may stand anywhere.
+        self.core.wheel = Wheel::new(self.core.millis);
         if self.core.number == 0 {
             self.announce();
         }
@@ -210,7 +213,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             match message {
                 Message::Stop => self.stopping = true,
                 Message::Neighbour { interface, addr, mac } => {
-                    self.learn(interface, addr, mac, How::Mail);
+                    self.learn(interface, addr, Some(mac), How::Mail);
                 }
                 Message::PathMtu { interface: _, remote, mtu } => {
                     let millis = self.core.millis;

@@ -297,8 +297,10 @@ impl Tcb {
         //= rfc9293#3.10.7.4
         //# There are four cases for the acceptability test for an incoming segment
         let acceptable = match (seg.is_empty(), window == 0) {
-            (true, true) => first == self.rcv_nxt,
-            (true, false) => inside(first) || first == self.rcv_edge && first == self.rcv_nxt,
+            // A peer that has filled the window acknowledges from its right edge; were that dropped,
+            // what we sent would count as lost until its own loss is repaired. So the edge counts
+            // as inside for segments without text, as in Linux.
+            (true, _) => first.at_or_after(self.rcv_nxt) && first.at_or_before(self.rcv_edge),
             // A probe of a shut window: its acknowledgement counts, its payload does not.
             (false, true) => first == self.rcv_nxt,
             (false, false) => {

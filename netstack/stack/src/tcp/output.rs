@@ -118,15 +118,16 @@ impl Tcb {
     /// The first bytes at or after `from` and before `edge` that the peer does not hold: at most a
     /// segment.
     fn hole(&self, flight: &Flight, from: SeqNum, edge: SeqNum) -> Option<(SeqNum, SeqNum)> {
+        let payload = self.mss as u32 - self.sack_bytes(flight);
         let mut from = from;
         for range in flight.sacked.as_slice() {
             if from.before(range.from) {
-                let to = (from + self.mss as u32).min(range.from);
+                let to = (from + payload).min(range.from);
                 return from.before(edge).then_some((from, to));
             }
             from = from.max(range.to);
         }
-        let to = (from + self.mss as u32).min(flight.max);
+        let to = (from + payload).min(flight.max);
         (from.before(edge) && from.before(to)).then_some((from, to))
     }
 

@@ -81,6 +81,7 @@ impl Ranges {
     }
 
     /// Sequence numbers in the set.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> u32 {
         self.as_slice().iter().map(|range| range.len()).sum()
     }

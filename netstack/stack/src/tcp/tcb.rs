@@ -397,6 +397,12 @@ impl Tcb {
         )
     }
 
+    /// Where the payload taken in so far ends: before the FIN, if that was taken in too.
+    #[inline]
+    pub(crate) fn data_end(&self) -> SeqNum {
+        self.rcv_nxt - self.fin_received() as u32
+    }
+
     /// Whether both sides have exchanged SYNs.
     #[inline]
     pub(crate) fn is_synchronised(&self) -> bool {
