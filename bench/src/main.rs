@@ -10,6 +10,7 @@ use std::{fs, thread};
 use lexopt::{Arg, ValueExt};
 use penstock_bench::callgrind::{self, Detail};
 use penstock_bench::figures::{self, Extent};
+use penstock_bench::flood::Pressure;
 use penstock_bench::profile::functions;
 use penstock_bench::report::{Report, Row};
 use penstock_bench::scenario::{Counts, Scenario};
@@ -32,7 +33,7 @@ enum Task {
     Churn(u64),
     Inside(Scenario, u64),
     InsideChurn(u64),
-    InsideFlood,
+    InsideFlood(Pressure),
 }
 
 fn main() -> ExitCode {
@@ -68,7 +69,10 @@ fn task() -> Result<Task, lexopt::Error> {
                 Task::Inside(scenario, parser.value()?.parse()?)
             }
             ("inside-churn", _) => Task::InsideChurn(parser.value()?.parse()?),
-            ("inside-flood", _) => Task::InsideFlood,
+            ("inside-flood", _) => Task::InsideFlood(match parser.value()?.string()?.as_str() {
+                "calm" => Pressure::Calm,
+                _ => Pressure::Full,
+            }),
             _ => return Err(argument.unexpected()),
         };
     }
@@ -110,8 +114,8 @@ fn run(task: Task) -> Result<bool, String> {
             );
             Ok(true)
         }
-        Task::InsideFlood => {
-            figures::inside_flood()?;
+        Task::InsideFlood(pressure) => {
+            figures::inside_flood(pressure);
             Ok(true)
         }
         Task::InsideChurn(connections) => {

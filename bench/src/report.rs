@@ -83,6 +83,8 @@ pub struct Report {
     pub figures: Vec<Figure>,
     /// Facts without a bound.
     pub notes: Vec<String>,
+    /// Facts that differ from run to run, for the reader of this one.
+    pub remarks: Vec<String>,
 }
 
 impl Report {
@@ -97,8 +99,9 @@ impl Report {
         // Writing to a string cannot fail.
         let _ = self.write_rows(&mut text);
         let _ = self.write_figures(&mut text, for_file);
-        for note in &self.notes {
-            text.push_str(note);
+        let remarks = if for_file { &[][..] } else { &self.remarks };
+        for line in self.notes.iter().chain(remarks) {
+            text.push_str(line);
             text.push('\n');
         }
         text

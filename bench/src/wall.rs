@@ -6,7 +6,7 @@ use crate::subject::Subject;
 use crate::world::{self, Meter};
 
 /// Repetitions of each subject.
-const REPETITIONS: usize = 9;
+const REPETITIONS: usize = 25;
 
 /// Nanoseconds per connection of two subjects, in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
