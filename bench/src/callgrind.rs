@@ -13,8 +13,10 @@ use std::{env, fs, process};
 pub struct Cost {
     /// Instructions.
     pub instructions: u64,
-    /// Misses of the first-level caches.
-    pub first_misses: u64,
+    /// Misses of the first-level instruction cache.
+    pub code_misses: u64,
+    /// Misses of the first-level data cache.
+    pub data_misses: u64,
     /// Misses of the simulated last-level cache.
     pub last_misses: u64,
 }
@@ -162,7 +164,8 @@ fn parse(text: &str) -> Option<Cost> {
     for (event, count) in line("events:")?.split_whitespace().zip(totals) {
         match event {
             "Ir" => cost.instructions = count,
-            "I1mr" | "D1mr" | "D1mw" => cost.first_misses += count,
+            "I1mr" => cost.code_misses = count,
+            "D1mr" | "D1mw" => cost.data_misses += count,
             "ILmr" | "DLmr" | "DLmw" => cost.last_misses += count,
             _ => {}
         }
@@ -179,7 +182,7 @@ mod tests {
     fn totals_are_read_by_event() {
         let text = "# callgrind format\nevents: Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw\n\
                     fn=(1) x\n1 2\ntotals: 100 9 9 1 2 3 0 7\n";
-        let expected = Cost { instructions: 100, first_misses: 6, last_misses: 7 };
+        let expected = Cost { instructions: 100, code_misses: 1, data_misses: 5, last_misses: 7 };
         assert_eq!(parse(text), Some(expected));
         assert_eq!(parse("events: Ir\n"), None);
     }

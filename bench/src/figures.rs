@@ -205,7 +205,7 @@ pub fn churn(report: &mut Report, connections: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// What runs inside callgrind for [`churn`].
+/// What runs inside callgrind for the churn.
 ///
 /// # Errors
 /// What went wrong with a connection.
@@ -218,7 +218,7 @@ pub fn inside_churn(connections: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// What runs inside callgrind for [`shed_cost`].
+/// What runs inside callgrind to price a SYN.
 pub fn inside_flood(pressure: Pressure) {
     let Syns { taken, shed } = flood::run(Penstock::new(&Scenario::BASE.setup()), pressure);
     println!("taken={taken} shed={shed}");

@@ -1,7 +1,19 @@
 //! What a connection costs, counted, beside its peers.
 //!
-//! One scripted client ([`client`], [`conversation`], [`frames`]) talks to each stack ([`subject`])
-//! through an in-memory card ([`card`]) in virtual time ([`world`]).
+//! One scripted client talks to each stack through an in-memory card, in virtual time. Meters see
+//! the stack's turns and nothing else.
+//!
+//! ```text
+//!   client, conversation, frames, neighbour     the scripted client, its gateway, their bytes
+//!   card, checksum                              two rings of 2 KB slots between client and stack
+//!   subject: penstock, peer (smoltcp), reflector
+//!   world, scenario                             virtual time around them; the rows of the table
+//!   callgrind, profile, locked, memory, wall    meters
+//!   overload, flood, churn                      what happens beyond and in the long run
+//!   figures, report                             bounds, verdicts, the table
+//! ```
+//! To add a stack, implement [`subject::Subject`]. To add a row, add it to
+//! [`scenario::Scenario::all`].
 
 use std::alloc::System;
 

@@ -110,11 +110,12 @@ impl Report {
     fn write_rows(&self, text: &mut String) -> std::fmt::Result {
         writeln!(
             text,
-            "{:36} {:>12} {:>9} {:>9} {:>7} {:>6} {:>9} {:>9}",
+            "{:36} {:>12} {:>7} {:>7} {:>6} {:>6} {:>6} {:>8} {:>9}",
             "per connection",
             "instructions",
-            "L1 misses",
-            "LL misses",
+            "I1 miss",
+            "D1 miss",
+            "LL",
             "frames",
             "allocs",
             "open",
@@ -123,10 +124,11 @@ impl Report {
         for row in &self.rows {
             writeln!(
                 text,
-                "{:36} {:>12.0} {:>9.1} {:>9.1} {:>7.2} {:>6} {:>9} {:>9}",
+                "{:36} {:>12.0} {:>7.1} {:>7.1} {:>6.1} {:>6.2} {:>6} {:>8} {:>9}",
                 row.scenario.to_string(),
                 row.instructions(),
-                row.per_connection(row.cost.first_misses),
+                row.per_connection(row.cost.code_misses),
+                row.per_connection(row.cost.data_misses),
                 row.per_connection(row.cost.last_misses),
                 row.per_connection(row.counts.frames),
                 row.counts.allocations,
@@ -160,7 +162,12 @@ impl Report {
             for bound in figure.bounds {
                 write!(text, " {:>9}", format!("{sign} {bound}"))?;
             }
-            writeln!(text, "  {}", LEVELS[figure.level()])?;
+            let level = match figure.level() {
+                // One bound for all: there is nothing to strive for beyond it.
+                level if figure.bounds[0] == figure.bounds[2] => level.min(1),
+                level => level,
+            };
+            writeln!(text, "  {}", LEVELS[level])?;
         }
         writeln!(text)
     }
