@@ -286,7 +286,7 @@ fn steering(
 }
 
 /// Frames that a mailbox holds: few, so that some worlds fill it.
-const MAIL_FRAMES: usize = 4;
+const MAIL_FRAMES: usize = 16;
 /// The rarest polling for work that cannot be done yet: every 2^10 µs.
 const IDLE_POLLS_MAX: u32 = 10;
 /// Rounds over the cores at one moment of virtual time.

@@ -57,6 +57,8 @@ struct End {
     /// Right edge of the window it offers.
     own_edge: u64,
     own_ack: u64,
+    /// End of the other end's FIN, once delivered: behind it a window means nothing.
+    remote_fin: Option<u64>,
     /// What was delivered to it: disjoint, sorted `[from, to)`.
     delivered: Vec<(u64, u64)>,
     /// The last segment with content that repeated earlier content.
@@ -235,6 +237,9 @@ impl End {
         let to = from.wrapping_add(segment.len() as u64);
         if to > from && to < FAR && !segment.flags.has(Flags::SYN) {
             add_range(&mut self.delivered, from, to);
+            if segment.flags.has(Flags::FIN) {
+                self.remote_fin = Some(to);
+            }
         }
         if let (true, Some(isn)) = (segment.flags.has(Flags::ACK), self.isn) {
             let acked = distance(segment.ack, isn);
@@ -254,6 +259,7 @@ impl End {
         self.remote_scale = syn.scale;
         self.remote_mss = syn.mss;
         self.delivered = vec![(0, 1)];
+        self.remote_fin = None;
         self.own_ack = 0;
         self.own_edge = 0;
         self.offered_edge = self.offered_edge.max(syn.window);
@@ -316,11 +322,14 @@ impl End {
         if ack < self.own_ack {
             return Err(format!("acknowledges {ack} after {}", self.own_ack));
         }
-        if edge < self.own_edge {
+        let is_over = self.remote_fin.is_some_and(|fin| ack >= fin);
+        // A SYN's window is not scaled, so one that is repeated may say a little less.
+        let is_syn = segment.flags.has(Flags::SYN);
+        if edge < self.own_edge && !is_over && !is_syn {
             return Err(format!("shrinks its window from {} to {edge}", self.own_edge));
         }
         self.own_ack = ack;
-        self.own_edge = edge;
+        self.own_edge = self.own_edge.max(edge);
         for (from, to) in segment.options.sack.iter() {
             let (from, to) = (distance(from, remote_isn), distance(to, remote_isn));
             let is_delivered =
@@ -398,12 +407,17 @@ impl End {
             return Ok(());
         };
         let gap_us = now_us - left_us;
+        if to - from == 1 && from > 0 {
+            // A probe of a shut window.
+            return Ok(());
+        }
         let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
         if self.heard_us >= left_us || limits.rto_min_us == 0 {
             return Ok(());
         }
-        // Silence since it left: only a timeout explains it.
-        if gap_us + TIMER_SLACK_US < limits.rto_min_us {
+        // Silence since it left: only a timeout explains it. (The timer of a SYN-ACK goes on though
+        // a repeated SYN was answered meanwhile.)
+        if from > 0 && gap_us + TIMER_SLACK_US < limits.rto_min_us {
             return Err(format!("repeats {from} after {gap_us} µs of silence"));
         }
         if let Some(before) = before

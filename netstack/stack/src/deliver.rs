@@ -148,8 +148,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if kept < len {
             self.core.drop(Drop::ReceiveMemory);
         }
-        if let Some(flight) = self.core.open(index).flight {
+        let opened = self.core.open(index);
+        if let Some(flight) = opened.flight
+            && kept > 0
+        {
             flight.store.extend(kept);
+            opened.tcb.set(Bits::UNREAD);
         }
         kept
     }
@@ -236,6 +240,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 {
                     tcb.rcv_nxt = first.to;
                     flight.store.extend(first.len());
+                    tcb.set(Bits::UNREAD);
                     flight.held.forget_before(first.to);
                 }
             }
@@ -261,14 +266,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// After anything happened to connection `index`: delivers, sends, settles, ends.
     pub(crate) fn conclude(&mut self, index: u32) {
         self.core.current = index;
-        self.deliver_unread(index);
-        self.deliver_end_of_stream(index);
-        if self.core.conns[index].has(Bits::ABORT) {
-            self.abort(index);
-            return;
+        if self.core.conns[index].wants_attention() {
+            self.deliver_unread(index);
+            self.deliver_end_of_stream(index);
+            if self.core.conns[index].has(Bits::ABORT) {
+                self.abort(index);
+                return;
+            }
+            self.watch_orphan(index);
         }
-        self.watch_orphan(index);
-        transmit::connection(&mut self.core, &mut self.queues, index);
+        if !self.core.conns[index].is_silent() {
+            transmit::connection(&mut self.core, &mut self.queues, index);
+        }
         if self.core.is_finished(index) {
             self.finish(index);
             return;
@@ -308,6 +317,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             flight.store.extend(count as u32);
             let beyond = flight.held.first().map(|range| range.from);
             flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
+            tcb.assign(Bits::UNREAD, flight.store.unread() > 0);
             if tcb.window_update_due(Some(flight), &opened.env) {
                 tcb.acknowledge_now();
             }

@@ -12,7 +12,7 @@
 use penstock_queue::{CHUNK_BYTES, ChunkId, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES};
 use penstock_wire::checksum::Sum;
 use penstock_wire::tcp::{self, Flags, Options, SackBlocks, Timestamps};
-use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip};
+use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip, plain};
 
 use crate::core::Core;
 use crate::counters::{Drop, Event};
@@ -95,17 +95,18 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
         options: &options,
         segment_bytes: emit.segment_bytes,
     };
-    let mut lent = [NO_LENT; LENT_MAX];
-    let mut count = 0;
-    if emit.len > 0 {
-        let offset = emit.seq - tcb.una;
-        let number = tcb.flight;
-        if let Some(flight) = core.flights.at_mut(number) {
-            count = flight.send.ranges(&core.chunks, offset, emit.len, &mut lent);
-        }
-    }
     core.counters.event(if emit.again { Event::TcpRetransSegs } else { Event::TcpOutSegs });
-    let sent = send(core, queue, &mut outgoing, &lent[..count], emit.len);
+    let sent = if emit.len == 0 {
+        send(core, queue, &mut outgoing, &[], 0)
+    } else {
+        let (offset, number) = (emit.seq - tcb.una, tcb.flight);
+        let mut lent = [NO_LENT; LENT_MAX];
+        let count = match core.flights.at_mut(number) {
+            Some(flight) => flight.send.ranges(&core.chunks, offset, emit.len, &mut lent),
+            None => 0,
+        };
+        send(core, queue, &mut outgoing, &lent[..count], emit.len)
+    };
     core.conns[index].hop = outgoing.hop.0;
     debug_assert!(sent == Sent::Gone, "a slot was free");
 }
@@ -322,6 +323,25 @@ fn write_headers(
     let src = core.interfaces.addr(outgoing.local);
     let dst = outgoing.remote;
     let own = core.interfaces.mac(core.interfaces.interface_of(outgoing.local));
+    let is_plain = dst.is_v4()
+        && outgoing.options.sack.count == 0
+        && !outgoing.header.flags.has(Flags::SYN)
+        && outgoing.segment_bytes == 0;
+    if is_plain {
+        let numbers = plain::Outgoing {
+            to: mac,
+            from: own,
+            src,
+            dst,
+            header: outgoing.header,
+            timestamps: outgoing.options.timestamps,
+            payload_bytes: payload_bytes as u16,
+            checksums_by_card: checksums == Checksums::ByCard,
+        };
+        if let Some(l4_bytes) = plain::emit_v4(frame, &numbers) {
+            return Headers { ip_bytes: ip::V4_HEADER_BYTES as u8, l4_bytes: l4_bytes as u8 };
+        }
+    }
     let l4_bytes = tcp::header_bytes(outgoing.header.flags, outgoing.options);
     // A frame that the card cuts may be longer than a length field says: the card writes its own.
     let length = (l4_bytes as u32 + payload_bytes).min(u16::MAX as u32 - 40) as u16;

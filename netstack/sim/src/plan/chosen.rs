@@ -61,6 +61,13 @@ impl Plan {
         plan.name = format!("{topology:?}, {style:?}, {level:?}");
         plan.equip(&mut rng);
         plan.tune(&mut rng);
+        let is_ours = plan.hosts.iter().all(|host| host.kind == HostKind::Penstock);
+        if !is_ours {
+            // smoltcp does not find out about path MTUs.
+            for (router, _) in &mut plan.routers {
+                router.ports.iter_mut().for_each(|port| port.mtu = 1500);
+            }
+        }
         let mut cables = Rng::new(seed, "cables");
         plan = plan.with_faults(faults(level, &mut cables));
         let is_narrow =
@@ -77,9 +84,16 @@ impl Plan {
         };
         let within_us = rng.pick(&[1_000, 100_000, 3_000_000]);
         // A packet that is too big is dropped by the router and sent again.
-        plan.is_clean = level == Level::Clean && !is_narrow;
+        // smoltcp keeps alive with segments out of the window.
+        plan.is_clean = level == Level::Clean && !is_narrow && is_ours;
         if level != Level::Clean {
             plan.spoil(level, &mut rng);
+        }
+        // Where every SYN is answered with a cookie, data that comes before the handshake's last
+        // segment finds nobody and is reset.
+        let forgets = |host: &HostPlan| host.config.tcp.syncookies == SynCookies::Always;
+        if level != Level::Clean && plan.hosts.iter().any(forgets) {
+            plan.must_complete = false;
         }
         plan = plan.talking(style, count as usize, within_us);
         plan.ask(&mut rng);

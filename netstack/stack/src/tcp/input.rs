@@ -193,6 +193,13 @@ impl Tcb {
         self.set(Bits::ESTABLISHED);
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
+        if seg.flags.has(Flags::SYN) {
+            //= rfc7323#2.2
+            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
+            //# <SYN,ACK>) MUST NOT be scaled.
+            self.wnd = seg.window as u32;
+            self.wnd_max = self.wnd;
+        }
         flight.recover = self.una - 1;
     }
 

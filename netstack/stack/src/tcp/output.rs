@@ -45,6 +45,10 @@ impl Tcb {
                 return self.emit_acknowledgement(Some(flight), env);
             }
             if self.has(Bits::PROBE_NOW) {
+                if let Some(len) = self.overridden(flight) {
+                    self.clear(Bits::PROBE_NOW);
+                    return Some(self.emit_new(flight, len, env));
+                }
                 return Some(self.emit_probe(flight, env));
             }
             if let Some((from, to)) = self.next_lost(flight) {
@@ -95,6 +99,16 @@ impl Tcb {
         flight.max = flight.max.max(self.una + 1);
         let window = self.advertise(Some(flight), env);
         Emit { seq: self.una, len: 1, flags: Flags::ACK, window, again, segment_bytes: 0 }
+    }
+
+    /// What a window that opened by less than a worthwhile segment holds, once the timer says that
+    /// the rest is not coming.
+    //= rfc9293#3.8.6.2.1
+    //# or if data is available and the override timeout occurs.
+    fn overridden(&self, flight: &Flight) -> Option<u32> {
+        let idle = flight.max == self.una && self.nxt == self.una;
+        let len = flight.send.bytes().min(self.wnd).min(self.mss as u32 - self.sack_bytes(flight));
+        (idle && len > 0).then_some(len)
     }
 
     /// What recovery sends again next (RFC 6675's NextSeg, rules 1 and 3).
