@@ -195,11 +195,11 @@ fn profile(scenario: &Scenario) -> Result<bool, String> {
     run.keep(Path::new(&file))?;
     let connections = run.number("connections").unwrap_or(1) as f64;
     println!("instructions per connection; for lines: callgrind_annotate --auto=yes {file}");
-    println!("{:>8} {:>10} {:>8}  function", "own", "inclusive", "calls");
+    println!("{:>8} {:>10}  function", "own", "inclusive");
     for function in functions(&run.text()?).into_iter().take(40) {
-        let [own, inclusive, calls] = [function.own, function.inclusive, function.calls]
-            .map(|count| count as f64 / connections);
-        println!("{own:8.0} {inclusive:10.0} {calls:8.2}  {}", function.name);
+        let [own, inclusive] =
+            [function.own, function.inclusive].map(|count| count as f64 / connections);
+        println!("{own:8.0} {inclusive:10.0}  {}", function.name);
     }
     Ok(true)
 }

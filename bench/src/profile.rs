@@ -11,8 +11,6 @@ pub struct Function {
     pub own: u64,
     /// The same with everything it called.
     pub inclusive: u64,
-    /// How often it was called.
-    pub calls: u64,
 }
 
 /// Reads a callgrind file: every function, the most expensive by itself first.
@@ -20,20 +18,20 @@ pub fn functions(text: &str) -> Vec<Function> {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut functions: HashMap<&str, Function> = HashMap::new();
     let mut caller = "";
-    let mut called = None;
+    let mut called = false;
     for line in text.lines() {
+        // How often a function was called says nothing: callgrind also counts what it does not
+        // collect.
         if let Some(reference) = line.strip_prefix("fn=") {
             caller = resolve(&mut names, reference);
         } else if let Some(reference) = line.strip_prefix("cfn=") {
-            called = Some(resolve(&mut names, reference));
-        } else if let Some(calls) = line.strip_prefix("calls=") {
-            let count = calls.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            functions.entry(called.unwrap_or("")).or_default().calls += count;
+            resolve(&mut names, reference);
+            called = true;
         } else if let Some(cost) = cost(line) {
             let function = functions.entry(caller).or_default();
             function.inclusive += cost;
             // The line behind `calls=` is what the called function cost with all it called.
-            if called.take().is_none() {
+            if !std::mem::take(&mut called) {
                 function.own += cost;
             }
         }
@@ -77,8 +75,8 @@ mod tests {
         let text = "events: Ir\nfn=(1) outer\n10 5\n+1 7\ncfn=(2) inner\ncalls=3 20\n* 30\n\
                     fn=(2)\n20 30\nfn=(1)\n12 1\ntotals: 43\n";
         let functions = functions(text);
-        let inner = Function { name: "inner".into(), own: 30, inclusive: 30, calls: 3 };
-        let outer = Function { name: "outer".into(), own: 13, inclusive: 43, calls: 0 };
+        let inner = Function { name: "inner".into(), own: 30, inclusive: 30 };
+        let outer = Function { name: "outer".into(), own: 13, inclusive: 43 };
         assert_eq!(functions, [inner, outer]);
     }
 }
