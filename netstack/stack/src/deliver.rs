@@ -12,7 +12,7 @@ use crate::app::{App, Close};
 use crate::counters::{Drop, Event};
 use crate::cx::Cx;
 use crate::receive::{Arrival, Source};
-use crate::tcp::{Acknowledge, Bits, Expired, Inserted, NO_FLIGHT, Offer, State};
+use crate::tcp::{Acknowledge, Bits, Expired, Flight, Inserted, NO_FLIGHT, Offer, State};
 use crate::transmit;
 use crate::worker::Worker;
 
@@ -141,6 +141,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         source: Source,
     ) -> u32 {
         let len = range.len() as u32;
+        if self.core.is_exhausted() {
+            self.core.drop(Drop::ReceiveMemory);
+            return 0;
+        }
         let Some(kept) = self.write_store(index, seq, range, source) else {
             self.core.drop(Drop::FlightMemory);
             return 0;
@@ -191,17 +195,20 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
+        if offer.len == 0 {
+            // A FIN alone is not worth a flight: it comes again.
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
+        }
         let Some(flight) = self.core.want_flight(index) else {
             self.core.drop(Drop::FlightMemory);
             return;
         };
         let (from, len) = (offer.seq, offer.len as u32);
-        if offer.len > 0 {
-            let mut held = flight.held;
-            if held.insert(from, from + len) == Inserted::Full {
-                self.core.drop(Drop::OutOfOrderLimit);
-                return;
-            }
+        let mut held = flight.held;
+        if held.insert(from, from + len) == Inserted::Full {
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
         }
         let written = self.write_store(index, from, range, source).unwrap_or(0);
         if written < len {
@@ -253,9 +260,16 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 };
                 flight.store.discard(opened.chunks, offer.seq, offer.seq + taken, beyond);
             }
-            if flight.fin_at == Some(tcb.rcv_nxt) {
+            fin |= flight.fin_at == Some(tcb.rcv_nxt);
+            if fin || flight.fin_at.is_some_and(|at| at.before(tcb.rcv_nxt)) {
                 flight.fin_at = None;
-                fin = true;
+            }
+            if fin {
+                // Nothing can lie beyond a FIN, whatever was sent there.
+                flight.held.clear();
+                if flight.store.unread() == 0 {
+                    flight.store.clear(opened.chunks);
+                }
             }
         }
         if fin {
@@ -302,6 +316,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             // The store's chunks belong to the core, which the upcall may change: a copy is lent.
             let piece = flight.store.peek(opened.chunks, tcb.data_end());
             let count = piece.len();
+            if count == 0 {
+                debug_assert!(false, "unread bytes are nowhere");
+                tcb.set(Bits::ABORT);
+                return;
+            }
             self.piece[..count].copy_from_slice(piece);
             // A close within the upcall must not take these bytes for unread ones.
             flight.store.set_aside(count as u32);
@@ -361,15 +380,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.conns[index].heard_at = core.millis;
         }
         let opened = self.core.open(index);
-        let retries = opened.flight.as_ref().map_or(0, |flight| flight.retries);
+        let counts = |flight: &Flight| (flight.retries, flight.probes);
+        let before = opened.flight.as_deref().map_or((0, 0), counts);
         let expired = opened.tcb.on_timer(opened.flight, &opened.env);
         let opened = self.core.open(index);
-        if opened.flight.is_some_and(|flight| flight.retries > retries) {
-            self.core.counters.event(Event::TcpTimeouts);
+        let after = opened.flight.as_deref().map_or((0, 0), counts);
+        let probing = opened.tcb.has(Bits::PROBE_NOW);
+        if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
+        } else if after.0 > before.0 {
+            let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
+            self.core.counters.event(event);
             self.core.find_hop(index);
-        }
-        if self.core.conns[index].has(Bits::PROBE_NOW) {
-            self.core.counters.event(Event::TcpWinProbe);
         }
         match expired {
             Expired::Nothing => {}

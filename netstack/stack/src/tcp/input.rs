@@ -236,7 +236,6 @@ impl Tcb {
             return Verdict::refuse(Drop::TcpNoAck);
         }
         self.heard_at = env.millis;
-        self.note_timestamp(seg, env);
         if let Some(flight) = flight.as_deref_mut() {
             flight.probes = 0;
         }
@@ -250,6 +249,7 @@ impl Tcb {
                 return Verdict { answer: Acknowledge::Reset, ..refusal };
             }
             let Some(flight) = flight else { return Verdict::refuse(Drop::FlightMemory) };
+            self.note_timestamp(seg, env);
             self.start_congestion(flight.retries > 0, env.tcp);
             self.establish(flight, seg, env);
             return Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING };
@@ -267,6 +267,7 @@ impl Tcb {
             //# be discarded and an ACK sent back.
             return self.challenge(Drop::TcpAckInvalid, env);
         }
+        self.note_timestamp(seg, env);
         if seg.ack.at_or_after(self.una) {
             match flight {
                 Some(flight) => {
@@ -298,7 +299,7 @@ impl Tcb {
             }
         } else if self.has(Bits::TIMESTAMPS)
             && seg.options.timestamps.is_none()
-            && !seg.flags.has(Flags::RST)
+            && !seg.flags.has(Flags::RST.with(Flags::SYN))
         {
             //= rfc7323#3.2
             //# If a non-RST segment is received without a TSopt, a TCP SHOULD silently drop the
@@ -334,7 +335,7 @@ impl Tcb {
     /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
     /// that two confused stacks do not answer each other for ever.
     fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env<'_>) -> Verdict {
-        if !seg.flags.has(Flags::RST) && (!seg.is_empty() || self.may_answer(env)) {
+        if !seg.flags.has(Flags::RST) && (seg.payload_bytes > 0 || self.may_answer(env)) {
             self.acknowledge_now();
         }
         Verdict::refuse(reason)
@@ -364,6 +365,10 @@ impl Tcb {
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
         if matches!(self.state, State::TimeWait | State::Closed) {
             // All that is left is for a paused application to read: nothing can be undone.
+            return Verdict::refuse(Drop::TimeWait);
+        }
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
             return Verdict::refuse(Drop::TimeWait);
         }
         //= rfc5961#3.2

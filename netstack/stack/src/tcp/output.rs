@@ -371,13 +371,14 @@ impl Tcb {
             }
         }
         let scale = self.our_scale();
-        // The right edge never moves left, so what is left of the old window rounds up.
-        let most = limits::WINDOW_UNSCALED_MAX;
-        let field = if window > old {
-            (window >> scale).max(old.div_ceil(1 << scale)).min(most)
-        } else {
-            old.div_ceil(1 << scale).min(most)
-        };
+        // The right edge never moves left, so what is left of the old window rounds up, but not for
+        // ever: with many small segments the rounding would add up to more than the store holds.
+        // From there on it rounds down (RFC 7323 section 2.4), and we accept what we once offered.
+        let most = env.window_bytes.saturating_sub(unread) + (1 << scale) - 1;
+        let up = old.div_ceil(1 << scale);
+        let kept = if up << scale <= most.max(window) { up } else { old >> scale };
+        let field = kept.max((window >> scale) * (window > old) as u32);
+        let field = field.min(limits::WINDOW_UNSCALED_MAX);
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + (field << scale));
         field as u16
     }
@@ -385,7 +386,8 @@ impl Tcb {
     /// Whether telling the peer about the window now would open it by enough to matter.
     pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env<'_>) -> bool {
         let unread = flight.map_or(0, |flight| flight.store.unread());
-        let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread);
+        let most = limits::WINDOW_UNSCALED_MAX << self.our_scale();
+        let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread).min(most);
         let gain = wanted - self.rcv_edge;
         self.may_receive()
             && wanted.after(self.rcv_edge)
