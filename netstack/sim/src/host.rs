@@ -78,6 +78,9 @@ impl Host {
 
     /// Starts with nothing in memory.
     pub(crate) fn boot(&mut self) {
+        if self.is_up() {
+            return;
+        }
         self.boots += 1;
         let mut config = self.plan.config.clone();
         config.seed[31] ^= self.boots as u8;

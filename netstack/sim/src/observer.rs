@@ -73,8 +73,6 @@ struct End {
     is_reset: bool,
     /// It answered several SYNs.
     is_ambiguous: bool,
-    /// Segments heard that acknowledged nothing new.
-    duplicates: u64,
 }
 
 /// What matters of a SYN.
@@ -239,7 +237,9 @@ impl End {
             };
             let answers = self.isn.is_some_and(|isn| segment.ack == isn + 1);
             if !segment.flags.has(Flags::ACK) {
-                // It counts once this end answers it.
+                // It counts once this end answers it. Two at once make two handshakes.
+                let is_other = self.remote_isn.is_some_and(|isn| isn != syn.isn);
+                self.is_ambiguous |= is_other && self.own_ack <= 1;
                 self.syns.retain(|heard| heard.isn != syn.isn);
                 self.syns.push(syn);
             } else if answers && self.remote_isn.is_none() {
@@ -257,7 +257,6 @@ impl End {
         }
         if let (true, Some(isn)) = (segment.flags.has(Flags::ACK), self.isn) {
             let acked = distance(segment.ack, isn);
-            self.duplicates += (acked <= self.acked && self.sent_end > 1) as u64;
             if acked <= self.sent_end {
                 self.acked = self.acked.max(acked);
                 let scale = self.scale_in(segment);
@@ -396,7 +395,7 @@ impl End {
         }
         let first_flight = (limits.initial_window * mss).max(2 * mss);
         // Limited transmit (RFC 3042) adds a segment for each of the first duplicates.
-        let first_flight = first_flight + self.duplicates * mss;
+        let first_flight = first_flight + 3 * mss;
         if self.acked <= 1 && to > first_flight + 2 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }

@@ -229,6 +229,7 @@ impl Plan {
     /// Scarcity and incidents.
     fn spoil(&mut self, level: Level, rng: &mut Rng) {
         self.must_complete = level != Level::Heavy;
+        self.keep_alive();
         if rng.percent(20) {
             let host = rng.below(self.hosts.len() as u64) as usize;
             let capacity = &mut self.hosts[host].config.capacity;
@@ -270,13 +271,12 @@ impl Plan {
             };
             if matches!(what, What::Reboot { .. }) {
                 self.must_complete = false;
-                self.keep_alive();
             }
             self.incidents.push(Incident { at_us, what });
         }
     }
 
-    /// Whoever may wait for a host that lost its memory has to ask.
+    /// Whoever may wait for a host that lost its memory, or whose RST was lost, has to ask.
     fn keep_alive(&mut self) {
         for host in &mut self.hosts {
             host.config.tcp.options.keepalive = Some(KeepAlive {

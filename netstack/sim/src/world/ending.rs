@@ -313,6 +313,8 @@ fn refused_as_damaged(counters: &Counters) -> u64 {
         Drop::IcmpChecksum,
         Drop::NdpMalformed,
         Drop::NdpIgnored,
+        Drop::NotMember,
+        Drop::ArpIgnored,
         Drop::MailFull,
         Drop::MailTooLong,
         Drop::MailStray,
@@ -333,7 +335,8 @@ fn leftovers(host: &Host, core: usize) -> Option<String> {
         && census.flights == 0
         && census.chunks_free == chunks
         && census.chunks_dying == 0
-        && outstanding == 0;
+        && outstanding == 0
+        && !host.cards.iter().any(|card| card.borrow().has_frames(core));
     (!is_empty).then(|| format!("{census:?}, {outstanding} descriptors, of {chunks} chunks"))
 }
 
