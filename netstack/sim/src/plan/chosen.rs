@@ -95,6 +95,10 @@ impl Plan {
         if (level != Level::Clean || is_narrow) && plan.hosts.iter().any(forgets) {
             plan.must_complete = false;
         }
+        if level != Level::Clean && !is_ours {
+            // smoltcp may answer one SYN with two sequence numbers.
+            plan.must_complete = false;
+        }
         plan = plan.talking(style, count as usize, within_us);
         plan.ask(&mut rng);
         plan.schedule(level, within_us);

@@ -106,12 +106,14 @@ impl World {
             if host.is_up() {
                 self.judge_account(host);
                 self.judge_steering(host);
-                if self.plan.is_clean && !self.is_crowded() {
+                if self.plan.is_clean && !self.found_full(Drop::MailFull) {
                     self.judge_clean(host);
                 }
             }
         }
-        if self.plan.is_clean && !self.is_crowded() && self.questions_unanswered() > 0 {
+        let is_crowded =
+            self.found_full(Drop::MailFull) || self.found_full(Drop::NeighbourQueueFull);
+        if self.plan.is_clean && !is_crowded && self.questions_unanswered() > 0 {
             self.violate(Check::Clean, "a question went unanswered".into());
         }
     }
@@ -155,12 +157,12 @@ impl World {
         }
     }
 
-    /// Frames that had to cross between cores found a mailbox full, and were sent again.
-    fn is_crowded(&self) -> bool {
+    /// Frames that had to cross between cores, or to wait for a neighbour, found no room.
+    fn found_full(&self, reason: Drop) -> bool {
         self.stations.iter().any(|station| match station {
             Station::Host(host) => {
                 let mut cores = host.cores.iter().map(|core| core.worker.counters());
-                cores.any(|counters| counters.drops(Drop::MailFull) > 0)
+                cores.any(|counters| counters.drops(reason) > 0)
             }
             Station::Foreign(_) | Station::Router(_) => false,
         })
