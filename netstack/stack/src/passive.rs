@@ -67,7 +67,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::ListenOverflow);
             return;
         }
-        if core.is_memory_short() || self.behind {
+        if core.is_memory_short() {
             core.drop(Drop::SynOverload);
             return;
         }

@@ -36,9 +36,11 @@ pub struct Worker<Q, A> {
     /// A piece of stored payload on its way to the application.
     pub(crate) piece: Box<[u8]>,
     mail: Box<mail::Buffer>,
-    /// Receive rings have stayed full for several turns: clients that are not yet ours have to
-    /// wait.
+    /// Receive rings have stayed full for several turns. Then every second SYN is dropped at a
+    /// glance, for a fraction of what serving it would cost: clients that are not ours yet have to
+    /// wait for those that are. Not all of them: each that is refused comes back several times.
     pub(crate) behind: bool,
+    pub(crate) shed_next: bool,
     full_bursts: u32,
     stopping: bool,
     /// The tick up to which all timers have fired.
@@ -113,6 +115,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
             mail: Box::new([0; mail::FRAME_BYTES_MAX]),
             behind: false,
+            shed_next: false,
             full_bursts: 0,
             stopping: false,
             fired_at: 0,

@@ -38,6 +38,9 @@ impl Tcb {
         env: &Env<'_>,
     ) -> Option<Emit> {
         if let Some(flight) = flight {
+            if self.is_drained(flight) {
+                return None;
+            }
             if self.has(Bits::SYN_NOW) {
                 return Some(self.emit_syn(flight, env));
             }
@@ -60,6 +63,16 @@ impl Tcb {
             return self.emit_acknowledgement(Some(flight), env);
         }
         self.emit_acknowledgement(None, env)
+    }
+
+    /// The quick no: all is sent, nothing is lost, and nothing is owed.
+    #[inline]
+    fn is_drained(&self, flight: &Flight) -> bool {
+        let fin = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
+        self.nxt == self.una + flight.send.bytes() + fin as u32
+            && flight.phase == Phase::Open
+            && !self.owes_now()
+            && (!self.has(Bits::FIN_QUEUED) || self.fin_sent())
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.

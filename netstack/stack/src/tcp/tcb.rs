@@ -356,6 +356,12 @@ impl Tcb {
         self.bits &= !bits.0;
     }
 
+    /// Whether a segment is due whatever the send queue holds.
+    #[inline]
+    pub(crate) fn owes_now(&self) -> bool {
+        self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) != 0
+    }
+
     /// Whether nothing can be due to be sent but what a flight holds.
     #[inline]
     pub(crate) fn is_silent(&self) -> bool {
