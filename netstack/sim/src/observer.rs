@@ -207,6 +207,8 @@ pub(crate) struct Limits {
     pub(crate) rto_min_us: u64,
     /// Segments of an initial window.
     pub(crate) initial_window: u64,
+    /// Connections may begin without a record of their SYN.
+    pub(crate) makes_cookies: bool,
 }
 
 fn tcp_of(view: &View) -> Option<(Flow, Segment)> {
@@ -320,16 +322,26 @@ impl End {
             // A segment for a connection that is gone, or that began before the observer did.
             return Ok(());
         }
-        let checked = self.check_acknowledgement(segment);
+        let checked = self.check_acknowledgement(segment, limits.makes_cookies);
         let content = self.check_content(segment, now_us, limits);
         checked.and(content).and(self.check_timestamp(segment))
     }
 
-    fn check_acknowledgement(&mut self, segment: &Segment) -> Result<(), String> {
+    fn check_acknowledgement(&mut self, segment: &Segment, may_return: bool) -> Result<(), String> {
         let (true, Some(remote_isn)) = (segment.flags.has(Flags::ACK), self.remote_isn) else {
             return Ok(());
         };
+        if self.syns.iter().any(|syn| syn.isn != remote_isn && syn.isn + 1 == segment.ack) {
+            // It speaks of another SYN than the one this connection began with.
+            return Ok(());
+        }
         let ack = distance(segment.ack, remote_isn);
+        let is_over = self.remote_fin.is_some_and(|fin| self.own_ack >= fin);
+        if ack < self.own_ack && is_over && may_return {
+            // An old segment met a cookie: a ghost of the connection.
+            self.is_ambiguous = true;
+            return Ok(());
+        }
         let heard_end = match self.delivered.first() {
             Some(&(0, to)) => to,
             _ => 0,

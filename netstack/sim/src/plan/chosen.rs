@@ -95,8 +95,8 @@ impl Plan {
         if (level != Level::Clean || is_narrow) && plan.hosts.iter().any(forgets) {
             plan.must_complete = false;
         }
-        if level != Level::Clean && !is_ours {
-            // smoltcp may answer one SYN with two sequence numbers.
+        if !is_ours {
+            // smoltcp may answer a repeated SYN with another sequence number.
             plan.must_complete = false;
         }
         plan = plan.talking(style, count as usize, within_us);

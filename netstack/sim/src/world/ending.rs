@@ -176,7 +176,6 @@ impl World {
                 && conversation.acceptor.reading == Reading::Eager
         };
         let pauses = !self.plan.conversations.iter().all(is_eager);
-        let mut has_waited = false;
         for (number, core) in host.cores.iter().enumerate() {
             let counters = core.worker.counters();
             for &reason in Drop::ALL.iter().filter(|reason| !EXCUSED.contains(reason)) {
@@ -187,11 +186,10 @@ impl World {
                     self.violate(Check::Clean, text);
                 }
             }
-            has_waited |= counters.drops(Drop::NeighbourQueueFull) > 0;
         }
         // What found no room to wait for its neighbour is sent again.
         let again = host.observer.resent;
-        if again > 0 && !has_waited {
+        if again > 0 && !self.found_full(Drop::NeighbourQueueFull) {
             let text = format!("host {}: {again} segments sent again", host.number);
             self.violate(Check::Clean, text);
         }
