@@ -187,7 +187,7 @@ impl Plan {
                 if interface.mtu > 2000 && card.lent_max < 8 {
                     card.lent_max = 8;
                 }
-                card.transmit_ring = 512.max(8 * (1 + card.lent_max));
+                card.transmit_ring = 256 * (1 + card.lent_max);
                 card.part_bytes = rng.pick(&[2048, 2048, 1024, 512]);
                 card.is_promiscuous = rng.percent(10);
                 card.write_back_us = rng.pick(&[(0, 0), (1, 20), (10, 2_000), (1_000, 30_000)]);
@@ -251,7 +251,9 @@ impl Plan {
         if rng.percent(15) {
             let host = rng.below(self.hosts.len() as u64) as usize;
             for card in &mut self.hosts[host].cards {
-                card.receive_ring = rng.pick(&[16, 40]);
+                // Room for two frames of the longest kind at least.
+                let parts = (card.mtu as usize + 14).div_ceil(card.part_bytes);
+                card.receive_ring = rng.pick(&[16, 40]).max(2 * parts);
                 card.transmit_ring = 2 * (1 + card.lent_max) + 1;
             }
             self.name.push_str(", small rings");
