@@ -71,10 +71,10 @@ struct End {
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
+    /// Segments heard that acknowledge no more than the SYN, but the first.
+    duplicates: u64,
     /// It answered several SYNs.
     is_ambiguous: bool,
-    /// Segments heard that acknowledged nothing new.
-    duplicates: u64,
 }
 
 /// What matters of a SYN.
@@ -207,6 +207,8 @@ pub(crate) struct Limits {
     pub(crate) rto_min_us: u64,
     /// Segments of an initial window.
     pub(crate) initial_window: u64,
+    /// Connections may begin without a record of their SYN.
+    pub(crate) makes_cookies: bool,
 }
 
 fn tcp_of(view: &View) -> Option<(Flow, Segment)> {
@@ -239,7 +241,9 @@ impl End {
             };
             let answers = self.isn.is_some_and(|isn| segment.ack == isn + 1);
             if !segment.flags.has(Flags::ACK) {
-                // It counts once this end answers it.
+                // It counts once this end answers it. Two at once make two handshakes.
+                let is_other = self.remote_isn.is_some_and(|isn| isn != syn.isn);
+                self.is_ambiguous |= is_other && self.own_ack <= 1;
                 self.syns.retain(|heard| heard.isn != syn.isn);
                 self.syns.push(syn);
             } else if answers && self.remote_isn.is_none() {
@@ -257,7 +261,7 @@ impl End {
         }
         if let (true, Some(isn)) = (segment.flags.has(Flags::ACK), self.isn) {
             let acked = distance(segment.ack, isn);
-            self.duplicates += (acked <= self.acked && self.sent_end > 1) as u64;
+            self.duplicates += (acked == 1 && self.acked == 1) as u64;
             if acked <= self.sent_end {
                 self.acked = self.acked.max(acked);
                 let scale = self.scale_in(segment);
@@ -318,16 +322,26 @@ impl End {
             // A segment for a connection that is gone, or that began before the observer did.
             return Ok(());
         }
-        let checked = self.check_acknowledgement(segment);
+        let checked = self.check_acknowledgement(segment, limits.makes_cookies);
         let content = self.check_content(segment, now_us, limits);
         checked.and(content).and(self.check_timestamp(segment))
     }
 
-    fn check_acknowledgement(&mut self, segment: &Segment) -> Result<(), String> {
+    fn check_acknowledgement(&mut self, segment: &Segment, may_return: bool) -> Result<(), String> {
         let (true, Some(remote_isn)) = (segment.flags.has(Flags::ACK), self.remote_isn) else {
             return Ok(());
         };
+        if self.syns.iter().any(|syn| syn.isn != remote_isn && syn.isn + 1 == segment.ack) {
+            // It speaks of another SYN than the one this connection began with.
+            return Ok(());
+        }
         let ack = distance(segment.ack, remote_isn);
+        let is_over = self.remote_fin.is_some_and(|fin| self.own_ack >= fin);
+        if ack < self.own_ack && is_over && may_return {
+            // An old segment met a cookie: a ghost of the connection.
+            self.is_ambiguous = true;
+            return Ok(());
+        }
         let heard_end = match self.delivered.first() {
             Some(&(0, to)) => to,
             _ => 0,
@@ -395,9 +409,8 @@ impl End {
             return Err(format!("sends up to {to} beyond the offered {}", self.offered_edge));
         }
         let first_flight = (limits.initial_window * mss).max(2 * mss);
-        // Limited transmit (RFC 3042) adds a segment for each of the first duplicates.
-        let first_flight = first_flight + self.duplicates * mss;
-        if self.acked <= 1 && to > first_flight + 2 {
+        // Duplicates add to it (RFC 3042, RFC 6582), so only what follows none is judged.
+        if self.acked <= 1 && to > first_flight + 2 && self.duplicates == 0 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }
         let earlier = self.left.iter().rev().find(|left| left.from == from).copied();

@@ -106,12 +106,14 @@ impl World {
             if host.is_up() {
                 self.judge_account(host);
                 self.judge_steering(host);
-                if self.plan.is_clean && !self.is_crowded() {
+                if self.plan.is_clean && !self.found_full(Drop::MailFull) {
                     self.judge_clean(host);
                 }
             }
         }
-        if self.plan.is_clean && !self.is_crowded() && self.questions_unanswered() > 0 {
+        let is_crowded =
+            self.found_full(Drop::MailFull) || self.found_full(Drop::NeighbourQueueFull);
+        if self.plan.is_clean && !is_crowded && self.questions_unanswered() > 0 {
             self.violate(Check::Clean, "a question went unanswered".into());
         }
     }
@@ -155,12 +157,12 @@ impl World {
         }
     }
 
-    /// Frames that had to cross between cores found a mailbox full, and were sent again.
-    fn is_crowded(&self) -> bool {
+    /// Frames that had to cross between cores, or to wait for a neighbour, found no room.
+    fn found_full(&self, reason: Drop) -> bool {
         self.stations.iter().any(|station| match station {
             Station::Host(host) => {
                 let mut cores = host.cores.iter().map(|core| core.worker.counters());
-                cores.any(|counters| counters.drops(Drop::MailFull) > 0)
+                cores.any(|counters| counters.drops(reason) > 0)
             }
             Station::Foreign(_) | Station::Router(_) => false,
         })
@@ -174,7 +176,6 @@ impl World {
                 && conversation.acceptor.reading == Reading::Eager
         };
         let pauses = !self.plan.conversations.iter().all(is_eager);
-        let mut has_waited = false;
         for (number, core) in host.cores.iter().enumerate() {
             let counters = core.worker.counters();
             for &reason in Drop::ALL.iter().filter(|reason| !EXCUSED.contains(reason)) {
@@ -185,11 +186,10 @@ impl World {
                     self.violate(Check::Clean, text);
                 }
             }
-            has_waited |= counters.drops(Drop::NeighbourQueueFull) > 0;
         }
         // What found no room to wait for its neighbour is sent again.
         let again = host.observer.resent;
-        if again > 0 && !has_waited {
+        if again > 0 && !self.found_full(Drop::NeighbourQueueFull) {
             let text = format!("host {}: {again} segments sent again", host.number);
             self.violate(Check::Clean, text);
         }
@@ -313,6 +313,8 @@ fn refused_as_damaged(counters: &Counters) -> u64 {
         Drop::IcmpChecksum,
         Drop::NdpMalformed,
         Drop::NdpIgnored,
+        Drop::NotMember,
+        Drop::ArpIgnored,
         Drop::MailFull,
         Drop::MailTooLong,
         Drop::MailStray,
@@ -333,7 +335,8 @@ fn leftovers(host: &Host, core: usize) -> Option<String> {
         && census.flights == 0
         && census.chunks_free == chunks
         && census.chunks_dying == 0
-        && outstanding == 0;
+        && outstanding == 0
+        && !host.cards.iter().any(|card| card.borrow().has_frames(core));
     (!is_empty).then(|| format!("{census:?}, {outstanding} descriptors, of {chunks} chunks"))
 }
 

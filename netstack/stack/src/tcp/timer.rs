@@ -191,6 +191,12 @@ impl Tcb {
             self.arm(flight, Retransmission::Resend, env);
             return;
         }
+        if self.wnd == 0 && !flight.send.is_empty() {
+            // Only a probe may pass a shut window; without one a lost window update would be final.
+            self.set(Bits::PROBE_NOW);
+            self.arm(flight, Retransmission::Probe, env);
+            return;
+        }
         //= rfc5681#3.1
         //# when a TCP sender detects segment loss using the retransmission timer and the given
         //# segment has already been retransmitted by way of the retransmission timer at least
