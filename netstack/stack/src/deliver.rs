@@ -141,10 +141,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         source: Source,
     ) -> u32 {
         let len = range.len() as u32;
-        if self.core.is_exhausted() {
+        let opened = self.core.open(index);
+        let room = opened.tcb.room(opened.flight.as_deref(), seq, &opened.env);
+        if self.core.is_exhausted() || room == 0 {
             self.core.drop(Drop::ReceiveMemory);
             return 0;
         }
+        let range = range.start..range.end.min(range.start + room as usize);
         let Some(kept) = self.write_store(index, seq, range, source) else {
             self.core.drop(Drop::FlightMemory);
             return 0;
@@ -200,11 +203,17 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::OutOfOrderLimit);
             return;
         }
-        let Some(flight) = self.core.want_flight(index) else {
+        if self.core.want_flight(index).is_none() {
             self.core.drop(Drop::FlightMemory);
             return;
-        };
+        }
         let (from, len) = (offer.seq, offer.len as u32);
+        let opened = self.core.open(index);
+        if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
+            self.core.drop(Drop::ReceiveMemory);
+            return;
+        }
+        let Some(flight) = self.core.want_flight(index) else { return };
         let mut held = flight.held;
         if held.insert(from, from + len) == Inserted::Full {
             self.core.drop(Drop::OutOfOrderLimit);

@@ -371,16 +371,22 @@ impl Tcb {
             }
         }
         let scale = self.our_scale();
-        // The right edge never moves left, so what is left of the old window rounds up, but not for
-        // ever: with many small segments the rounding would add up to more than the store holds.
-        // From there on it rounds down (RFC 7323 section 2.4), and we accept what we once offered.
-        let most = env.window_bytes.saturating_sub(unread) + (1 << scale) - 1;
-        let up = old.div_ceil(1 << scale);
-        let kept = if up << scale <= most.max(window) { up } else { old >> scale };
+        // The right edge never moves left, so what is left of the old window rounds up. Over many
+        // small segments that adds up: what is taken in is bounded apart (`Tcb::room`).
+        let kept = old.div_ceil(1 << scale);
         let field = kept.max((window >> scale) * (window > old) as u32);
         let field = field.min(limits::WINDOW_UNSCALED_MAX);
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + (field << scale));
         field as u16
+    }
+
+    /// How many bytes from `seq` on may be kept: the window counted from the first unread byte, and
+    /// what rounding may add to it. Beyond, what we offered is refused all the same, and the peer
+    /// sends it again.
+    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env<'_>) -> u32 {
+        let unread = flight.map_or(0, |flight| flight.store.unread());
+        let end = self.rcv_nxt - unread + env.window_bytes + (1 << self.our_scale());
+        if seq.before(end) { end - seq } else { 0 }
     }
 
     /// Whether telling the peer about the window now would open it by enough to matter.
