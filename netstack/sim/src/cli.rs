@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 
+use crate::ladder::Script as Ladder;
 use crate::plan::Plan;
 use crate::smoke::smoke;
 use crate::trace::Trace;
@@ -18,6 +19,7 @@ penstock-sim: a deterministic world in which anything can go wrong
   penstock-sim smoke [--worlds N] [--from SEED] [--failures N]
                                               run many worlds (1000 from seed 0)
   penstock-sim mutants [--only NAME]          plant defects; each must be found
+  penstock-sim ladder FILE... [--v4] [--v6]   run ladder scripts and show what passes
   penstock-sim --help                         this text
 
 A seed is a whole world: the same seed tells the same story every time.
@@ -30,6 +32,7 @@ enum Command {
     Replay { seed: u64, prints: bool, pcap: Option<PathBuf> },
     Smoke { worlds: u64, from: u64, failures: usize },
     Mutants { only: Option<String> },
+    Ladder { files: Vec<PathBuf>, families: [bool; 2] },
 }
 
 /// Does what the command line asks for.
@@ -49,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Replay { seed, prints, pcap } => replay(seed, prints, pcap),
         Command::Smoke { worlds, from, failures } => run_smoke(worlds, from, failures),
         Command::Mutants { only } => crate::mutants::main(only.as_deref()),
+        Command::Ladder { files, families } => run_ladders(&files, families),
     }
 }
 
@@ -58,6 +62,7 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
     let (mut prints, mut pcap) = (false, None);
     let (mut worlds, mut from, mut failures) = (1000, 0, 1);
     let mut only = None;
+    let (mut files, mut families) = (Vec::new(), [false; 2]);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -67,7 +72,10 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
             Long("from") => from = parser.value()?.parse()?,
             Long("failures") => failures = parser.value()?.parse()?,
             Long("only") => only = Some(parser.value()?.string()?),
+            Long("v4") => families[0] = true,
+            Long("v6") => families[1] = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
+            Value(value) if name.as_deref() == Some("ladder") => files.push(value.into()),
             other => return Err(other.unexpected()),
         }
     }
@@ -75,10 +83,16 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
         None => Ok(Command::Help),
         Some("smoke") => Ok(Command::Smoke { worlds, from, failures }),
         Some("mutants") => Ok(Command::Mutants { only }),
+        Some("ladder") => {
+            if families == [false; 2] {
+                families = [true; 2];
+            }
+            Ok(Command::Ladder { files, families })
+        }
         Some(seed) => {
-            let seed = seed
-                .parse()
-                .map_err(|_| format!("'{seed}' is neither a seed nor 'smoke' nor 'mutants'"))?;
+            let seed = seed.parse().map_err(|_| {
+                format!("'{seed}' is neither a seed nor 'smoke', 'mutants' or 'ladder'")
+            })?;
             Ok(Command::Replay { seed, prints, pcap })
         }
     }
@@ -126,6 +140,41 @@ fn run_smoke(worlds: u64, from: u64, failures: usize) -> ExitCode {
     if smoke.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn run_ladders(files: &[PathBuf], families: [bool; 2]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for file in files {
+        let name = file.display();
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!("penstock-sim: {name}: {error}");
+                return ExitCode::from(2);
+            }
+        };
+        let ladder = match Ladder::parse(&text) {
+            Ok(ladder) => ladder,
+            Err(error) => {
+                eprintln!("penstock-sim: {name}: {error}");
+                return ExitCode::from(2);
+            }
+        };
+        for (family, label) in [(0, "IPv4"), (1, "IPv6")] {
+            if !families[family] || !ladder.is_about(family) {
+                continue;
+            }
+            println!("{name}, {label}");
+            match ladder.run(family) {
+                Ok(transcript) => print!("{transcript}"),
+                Err(failure) => {
+                    println!("{failure}");
+                    code = ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    code
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +194,11 @@ mod tests {
             Some(Command::Smoke { worlds: 5, from: 0, failures: 1 })
         );
         assert_eq!(parsed("mutants").ok(), Some(Command::Mutants { only: None }));
+        let files = vec![PathBuf::from("a"), PathBuf::from("b")];
+        assert_eq!(
+            parsed("ladder a b --v6").ok(),
+            Some(Command::Ladder { files, families: [false, true] })
+        );
         assert!(parsed("bananas").is_err());
     }
 }

@@ -14,6 +14,7 @@
 //!   card.rs      rings, RSS, Flow Director, offloads, late write-back
 //!   link.rs      faults                 router.rs    prefixes, smaller MTUs
 //!   traffic.rs   the application        ledger.rs    who says what to whom
+//!   ladder.rs    scripts: one behaviour of TCP each, segment by segment
 //!   observer.rs  what a host says in TCP must agree with what it was told
 //! ```
 
@@ -24,6 +25,7 @@ mod foreign;
 mod frame;
 mod heckler;
 mod host;
+mod ladder;
 mod ledger;
 mod link;
 mod memory;
@@ -40,6 +42,7 @@ mod world;
 
 pub use card::CardPlan;
 pub use datagrams::Question;
+pub use ladder::{Failure as LadderFailure, Script as Ladder, SyntaxError};
 pub use ledger::{Conversation, Ending, Opening, Reading, Script, Side};
 pub use link::{Burst, Faults};
 pub use plan::{

@@ -422,7 +422,22 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// The application wants it gone.
     fn abort(&mut self, index: u32) {
-        if self.core.conns[index].state != State::SynSent {
+        //= rfc9293#3.10.5
+        //# *  Respond with "ok" and delete the TCB, enter CLOSED state, and
+        //#    return.
+        // Where both sides have closed there is nothing to reset, unless data was lost.
+        let opened = self.core.open(index);
+        let is_quiet = match opened.tcb.state {
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => {
+                true
+            }
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait => false,
+        };
+        if !is_quiet || opened.flight.is_some_and(|flight| flight.store.unread() > 0) {
             self.send_reset(index);
         }
         self.core.remove(index, false);

@@ -115,6 +115,8 @@ impl Tcb {
         if seg.flags.has(Flags::SYN) && seg.seq + 1 == self.rcv_nxt {
             rest.seq += 1;
             rest.flags = Flags(seg.flags.0 & !Flags::SYN.0);
+            // The window of a SYN is not scaled; what reads the rest scales it.
+            rest.window = seg.window >> self.peer_scale();
             if !seg.flags.has(Flags::ACK) {
                 // It has not seen our answer yet.
                 self.nxt = self.una;
@@ -170,10 +172,8 @@ impl Tcb {
         let sack = seg.options.sack_permitted && self.has(Bits::SACK);
         let stamps = seg.options.timestamps.filter(|_| self.has(Bits::TIMESTAMPS));
         self.agree(peer_mss, scale, sack, stamps.map(|t| t.value), mtu_mss, env);
-        // The window of a SYN is never scaled (RFC 7323 section 2.2).
-        self.wnd = seg.window as u32;
-        self.wnd_max = self.wnd;
         self.wl1 = seg.seq;
+        self.set_window_of_syn(seg.window);
         if !acks {
             // Simultaneous open: repeat our SYN, now with the acknowledgement.
             self.state = State::SynReceived;
@@ -183,8 +183,17 @@ impl Tcb {
         }
         self.start_congestion(flight.retries > 0, env.tcp);
         self.establish(flight, seg, env);
+        self.set_window_of_syn(seg.window);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
+    }
+
+    fn set_window_of_syn(&mut self, field: u16) {
+        //= rfc7323#2.2
+        //# The window field in a segment where the SYN bit is set (i.e., a
+        //# <SYN> or <SYN,ACK>) MUST NOT be scaled.
+        self.wnd = field as u32;
+        self.wnd_max = self.wnd;
     }
 
     /// Our SYN is acknowledged.
