@@ -47,8 +47,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a connection picks a port of another core",
         file: "netstack/stack/src/rfd/ports.rs",
-        find: "first + nth as u16 * rfd.step();",
-        planted: "(first + nth as u16 * rfd.step()) ^ MUTANT as u16;",
+        find: "let nth_port = |nth| first + nth as u16 * rfd.step();",
+        planted: "let nth_port = |nth| (first + nth as u16 * rfd.step()) ^ (MUTANT && rfd.step() > 1) as u16;",
     },
     Mutant {
         name: "SACK blocks end one byte too far",
