@@ -216,9 +216,11 @@ impl Foreign {
     /// Keeps enough sockets listening; smoltcp has no backlog.
     fn listen(&mut self) {
         for port in self.plan.ports.clone() {
-            let is_spare =
-                |talk: &&Talk| talk.port == port && talk.side == Side::Acceptor && !talk.is_open;
-            for _ in self.talks.iter().filter(is_spare).count()..LISTENING {
+            let is_spare = |talk: &&Talk| {
+                talk.port == port && self.sockets.get::<Socket>(talk.handle).is_listening()
+            };
+            let spare = self.talks.iter().filter(is_spare).count();
+            for _ in spare..LISTENING {
                 let handle = self.sockets.add(self.make_socket());
                 let outcome = self.sockets.get_mut::<Socket>(handle).listen(port);
                 debug_assert!(outcome.is_ok());

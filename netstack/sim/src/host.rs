@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use penstock_queue::{Chunks, PortMask, Rss, SteerRule};
-use penstock_stack::{Config, Event, Steering, Worker, mail, rfd};
+use penstock_stack::{Config, Event, Steering, SynCookies, Worker, mail, rfd};
 
 use crate::card::{Accepted, Card, SimQueue};
 use crate::datagrams;
@@ -57,6 +57,7 @@ impl Host {
         let limits = Limits {
             rto_min_us: if is_prompt { tcp.rto_min.0 } else { 0 },
             initial_window: tcp.initial_window as u64,
+            makes_cookies: tcp.syncookies != SynCookies::Never,
         };
         let observer = Observer::new(scene, number, limits);
         let mut host = Host {
@@ -78,6 +79,9 @@ impl Host {
 
     /// Starts with nothing in memory.
     pub(crate) fn boot(&mut self) {
+        if self.is_up() {
+            return;
+        }
         self.boots += 1;
         let mut config = self.plan.config.clone();
         config.seed[31] ^= self.boots as u8;
@@ -286,7 +290,7 @@ fn steering(
 }
 
 /// Frames that a mailbox holds: few, so that some worlds fill it.
-const MAIL_FRAMES: usize = 4;
+const MAIL_FRAMES: usize = 16;
 /// The rarest polling for work that cannot be done yet: every 2^10 µs.
 const IDLE_POLLS_MAX: u32 = 10;
 /// Rounds over the cores at one moment of virtual time.

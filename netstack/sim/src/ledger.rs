@@ -73,9 +73,9 @@ pub enum Ending {
     Shutdown,
     /// Closes when it has sent and received everything.
     Close,
-    /// Resets after this many bytes sent or received.
+    /// Resets after this many bytes sent and received together, or behind its last byte.
     Abort(u64),
-    /// Closes after this many bytes sent or received, whatever is still coming.
+    /// Closes at such a moment, whatever is still coming.
     Leave(u64),
 }
 

@@ -57,20 +57,24 @@ struct End {
     /// Right edge of the window it offers.
     own_edge: u64,
     own_ack: u64,
+    /// End of the other end's FIN, once delivered: behind it a window means nothing.
+    remote_fin: Option<u64>,
     /// What was delivered to it: disjoint, sorted `[from, to)`.
     delivered: Vec<(u64, u64)>,
     /// The last segment with content that repeated earlier content.
     repeat: Option<Repeat>,
     /// When a segment was last delivered to it.
     heard_us: u64,
-    /// When each of the latest segments with content left, by start.
-    left: Vec<(u64, u64)>,
+    /// The latest segments with content that left.
+    left: Vec<Left>,
     timestamp: Option<u32>,
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
-    /// Segments heard that acknowledged nothing new.
+    /// Segments heard that acknowledge no more than the SYN, but the first.
     duplicates: u64,
+    /// It answered several SYNs.
+    is_ambiguous: bool,
 }
 
 /// What matters of a SYN.
@@ -80,6 +84,16 @@ struct Syn {
     scale: Option<u8>,
     mss: u64,
     window: u64,
+}
+
+/// A segment with content that left.
+#[derive(Clone, Copy)]
+struct Left {
+    from: u64,
+    to: u64,
+    at_us: u64,
+    /// It repeated another because of something heard: the timer runs since some time before.
+    is_prompted: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -173,6 +187,8 @@ impl Observer {
         let verdict = end.say(segment, now_us, &self.limits);
         if end.repeat.map(|repeat| repeat.at_us) != repeated_before {
             self.resent += 1;
+            let host = self.host;
+            self.scene.tell(|| format!("host {host} repeats {}", segment_text(segment)));
         }
         if let Err(text) = verdict {
             let host = self.host;
@@ -191,6 +207,8 @@ pub(crate) struct Limits {
     pub(crate) rto_min_us: u64,
     /// Segments of an initial window.
     pub(crate) initial_window: u64,
+    /// Connections may begin without a record of their SYN.
+    pub(crate) makes_cookies: bool,
 }
 
 fn tcp_of(view: &View) -> Option<(Flow, Segment)> {
@@ -223,7 +241,9 @@ impl End {
             };
             let answers = self.isn.is_some_and(|isn| segment.ack == isn + 1);
             if !segment.flags.has(Flags::ACK) {
-                // It counts once this end answers it.
+                // It counts once this end answers it. Two at once make two handshakes.
+                let is_other = self.remote_isn.is_some_and(|isn| isn != syn.isn);
+                self.is_ambiguous |= is_other && self.own_ack <= 1;
                 self.syns.retain(|heard| heard.isn != syn.isn);
                 self.syns.push(syn);
             } else if answers && self.remote_isn.is_none() {
@@ -235,10 +255,13 @@ impl End {
         let to = from.wrapping_add(segment.len() as u64);
         if to > from && to < FAR && !segment.flags.has(Flags::SYN) {
             add_range(&mut self.delivered, from, to);
+            if segment.flags.has(Flags::FIN) {
+                self.remote_fin = Some(to);
+            }
         }
         if let (true, Some(isn)) = (segment.flags.has(Flags::ACK), self.isn) {
             let acked = distance(segment.ack, isn);
-            self.duplicates += (acked <= self.acked && self.sent_end > 1) as u64;
+            self.duplicates += (acked == 1 && self.acked == 1) as u64;
             if acked <= self.sent_end {
                 self.acked = self.acked.max(acked);
                 let scale = self.scale_in(segment);
@@ -254,6 +277,7 @@ impl End {
         self.remote_scale = syn.scale;
         self.remote_mss = syn.mss;
         self.delivered = vec![(0, 1)];
+        self.remote_fin = None;
         self.own_ack = 0;
         self.own_edge = 0;
         self.offered_edge = self.offered_edge.max(syn.window);
@@ -274,10 +298,15 @@ impl End {
             return Ok(());
         }
         if segment.flags.has(Flags::SYN) {
-            if self.isn != Some(segment.seq) {
+            // A cookie may answer a late SYN just as it answered the first.
+            let is_begun = segment.flags.has(Flags::ACK) && self.own_ack > 1;
+            if self.isn != Some(segment.seq) || is_begun {
                 // A new connection between these ends, or a new answer to a SYN (a cookie).
+                // Two handshakes at once: what comes next may belong to either.
+                let is_ambiguous = segment.flags.has(Flags::ACK)
+                    && (self.is_ambiguous || self.isn.is_some() && self.own_ack <= 1);
                 let syns = std::mem::take(&mut self.syns);
-                *self = End { syns, heard_us: now_us, ..End::default() };
+                *self = End { syns, heard_us: now_us, is_ambiguous, ..End::default() };
                 self.isn = Some(segment.seq);
                 self.scale = segment.options.window_scale;
             }
@@ -289,20 +318,30 @@ impl End {
                 self.adopt(syn);
             }
         }
-        if self.isn.is_none() || self.is_reset {
+        if self.isn.is_none() || self.is_reset || self.is_ambiguous {
             // A segment for a connection that is gone, or that began before the observer did.
             return Ok(());
         }
-        let checked = self.check_acknowledgement(segment);
+        let checked = self.check_acknowledgement(segment, limits.makes_cookies);
         let content = self.check_content(segment, now_us, limits);
         checked.and(content).and(self.check_timestamp(segment))
     }
 
-    fn check_acknowledgement(&mut self, segment: &Segment) -> Result<(), String> {
+    fn check_acknowledgement(&mut self, segment: &Segment, may_return: bool) -> Result<(), String> {
         let (true, Some(remote_isn)) = (segment.flags.has(Flags::ACK), self.remote_isn) else {
             return Ok(());
         };
+        if self.syns.iter().any(|syn| syn.isn != remote_isn && syn.isn + 1 == segment.ack) {
+            // It speaks of another SYN than the one this connection began with.
+            return Ok(());
+        }
         let ack = distance(segment.ack, remote_isn);
+        let is_over = self.remote_fin.is_some_and(|fin| self.own_ack >= fin);
+        if ack < self.own_ack && is_over && may_return {
+            // An old segment met a cookie: a ghost of the connection.
+            self.is_ambiguous = true;
+            return Ok(());
+        }
         let heard_end = match self.delivered.first() {
             Some(&(0, to)) => to,
             _ => 0,
@@ -316,11 +355,14 @@ impl End {
         if ack < self.own_ack {
             return Err(format!("acknowledges {ack} after {}", self.own_ack));
         }
-        if edge < self.own_edge {
+        let is_over = self.remote_fin.is_some_and(|fin| ack >= fin);
+        // A SYN's window is not scaled, so one that is repeated may say a little less.
+        let is_syn = segment.flags.has(Flags::SYN);
+        if edge < self.own_edge && !is_over && !is_syn {
             return Err(format!("shrinks its window from {} to {edge}", self.own_edge));
         }
         self.own_ack = ack;
-        self.own_edge = edge;
+        self.own_edge = self.own_edge.max(edge);
         for (from, to) in segment.options.sack.iter() {
             let (from, to) = (distance(from, remote_isn), distance(to, remote_isn));
             let is_delivered =
@@ -367,18 +409,14 @@ impl End {
             return Err(format!("sends up to {to} beyond the offered {}", self.offered_edge));
         }
         let first_flight = (limits.initial_window * mss).max(2 * mss);
-        // Limited transmit (RFC 3042) adds a segment for each of the first duplicates.
-        let first_flight = first_flight + self.duplicates * mss;
-        if self.acked <= 1 && to > first_flight + 2 {
+        // Duplicates add to it (RFC 3042, RFC 6582), so only what follows none is judged.
+        if self.acked <= 1 && to > first_flight + 2 && self.duplicates == 0 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }
-        let repeated = self.check_repeat(from, to, now_us, limits);
-        if from < self.sent_end {
-            self.note_left(from, now_us);
-        } else {
-            self.note_left(from, now_us);
-            self.sent_end = to;
-        }
+        let earlier = self.left.iter().rev().find(|left| left.from == from).copied();
+        let repeated = self.check_repeat(from, to, now_us, limits, earlier);
+        let is_prompted = earlier.is_some_and(|left| self.heard_us + NOTICED_US >= left.at_us);
+        self.note_left(Left { from, to, at_us: now_us, is_prompted });
         self.sent_end = self.sent_end.max(to);
         repeated
     }
@@ -390,20 +428,26 @@ impl End {
         to: u64,
         now_us: u64,
         limits: &Limits,
+        earlier: Option<Left>,
     ) -> Result<(), String> {
         if from >= self.sent_end || to <= self.acked {
             return Ok(());
         }
-        let Some(&(_, left_us)) = self.left.iter().rev().find(|(start, _)| *start == from) else {
+        let Some(Left { to: left_to, at_us: left_us, is_prompted, .. }) = earlier else {
             return Ok(());
         };
-        let gap_us = now_us - left_us;
-        let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
-        if self.heard_us >= left_us || limits.rto_min_us == 0 {
+        if from > 0 && (to - from == 1 || left_to - from == 1) {
+            // A probe of a shut window, or what follows one.
             return Ok(());
         }
-        // Silence since it left: only a timeout explains it.
-        if gap_us + TIMER_SLACK_US < limits.rto_min_us {
+        let gap_us = now_us - left_us;
+        let before = self.repeat.replace(Repeat { from, at_us: now_us, gap_us });
+        if is_prompted || self.heard_us + NOTICED_US >= left_us || limits.rto_min_us == 0 {
+            return Ok(());
+        }
+        // Silence since it left: only a timeout explains it. (The timer of a SYN-ACK goes on though
+        // a repeated SYN was answered meanwhile.)
+        if from > 0 && gap_us + TIMER_SLACK_US < limits.rto_min_us {
             return Err(format!("repeats {from} after {gap_us} µs of silence"));
         }
         if let Some(before) = before
@@ -418,10 +462,10 @@ impl End {
         Ok(())
     }
 
-    fn note_left(&mut self, from: u64, now_us: u64) {
+    fn note_left(&mut self, sent: Left) {
         let acked = self.acked;
-        self.left.retain(|&(start, _)| start != from && start >= acked);
-        self.left.push((from, now_us));
+        self.left.retain(|left| left.from != sent.from && left.from >= acked);
+        self.left.push(sent);
     }
 
     fn check_timestamp(&mut self, segment: &Segment) -> Result<(), String> {
@@ -460,6 +504,8 @@ fn add_range(ranges: &mut Vec<(u64, u64)>, from: u64, to: u64) {
 const FAR: u64 = 1 << 31;
 /// RFC 9293 section 3.7.1, for IPv4; larger than for none.
 const MSS_DEFAULT: u64 = 1220;
+/// A segment in a ring may be noticed this much later.
+const NOTICED_US: u64 = 3_000;
 /// A hint stays clear of what is on its way.
 const HINT_WINDOW_MIN: u64 = 10_000;
 /// Timers have a granularity.

@@ -45,7 +45,10 @@ struct Talker {
 }
 
 /// How long a connection that cannot be named may live.
-const UNNAMED: Duration = Duration::from_secs(20);
+const UNNAMED: Duration = Duration::from_secs(150);
+
+/// When a send that found no memory is tried again.
+const RETRY: Duration = Duration::from_millis(50);
 
 impl Traffic {
     pub(crate) fn new(scene: &Rc<Scene>, host: usize, core: u16, rng: Rng) -> Traffic {
@@ -415,12 +418,15 @@ impl Talker {
             }
             return None;
         };
+        // Whoever has said everything has no reason to stay.
+        let has_had_enough =
+            |after: u64| self.sent + self.received >= after || self.sent >= script.bytes;
         match script.ending {
-            Ending::Abort(after) if self.sent + self.received >= after => {
+            Ending::Abort(after) if has_had_enough(after) => {
                 cx.abort(self.conn);
                 return Some(End::Aborted);
             }
-            Ending::Leave(after) if self.sent + self.received >= after => {
+            Ending::Leave(after) if has_had_enough(after) => {
                 self.shut(scene, conversation);
                 cx.close(self.conn);
                 return Some(End::Left);
@@ -487,6 +493,11 @@ impl Talker {
                 scene.violate(Check::Upcall, "more bytes were taken than given");
             }
             if taken < wanted {
+                let waits = cx.info(self.conn).is_some_and(|info| info.queued > 0);
+                if !waits {
+                    // Memory is short, and no acknowledgement will tell when it no longer is.
+                    cx.set_timer(self.conn, Some(RETRY));
+                }
                 break;
             }
         }

@@ -259,7 +259,7 @@ impl Core {
         if let Some(flight) = self.flights.at_mut(number) {
             flight.send.clear(&mut self.chunks);
             flight.store.clear(&mut self.chunks);
-            self.flights.free(number);
+            self.flights.release(number);
             self.conns[index].flight = NO_FLIGHT;
         }
     }
@@ -336,7 +336,7 @@ impl Core {
         if spent {
             tcb.keep_backoff(flight.map_or(0, |flight| flight.backoff));
             tcb.flight = NO_FLIGHT;
-            self.flights.free(number);
+            self.flights.release(number);
         }
         if let Some(at) = deadline {
             let armed = self.conns[index].timer.at();
@@ -380,7 +380,14 @@ impl Core {
     /// Whether memory is so short that nothing new should begin.
     #[inline]
     pub(crate) fn is_memory_short(&self) -> bool {
-        self.chunks.free_count() < self.chunks.count() >> limits::CHUNKS_RESERVED_SHIFT
+        self.chunks.free_count() < self.chunks.count() >> limits::RESERVED_SHIFT
+            || self.flights.free() < self.config.capacity.flights >> limits::RESERVED_SHIFT
+    }
+
+    /// Whether there is no memory for payload any more but what keeps the rest going.
+    #[inline]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.chunks.free_count() < self.chunks.count() >> limits::EXHAUSTED_SHIFT
     }
 
     /// The tuple of a segment that arrived at our address `local`.

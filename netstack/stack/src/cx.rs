@@ -202,12 +202,16 @@ impl<'a> Cx<'a> {
         core.begin_active(tuple, successor, hop, profile).ok_or(ConnectError::NoMemory)
     }
 
-    /// Queues bytes; returns how many were taken. 0: the send buffer is full (then
-    /// [`on_acknowledged`](crate::App::on_acknowledged) tells of room), or nothing may be sent any
-    /// more.
+    /// Queues bytes; returns how many were taken. Fewer than given: the send buffer is full (then
+    /// [`on_acknowledged`](crate::App::on_acknowledged) tells of room), nothing may be sent any
+    /// more, or the worker's memory is short, of which nothing tells: with nothing unacknowledged,
+    /// try again after a while ([`set_timer`](Self::set_timer)).
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
         let buffer_bytes = self.core.config.capacity.send_buffer_bytes;
-        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send()) || bytes.is_empty() {
+        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send())
+            || bytes.is_empty()
+            || self.core.is_exhausted()
+        {
             return 0;
         }
         if self.core.want_flight(conn.index).is_none() {

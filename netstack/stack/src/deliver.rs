@@ -12,7 +12,7 @@ use crate::app::{App, Close};
 use crate::counters::{Drop, Event};
 use crate::cx::Cx;
 use crate::receive::{Arrival, Source};
-use crate::tcp::{Acknowledge, Bits, Expired, Inserted, NO_FLIGHT, Offer, State};
+use crate::tcp::{Acknowledge, Bits, Expired, Flight, Inserted, NO_FLIGHT, Offer, State};
 use crate::transmit;
 use crate::worker::Worker;
 
@@ -141,6 +141,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         source: Source,
     ) -> u32 {
         let len = range.len() as u32;
+        let opened = self.core.open(index);
+        let room = opened.tcb.room(opened.flight.as_deref(), seq, &opened.env);
+        if self.core.is_exhausted() || room == 0 {
+            self.core.drop(Drop::ReceiveMemory);
+            return 0;
+        }
+        let range = range.start..range.end.min(range.start + room as usize);
         let Some(kept) = self.write_store(index, seq, range, source) else {
             self.core.drop(Drop::FlightMemory);
             return 0;
@@ -148,8 +155,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if kept < len {
             self.core.drop(Drop::ReceiveMemory);
         }
-        if let Some(flight) = self.core.open(index).flight {
+        let opened = self.core.open(index);
+        if let Some(flight) = opened.flight
+            && kept > 0
+        {
             flight.store.extend(kept);
+            opened.tcb.set(Bits::UNREAD);
         }
         kept
     }
@@ -187,17 +198,26 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
-        let Some(flight) = self.core.want_flight(index) else {
+        if offer.len == 0 {
+            // A FIN alone is not worth a flight: it comes again.
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
+        }
+        if self.core.want_flight(index).is_none() {
             self.core.drop(Drop::FlightMemory);
             return;
-        };
+        }
         let (from, len) = (offer.seq, offer.len as u32);
-        if offer.len > 0 {
-            let mut held = flight.held;
-            if held.insert(from, from + len) == Inserted::Full {
-                self.core.drop(Drop::OutOfOrderLimit);
-                return;
-            }
+        let opened = self.core.open(index);
+        if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
+            self.core.drop(Drop::ReceiveMemory);
+            return;
+        }
+        let Some(flight) = self.core.want_flight(index) else { return };
+        let mut held = flight.held;
+        if held.insert(from, from + len) == Inserted::Full {
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
         }
         let written = self.write_store(index, from, range, source).unwrap_or(0);
         if written < len {
@@ -236,6 +256,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 {
                     tcb.rcv_nxt = first.to;
                     flight.store.extend(first.len());
+                    tcb.set(Bits::UNREAD);
                     flight.held.forget_before(first.to);
                 }
             }
@@ -248,9 +269,16 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 };
                 flight.store.discard(opened.chunks, offer.seq, offer.seq + taken, beyond);
             }
-            if flight.fin_at == Some(tcb.rcv_nxt) {
+            fin |= flight.fin_at == Some(tcb.rcv_nxt);
+            if fin || flight.fin_at.is_some_and(|at| at.before(tcb.rcv_nxt)) {
                 flight.fin_at = None;
-                fin = true;
+            }
+            if fin {
+                // Nothing can lie beyond a FIN, whatever was sent there.
+                flight.held.clear();
+                if flight.store.unread() == 0 {
+                    flight.store.clear(opened.chunks);
+                }
             }
         }
         if fin {
@@ -261,14 +289,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// After anything happened to connection `index`: delivers, sends, settles, ends.
     pub(crate) fn conclude(&mut self, index: u32) {
         self.core.current = index;
-        self.deliver_unread(index);
-        self.deliver_end_of_stream(index);
-        if self.core.conns[index].has(Bits::ABORT) {
-            self.abort(index);
-            return;
+        if self.core.conns[index].wants_attention() {
+            self.deliver_unread(index);
+            self.deliver_end_of_stream(index);
+            if self.core.conns[index].has(Bits::ABORT) {
+                self.abort(index);
+                return;
+            }
+            self.watch_orphan(index);
         }
-        self.watch_orphan(index);
-        transmit::connection(&mut self.core, &mut self.queues, index);
+        if !self.core.conns[index].is_silent() {
+            transmit::connection(&mut self.core, &mut self.queues, index);
+        }
         if self.core.is_finished(index) {
             self.finish(index);
             return;
@@ -293,6 +325,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             // The store's chunks belong to the core, which the upcall may change: a copy is lent.
             let piece = flight.store.peek(opened.chunks, tcb.data_end());
             let count = piece.len();
+            if count == 0 {
+                debug_assert!(false, "unread bytes are nowhere");
+                tcb.set(Bits::ABORT);
+                return;
+            }
             self.piece[..count].copy_from_slice(piece);
             // A close within the upcall must not take these bytes for unread ones.
             flight.store.set_aside(count as u32);
@@ -308,6 +345,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             flight.store.extend(count as u32);
             let beyond = flight.held.first().map(|range| range.from);
             flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
+            tcb.assign(Bits::UNREAD, flight.store.unread() > 0);
             if tcb.window_update_due(Some(flight), &opened.env) {
                 tcb.acknowledge_now();
             }
@@ -351,15 +389,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.conns[index].heard_at = core.millis;
         }
         let opened = self.core.open(index);
-        let retries = opened.flight.as_ref().map_or(0, |flight| flight.retries);
+        let counts = |flight: &Flight| (flight.retries, flight.probes);
+        let before = opened.flight.as_deref().map_or((0, 0), counts);
         let expired = opened.tcb.on_timer(opened.flight, &opened.env);
         let opened = self.core.open(index);
-        if opened.flight.is_some_and(|flight| flight.retries > retries) {
-            self.core.counters.event(Event::TcpTimeouts);
+        let after = opened.flight.as_deref().map_or((0, 0), counts);
+        let probing = opened.tcb.has(Bits::PROBE_NOW);
+        if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
+        } else if after.0 > before.0 {
+            let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
+            self.core.counters.event(event);
             self.core.find_hop(index);
-        }
-        if self.core.conns[index].has(Bits::PROBE_NOW) {
-            self.core.counters.event(Event::TcpWinProbe);
         }
         match expired {
             Expired::Nothing => {}

@@ -93,8 +93,29 @@ struct Interface {
 #[derive(Clone, Copy, Debug)]
 struct Address {
     addr: Addr,
+    /// The bits of the prefix, the marks of an IPv4 address among them.
+    mask: Addr,
     prefix_bits: u8,
     interface: u8,
+    /// The interface's station.
+    mac: Mac,
+}
+
+impl Address {
+    fn new(addr: Addr, prefix_bits: u8, interface: u8, mac: Mac) -> Address {
+        let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
+        let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
+        let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
+        Address { addr, mask, prefix_bits, interface, mac }
+    }
+
+    /// Whether `dst` lies in its network.
+    #[inline]
+    fn covers(&self, dst: Addr) -> bool {
+        (self.addr.hi ^ dst.hi) & self.mask.hi == 0
+            && (self.addr.lo ^ dst.lo) & self.mask.lo == 0
+            && (self.mask.hi != 0 || self.addr.is_v4() == dst.is_v4())
+    }
 }
 
 /// Every interface and address of the machine, the same on all its workers.
@@ -143,7 +164,7 @@ impl Interfaces {
                 if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
                     return Err(ConfigError::Address(addr));
                 }
-                addresses.push(Address { addr, prefix_bits, interface: number });
+                addresses.push(Address::new(addr, prefix_bits, number, interface.mac));
             }
             let (mac, mtu) = (interface.mac, interface.mtu);
             interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16 });
@@ -154,9 +175,17 @@ impl Interfaces {
     /// Our address `dst` on an interface.
     #[inline]
     pub(crate) fn find(&self, interface: u8, dst: Addr) -> Option<AddrId> {
-        let Interface { first, end, .. } = *self.interfaces.get(interface as usize)?;
-        let own = self.addresses.get(first as usize..end as usize)?;
-        own.iter().position(|address| address.addr == dst).map(|at| AddrId(first + at as u16))
+        let first = self.interfaces.get(interface as usize)?.first;
+        let at = self.own(interface).iter().position(|address| address.addr == dst)?;
+        Some(AddrId(first + at as u16))
+    }
+
+    /// The addresses of an interface.
+    #[inline]
+    fn own(&self, interface: u8) -> &[Address] {
+        let range =
+            self.interfaces.get(interface as usize).map(|own| own.first as usize..own.end as usize);
+        range.and_then(|range| self.addresses.get(range)).unwrap_or(&[])
     }
 
     /// Whether `addr` is ours on any interface.
@@ -172,6 +201,13 @@ impl Interfaces {
     #[inline]
     pub(crate) fn interface_of(&self, id: AddrId) -> u8 {
         self.addresses.get(id.0 as usize).map_or(0, |address| address.interface)
+    }
+
+    /// The address, and the station it lives at.
+    #[inline]
+    pub(crate) fn station(&self, id: AddrId) -> (Addr, Mac) {
+        let address = self.addresses.get(id.0 as usize);
+        address.map_or((Addr::UNSPECIFIED, Mac::default()), |address| (address.addr, address.mac))
     }
 
     #[inline]
@@ -197,25 +233,19 @@ impl Interfaces {
 
     /// Every address of an interface.
     pub(crate) fn addresses(&self, interface: u8) -> impl Iterator<Item = Addr> + '_ {
-        self.addresses
-            .iter()
-            .filter(move |address| address.interface == interface)
-            .map(|address| address.addr)
+        self.own(interface).iter().map(|address| address.addr)
     }
 
     /// The interface on whose link `dst` lies, by the longest prefix of our addresses.
     pub(crate) fn on_link(&self, dst: Addr) -> Option<(u8, u8)> {
-        let matching = self.addresses.iter().filter(|own| {
-            own.addr.shares_prefix(dst, own.prefix_bits) && !own.addr.is_link_local_v6()
-        });
+        let matching =
+            self.addresses.iter().filter(|own| own.covers(dst) && !own.addr.is_link_local_v6());
         matching.map(|own| (own.interface, own.prefix_bits)).max_by_key(|&(_, bits)| bits)
     }
 
     /// Whether `dst` lies on the link of `interface`.
     pub(crate) fn is_on_link(&self, interface: u8, dst: Addr) -> bool {
-        let own = self.addresses.iter().filter(|address| address.interface == interface);
-        own.clone().any(|address| address.addr.shares_prefix(dst, address.prefix_bits))
-            || dst.is_link_local_v6()
+        self.own(interface).iter().any(|address| address.covers(dst)) || dst.is_link_local_v6()
     }
 
     /// The address to talk to `dst` from (RFC 6724 section 5, as far as it applies to one

@@ -45,8 +45,9 @@ pub(crate) const SEGMENTATION_BYTES_MAX: u32 = 61_440;
 /// Chunk numbers that fit in one chunk: the index of a receive store.
 pub(crate) const STORE_SLOTS: usize = CHUNK_BYTES / 4;
 
-/// The largest receive window: a store's index covers it with one slot to spare.
-pub const RECEIVE_WINDOW_BYTES_MAX: u32 = ((STORE_SLOTS - 1) * CHUNK_BYTES) as u32;
+/// The largest receive window: a store's index covers it wherever in a chunk it begins, and with
+/// what rounding to the window scale adds.
+pub const RECEIVE_WINDOW_BYTES_MAX: u32 = ((STORE_SLOTS - 2) * CHUNK_BYTES) as u32;
 
 /// The smallest receive window worth having.
 pub const RECEIVE_WINDOW_BYTES_MIN: u32 = 2 * CHUNK_BYTES as u32;
@@ -62,9 +63,13 @@ pub(crate) const SYN_ACK_FIRST_MS: u32 = 1000;
 /// Path MTUs remembered.
 pub(crate) const PATH_MTUS: u16 = 1024;
 
-/// With less than an eighth of the chunks free, nothing is kept out of order and nobody new is let
+/// With less than an eighth of the chunks or the flights free, nothing is kept out of order and nobody new is let
 /// in: what is under way needs them.
-pub(crate) const CHUNKS_RESERVED_SHIFT: u32 = 3;
+pub(crate) const RESERVED_SHIFT: u32 = 3;
+
+/// With less than a sixteenth of the chunks free, applications can neither queue more nor leave
+/// more unread.
+pub(crate) const EXHAUSTED_SHIFT: u32 = 4;
 
 /// Payload up to this many bytes is copied behind its headers, into one descriptor, rather than
 /// lent: a second descriptor and its write-back cost more.
@@ -77,9 +82,6 @@ pub(crate) const fn headers_bytes(remote: penstock_wire::Addr) -> u16 {
 
 /// Bytes of a frame that lies in no ring: a jumbo frame put together from its parts.
 pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
-
-/// Full bursts in a row after which a worker counts as behind.
-pub(crate) const FULL_BURSTS: u32 = 4;
 
 /// The largest capacity of anything.
 pub(crate) const CAPACITY_MAX: u32 = 1 << 29;

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::table::{Kind, Reference};
-use crate::tcp::{Env, Handshake, Tcb};
+use crate::tcp::{Env, Handshake, Tcb, first_window, our_scale};
 use crate::timewait::Successor;
 use crate::transmit;
 use crate::worker::Worker;
@@ -67,7 +67,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::ListenOverflow);
             return;
         }
-        if core.is_memory_short() || self.behind {
+        if core.is_memory_short() {
             core.drop(Drop::SynOverload);
             return;
         }
@@ -84,7 +84,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
         };
+        let origin = core.secrets.origin(&tuple);
         let mut half = self.half_open(listener, arrival, hop);
+        half.ts_offset = origin.timestamp_offset();
         let core = &mut self.core;
         let cookies = match core.config.tcp.syncookies {
             SynCookies::Never => false,
@@ -102,7 +104,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             transmit::syn_ack(core, &mut self.queues, &half);
             return;
         }
-        let origin = core.secrets.origin(&tuple);
         half.iss = origin.isn(core.now.0);
         if let Some(successor) = successor
             && half.iss.at_or_before(successor.isn_after)
@@ -141,7 +142,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         half.sack = options.sack_permitted && tcp.sack;
         half.timestamps = timestamps.is_some();
         half.ts_recent = timestamps.map_or(0, |timestamps| timestamps.value);
-        half.ts_offset = core.secrets.origin(&arrival.tuple).timestamp_offset();
         half.sent_at = core.now.micros();
         half
     }
@@ -173,13 +173,16 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     fn acknowledge_half_open(&mut self, half: &HalfOpen) {
         let core = &mut self.core;
+        let window_bytes = core.config.capacity.receive_window_bytes;
+        let scale = half.window_scale.map_or(0, |_| our_scale(window_bytes));
+        let window = (first_window(window_bytes, scale) >> scale) as u16;
         let header = Header {
             src_port: half.tuple.local_port,
             dst_port: half.tuple.remote_port,
             seq: half.iss + 1,
             ack: half.irs + 1,
             flags: Flags::ACK,
-            window: 0xffff,
+            window,
         };
         let timestamps = half.timestamps.then(|| Timestamps {
             value: core.millis.wrapping_add(half.ts_offset),

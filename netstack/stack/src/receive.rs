@@ -184,7 +184,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         // Lent out for the turn, so that the worker can be changed while it is read.
         let mut burst = core::mem::take(&mut self.burst);
         for (index, arrival) in burst[..count].iter_mut().enumerate() {
-            classify(&self.core, interface, &queue.frame(index), arrival);
+            let frame = queue.frame(index);
+            if self.behind && plain::looks_like_syn(frame.bytes) {
+                self.shed_next = !self.shed_next;
+                if self.shed_next {
+                    arrival.kind = FrameKind::Refused(Drop::SynOverload);
+                    continue;
+                }
+            }
+            classify(&self.core, interface, &frame, arrival);
         }
         for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface, index: index as u8 };

@@ -99,6 +99,9 @@ impl Store {
         self.unread -= bytes;
         let beyond = if self.unread > 0 { Some(from + bytes) } else { beyond };
         self.discard(chunks, from, from + bytes, beyond);
+        if self.unread == 0 && beyond.is_none() {
+            self.clear(chunks);
+        }
     }
 
     /// Frees what was kept of `[from, to)`. `beyond` is the first byte after it that is still

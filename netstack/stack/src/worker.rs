@@ -36,11 +36,14 @@ pub struct Worker<Q, A> {
     /// A piece of stored payload on its way to the application.
     pub(crate) piece: Box<[u8]>,
     mail: Box<mail::Buffer>,
-    /// Receive rings have stayed full for several turns: clients that are not yet ours have to
-    /// wait.
+    /// A receive ring is crowded ([`QueuePair::crowded`]). Then every second SYN is dropped at a
+    /// glance, for a fraction of what serving it would cost: clients that are not ours yet have to
+    /// wait for those that are. Not all of them: each that is refused comes back several times.
     pub(crate) behind: bool,
-    full_bursts: u32,
+    pub(crate) shed_next: bool,
     stopping: bool,
+    /// The tick up to which all timers have fired.
+    fired_at: u32,
 }
 
 /// What a turn did.
@@ -83,10 +86,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 interfaces.limit_mtu(interface, slot as u16);
             }
         }
-        for interface in &config.interfaces {
-            if matches!(interface.steering, Steering::FlowDirector(_)) {
-                let rules = rfd::steering(cores, config.cores, range);
-                rules.map_err(ConfigError::Steering)?.1.for_each(drop);
+        for (number, interface) in (0u8..).zip(&config.interfaces) {
+            match interface.steering {
+                Steering::FlowDirector(_) => {
+                    let rules = rfd::steering(cores, config.cores, range);
+                    rules.map_err(ConfigError::Steering)?.1.for_each(drop);
+                }
+                // Any frame may have to cross by mail: a longer one could never arrive.
+                Steering::Unknown if config.cores > 1 => {
+                    let slot = mail::FRAME_BYTES_MAX - ethernet::HEADER_BYTES;
+                    interfaces.limit_mtu(number, slot as u16);
+                }
+                Steering::Rss(_) | Steering::Unknown => {}
             }
         }
         let routes = Routes::new(&config, &interfaces)?;
@@ -103,8 +114,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
             mail: Box::new([0; mail::FRAME_BYTES_MAX]),
             behind: false,
-            full_bursts: 0,
+            shed_next: false,
             stopping: false,
+            fired_at: 0,
         })
     }
 
@@ -125,25 +137,32 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.set_now(now);
         let sent = self.core.counters.count(Event::OutFrames);
         let mut turn = Turn::default();
-        let mut full = false;
+        let (mut full, mut crowded) = (false, false);
         for interface in 0..self.queues.len() {
             self.queues[interface].reclaim(&mut self.core.chunks);
             let received = self.receive(interface as u8);
             turn.received += received as u32;
-            full |= received == BURST_MAX;
+            if received == BURST_MAX {
+                full = true;
+                crowded |= self.queues[interface].crowded();
+            }
         }
-        self.full_bursts = if full { self.full_bursts + 1 } else { 0 };
-        self.behind = self.full_bursts > limits::FULL_BURSTS;
+        self.behind = crowded;
         let mailed = self.take_mail();
-        self.fire_timers();
+        // Timers tick in milliseconds: most turns have nothing to look for.
+        if self.fired_at != self.core.millis {
+            self.fire_timers();
+        }
         self.serve_ready();
+        // Whoever was just found missing is asked for at once.
+        self.serve_neighbours();
         self.send_datagrams();
         self.flush();
         turn.sent = (self.core.counters.count(Event::OutFrames) - sent) as u32;
         turn.more = full
             || mailed == limits::MAIL_PER_TURN
             || self.core.has_ready()
-            || self.next_deadline().is_some_and(|at| at <= now);
+            || self.fired_at != self.core.millis;
         turn.stop = self.stopping;
         turn
     }
@@ -155,16 +174,24 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if core.has_ready() {
             return Some(core.now);
         }
-        let ticks = [
+        let ticks = self.ticks();
+        let ahead = ticks.iter().flatten().map(|at| at.wrapping_sub(core.millis) as i32);
+        // What is due in a tick that has been dealt with comes up in the next.
+        let least = (self.fired_at == core.millis) as i32;
+        let nearest = ahead.min()?.max(least) as u64;
+        // A tick begins at its first microsecond.
+        Some(Instant((core.now.0 / 1000 + nearest) * 1000).max(core.now))
+    }
+
+    /// The ticks at which the next timers of each kind are due.
+    fn ticks(&self) -> [Option<u32>; 4] {
+        let core = &self.core;
+        [
             core.wheel.next_deadline(),
             core.half_open.next_deadline(),
             core.time_wait.next_deadline(),
             core.neighbours.next_deadline(),
-        ];
-        let ahead = ticks.iter().flatten().map(|at| at.wrapping_sub(core.millis) as i32);
-        let nearest = ahead.min()?.max(0) as u64;
-        // A tick begins at its first microsecond.
-        Some(Instant((core.now.0 / 1000 + nearest) * 1000).max(core.now))
+        ]
     }
 
     /// Runs `f` with the application and its downcalls, from outside an upcall. What it asks for
@@ -251,7 +278,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.repeat_syn_acks();
         let core = &mut self.core;
         core.time_wait.expire(core.millis, limits::TIME_WAITS_PER_TURN, &mut core.table);
-        self.serve_neighbours();
+        // What the budgets left over is done in the next turn.
+        let ticks = self.ticks();
+        if !ticks.iter().flatten().any(|at| at.wrapping_sub(self.core.millis) as i32 <= 0) {
+            self.fired_at = self.core.millis;
+        }
     }
 }
 

@@ -6,12 +6,12 @@
 //! what differs in anything takes the long way, which knows the reasons. So nothing is refused here,
 //! and nothing is accepted that the long way would refuse.
 
-use crate::address::Addr;
+use crate::address::{Addr, Mac};
 use crate::checksum::Sum;
 use crate::ethernet;
-use crate::fields::{array_at, u16_at, u32_at};
-use crate::ip::{Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
-use crate::tcp::{self, Segment};
+use crate::fields::{array_at, put, u16_at, u32_at};
+use crate::ip::{HOP_LIMIT, Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
+use crate::tcp::{self, Flags, Segment};
 
 /// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
 /// checksums that no card has checked. `None`: take the long way, which will find the same segment
@@ -29,6 +29,22 @@ pub fn parse(
     } else {
         parse_v6(segment, frame, verify_tcp)
     }
+}
+
+/// Whether a frame looks like a plain SYN: a glance at three fields, nothing checked. For whoever
+/// has more frames than time.
+#[inline]
+pub fn looks_like_syn(frame: &[u8]) -> bool {
+    const MASK: u8 = Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0;
+    let Some(header) = frame.first_chunk::<V4_BYTES>() else { return false };
+    if u32_at(header, 12) & 0xffff_ff00 == 0x0800_4500 {
+        return header[IP + 9] == TCP
+            && header[IP + V4_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0;
+    }
+    let Some(header) = frame.first_chunk::<V6_BYTES>() else { return false };
+    u32_at(header, 12) & 0xffff_f000 == 0x86dd_6000
+        && header[IP + 6] == TCP
+        && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
 }
 
 #[inline]
@@ -107,10 +123,92 @@ fn parse_tcp(segment: &mut Segment, bytes: &[u8], packet: &Packet, verify: bool)
     true
 }
 
+/// The numbers of a plain IPv4 frame without TCP options but timestamps.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing {
+    /// Station it goes to.
+    pub to: Mac,
+    /// Our station.
+    pub from: Mac,
+    /// Source: an IPv4 address.
+    pub src: Addr,
+    /// Destination: an IPv4 address.
+    pub dst: Addr,
+    /// The TCP header.
+    pub header: tcp::Header,
+    /// The timestamps option.
+    pub timestamps: Option<tcp::Timestamps>,
+    /// Bytes of payload behind the header.
+    pub payload_bytes: u16,
+    /// The card inserts checksums: the IPv4 field is 0, the TCP field holds the sum of the
+    /// pseudo-header. Otherwise the IPv4 field is computed, and the TCP field 0.
+    pub checksums_by_card: bool,
+}
+
+/// Writes all headers of a plain IPv4 frame in one go, with one length check; returns the bytes of
+/// the TCP header, or `None` where `frame` is shorter than the headers may be.
+#[inline]
+pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
+    let frame = frame.first_chunk_mut::<V4_EMIT_BYTES>()?;
+    let l4_bytes = if outgoing.timestamps.is_some() {
+        tcp::TIMESTAMPS_HEADER_BYTES
+    } else {
+        tcp::HEADER_BYTES
+    };
+    let length = l4_bytes as u16 + outgoing.payload_bytes;
+    let total = length + V4_HEADER_BYTES as u16;
+    let (src, dst) = (outgoing.src.v4_number(), outgoing.dst.v4_number());
+    let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
+    let ip_checksum = if outgoing.checksums_by_card {
+        0
+    } else {
+        let fixed = 0x4500 + 0x4000 + ((HOP_LIMIT as u32) << 8 | TCP as u32);
+        !fold(fixed + total as u32 + addresses)
+    };
+    put(frame, 0, outgoing.to.0);
+    put(frame, 6, outgoing.from.0);
+    // EtherType, version and header length, traffic class.
+    put(frame, 12, 0x0800_4500u32.to_be_bytes());
+    put(frame, IP + 2, total.to_be_bytes());
+    // Identification 0 (RFC 6864: atomic), don't fragment, hop limit, protocol.
+    put(frame, IP + 4, 0x0000_4000u32.to_be_bytes());
+    put(frame, IP + 8, [HOP_LIMIT, TCP]);
+    put(frame, IP + 10, ip_checksum.to_be_bytes());
+    put(frame, IP + 12, src.to_be_bytes());
+    put(frame, IP + 16, dst.to_be_bytes());
+    const L4: usize = IP + V4_HEADER_BYTES;
+    let header = &outgoing.header;
+    put(frame, L4, ((header.src_port as u32) << 16 | header.dst_port as u32).to_be_bytes());
+    put(frame, L4 + 4, header.seq.0.to_be_bytes());
+    put(frame, L4 + 8, header.ack.0.to_be_bytes());
+    put(frame, L4 + 12, [(l4_bytes << 2) as u8, header.flags.0]);
+    put(frame, L4 + 14, header.window.to_be_bytes());
+    let tcp_checksum =
+        if outgoing.checksums_by_card { fold(addresses + TCP as u32 + length as u32) } else { 0 };
+    put(frame, L4 + 16, ((tcp_checksum as u32) << 16).to_be_bytes());
+    if let Some(timestamps) = outgoing.timestamps {
+        put(frame, L4 + 20, tcp::options::TIMESTAMPS_WORD.to_be_bytes());
+        put(frame, L4 + 24, timestamps.value.to_be_bytes());
+        put(frame, L4 + 28, timestamps.echo.to_be_bytes());
+    }
+    Some(l4_bytes)
+}
+
+/// Folds a sum of less than 2^16 halves to one half.
+#[inline]
+const fn fold(sum: u32) -> u16 {
+    let once = (sum >> 16) + (sum & 0xffff);
+    ((once >> 16) + (once & 0xffff)) as u16
+}
+
+/// Where the control bits stand in a TCP header.
+const FLAGS_AT: usize = 13;
 /// Where the IP header begins.
 const IP: usize = ethernet::HEADER_BYTES;
 /// Bytes that every plain IPv4 frame has.
 const V4_BYTES: usize = IP + V4_HEADER_BYTES + tcp::HEADER_BYTES;
+/// Bytes of the longest header that [`emit_v4`] writes.
+const V4_EMIT_BYTES: usize = IP + V4_HEADER_BYTES + tcp::TIMESTAMPS_HEADER_BYTES;
 /// Bytes that every plain IPv6 frame has.
 const V6_BYTES: usize = IP + V6_HEADER_BYTES + tcp::HEADER_BYTES;
 
@@ -154,6 +252,81 @@ mod tests {
                 assert!(parse(&mut segment, &frame, true, true).is_none());
                 assert!(parse(&mut segment, &frame, false, true).is_some());
             }
+        }
+    }
+
+    /// A glance tells SYNs of both families from everything else.
+    #[test]
+    fn a_glance_tells_a_syn() {
+        let mut segment = Segment::default();
+        let mut seen = [0, 0];
+        for frame in samples::frames() {
+            if parse(&mut segment, &frame, true, true).is_some() {
+                let syn = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
+                assert_eq!(looks_like_syn(&frame), syn && !segment.flags.has(Flags::RST));
+                seen[syn as usize] += 1;
+            }
+        }
+        assert!(seen[0] > 0, "{seen:?}");
+        assert!(!looks_like_syn(&[0; 60]) && !looks_like_syn(&[]));
+    }
+
+    /// Whatever its numbers, the short way writes what the long way writes.
+    #[test]
+    fn writing_agrees_with_the_long_way() {
+        use crate::{ethernet, ip};
+        let (to, from) = (Mac([1, 2, 3, 4, 5, 6]), Mac([7, 8, 9, 10, 11, 12]));
+        let (src, dst) = (Addr::v4(0x0a00_ff01), Addr::v4(0xc0a8_fffe));
+        for round in 0..64u32 {
+            let header = tcp::Header {
+                src_port: 80 + round as u16,
+                dst_port: 0xfff0 | round as u16,
+                seq: crate::SeqNum(round.wrapping_mul(0x0123_4567)),
+                ack: crate::SeqNum(round.wrapping_mul(0xfedc_ba98)),
+                flags: tcp::Flags(round as u8 & 0x1f),
+                window: round as u16 * 999,
+            };
+            if header.flags.has(tcp::Flags::SYN) {
+                continue;
+            }
+            let stamps = tcp::Timestamps { value: round << 20, echo: !round };
+            let timestamps = (round % 2 == 1).then_some(stamps);
+            let by_card = round % 4 < 2;
+            let payload_bytes = round as u16 * 22;
+            let outgoing = Outgoing {
+                to,
+                from,
+                src,
+                dst,
+                header,
+                timestamps,
+                payload_bytes,
+                checksums_by_card: by_card,
+            };
+            let (mut short, mut long) = ([0xaa; 80], [0xaa; 80]);
+            let l4_bytes = emit_v4(&mut short, &outgoing).expect("room");
+            ethernet::emit(&mut long, to, from, ethernet::IPV4);
+            let options = tcp::Options { timestamps, ..tcp::Options::default() };
+            assert_eq!(tcp::header_bytes(header.flags, &options), l4_bytes);
+            let length = l4_bytes as u16 + payload_bytes;
+            let numbers = ip::HeaderV4 {
+                src,
+                dst,
+                protocol: TCP,
+                payload_bytes: length,
+                hop_limit: HOP_LIMIT,
+                traffic_class: 0,
+                identification: 0,
+                dont_fragment: true,
+                checksum: !by_card,
+            };
+            ip::emit_v4(&mut long[14..], &numbers);
+            tcp::emit(&mut long[34..], &header, &options);
+            if by_card {
+                tcp::fill_partial_checksum(&mut long[34..], src, dst, length);
+            }
+            let bytes = 34 + l4_bytes;
+            assert_eq!(short[..bytes], long[..bytes], "round {round}");
         }
     }
 }

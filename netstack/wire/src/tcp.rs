@@ -4,7 +4,7 @@
 //! layout of RFC 7323 appendix A, and both cost a handful of loads; `options.rs` has the loop for the
 //! rest. [`emit`] writes options as Linux lays them out, so that a peer's own fast path matches.
 
-mod options;
+pub(crate) mod options;
 
 use crate::address::Addr;
 use crate::checksum::{Sum, pseudo_header};

@@ -61,6 +61,13 @@ impl Plan {
         plan.name = format!("{topology:?}, {style:?}, {level:?}");
         plan.equip(&mut rng);
         plan.tune(&mut rng);
+        let is_ours = plan.hosts.iter().all(|host| host.kind == HostKind::Penstock);
+        if !is_ours {
+            // smoltcp does not find out about path MTUs.
+            for (router, _) in &mut plan.routers {
+                router.ports.iter_mut().for_each(|port| port.mtu = 1500);
+            }
+        }
         let mut cables = Rng::new(seed, "cables");
         plan = plan.with_faults(faults(level, &mut cables));
         let is_narrow =
@@ -77,9 +84,20 @@ impl Plan {
         };
         let within_us = rng.pick(&[1_000, 100_000, 3_000_000]);
         // A packet that is too big is dropped by the router and sent again.
-        plan.is_clean = level == Level::Clean && !is_narrow;
+        // smoltcp keeps alive with segments out of the window.
+        plan.is_clean = level == Level::Clean && !is_narrow && is_ours;
         if level != Level::Clean {
             plan.spoil(level, &mut rng);
+        }
+        // Where every SYN is answered with a cookie, data that comes before the handshake's last
+        // segment finds nobody and is reset.
+        let forgets = |host: &HostPlan| host.config.tcp.syncookies == SynCookies::Always;
+        if (level != Level::Clean || is_narrow) && plan.hosts.iter().any(forgets) {
+            plan.must_complete = false;
+        }
+        if !is_ours {
+            // smoltcp may answer a repeated SYN with another sequence number.
+            plan.must_complete = false;
         }
         plan = plan.talking(style, count as usize, within_us);
         plan.ask(&mut rng);
@@ -169,7 +187,7 @@ impl Plan {
                 if interface.mtu > 2000 && card.lent_max < 8 {
                     card.lent_max = 8;
                 }
-                card.transmit_ring = 512.max(8 * (1 + card.lent_max));
+                card.transmit_ring = 1024 * (1 + card.lent_max);
                 card.part_bytes = rng.pick(&[2048, 2048, 1024, 512]);
                 card.is_promiscuous = rng.percent(10);
                 card.write_back_us = rng.pick(&[(0, 0), (1, 20), (10, 2_000), (1_000, 30_000)]);
@@ -215,6 +233,7 @@ impl Plan {
     /// Scarcity and incidents.
     fn spoil(&mut self, level: Level, rng: &mut Rng) {
         self.must_complete = level != Level::Heavy;
+        self.keep_alive();
         if rng.percent(20) {
             let host = rng.below(self.hosts.len() as u64) as usize;
             let capacity = &mut self.hosts[host].config.capacity;
@@ -232,7 +251,9 @@ impl Plan {
         if rng.percent(15) {
             let host = rng.below(self.hosts.len() as u64) as usize;
             for card in &mut self.hosts[host].cards {
-                card.receive_ring = rng.pick(&[16, 40]);
+                // Room for two frames of the longest kind at least.
+                let parts = (card.mtu as usize + 14).div_ceil(card.part_bytes);
+                card.receive_ring = rng.pick(&[16, 40]).max(2 * parts);
                 card.transmit_ring = 2 * (1 + card.lent_max) + 1;
             }
             self.name.push_str(", small rings");
@@ -256,13 +277,12 @@ impl Plan {
             };
             if matches!(what, What::Reboot { .. }) {
                 self.must_complete = false;
-                self.keep_alive();
             }
             self.incidents.push(Incident { at_us, what });
         }
     }
 
-    /// Whoever may wait for a host that lost its memory has to ask.
+    /// Whoever may wait for a host that lost its memory, or whose RST was lost, has to ask.
     fn keep_alive(&mut self) {
         for host in &mut self.hosts {
             host.config.tcp.options.keepalive = Some(KeepAlive {

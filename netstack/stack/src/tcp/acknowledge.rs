@@ -33,6 +33,9 @@ impl Tcb {
     ) -> Freed {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
+        if flight.timer == Retransmission::Probe && self.wnd > 0 {
+            self.reopen(flight);
+        }
         let news = self.note_sacks(flight, seg);
         let freed =
             if seg.ack.after(self.una) { self.advance(flight, seg, env) } else { Freed::default() };
@@ -50,10 +53,23 @@ impl Tcb {
         //# SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK.
         // SND.WL2 is never beyond `una`, and the acknowledgement is never before it: the last
         // condition always holds, so WL2 is not kept.
-        if self.wl1.at_or_before(seg.seq) {
+        // A retransmission has an old sequence number and a new acknowledgement: with the old window
+        // the right edge would lie beyond what the peer has ever offered, so here, as in Linux, a
+        // new acknowledgement brings its window along.
+        if self.wl1.at_or_before(seg.seq) || seg.ack.after(self.una) {
             self.wl1 = seg.seq;
             self.wnd = (seg.window as u32) << self.peer_scale();
             self.wnd_max = self.wnd_max.max(self.wnd);
+        }
+    }
+
+    /// The window was shut and is open again: what was sent into it, or ahead of it as a probe, goes
+    /// out again at once.
+    fn reopen(&mut self, flight: &mut Flight) {
+        flight.timer = Retransmission::Idle;
+        flight.backoff = 0;
+        if flight.max.after(self.una) {
+            self.rewind(flight);
         }
     }
 
@@ -91,6 +107,11 @@ impl Tcb {
         }
         if flight.phase == Phase::Open {
             flight.duplicates = 0;
+            // Marks of past recoveries come along, lest they turn up ahead after half a ring.
+            if self.una.after(flight.recover) {
+                flight.recover = self.una - 1;
+            }
+            flight.resent = flight.resent.max(self.una);
         }
         debug_assert!(outstanding >= acked, "acknowledged more than was sent");
 
@@ -176,7 +197,8 @@ impl Tcb {
         // With SACK, a duplicate is an acknowledgement that reports something new (RFC 6675).
         let plain = seg.is_empty() && seg.ack == before.una && self.wnd == before.wnd;
         let duplicate = if self.has(Bits::SACK) { news } else { plain };
-        if !duplicate {
+        // While the window is shut, answers to our probes look like duplicates and are none.
+        if !duplicate || self.wnd == 0 || flight.timer == Retransmission::Probe {
             return;
         }
         flight.duplicates = flight.duplicates.saturating_add(1);

@@ -60,6 +60,8 @@ pub(crate) struct Flight {
     pub(crate) timing: bool,
     pub(crate) timing_to: SeqNum,
     pub(crate) timing_at: u32,
+    /// When the retransmission timer last ran out, in milliseconds.
+    pub(crate) fired_at: u32,
 
     pub(crate) phase: Phase,
     /// The next retransmission is due whatever the congestion window says.
@@ -111,6 +113,7 @@ impl Flight {
             timing: false,
             timing_to: SeqNum(0),
             timing_at: 0,
+            fired_at: 0,
             phase: Phase::Open,
             resend_first: false,
             duplicates: 0,
@@ -207,7 +210,7 @@ impl Flights {
 
     /// Returns a flight; its chunks must have been freed.
     #[inline]
-    pub(crate) fn free(&mut self, index: u32) {
+    pub(crate) fn release(&mut self, index: u32) {
         self.records[index as usize].next = self.free_head;
         self.free_head = index;
         self.free_count += 1;
@@ -221,6 +224,11 @@ impl Flights {
     #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut Flight> {
         self.records.get_mut(index as usize)
+    }
+
+    #[inline]
+    pub(crate) fn free(&self) -> u32 {
+        self.free_count
     }
 
     pub(crate) fn used(&self) -> u32 {

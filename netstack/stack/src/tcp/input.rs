@@ -200,8 +200,23 @@ impl Tcb {
     fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
         self.state = State::Established;
         self.set(Bits::ESTABLISHED);
+        // A repetition of the SYN may wait for a slot.
+        self.clear(Bits::SYN_NOW);
+        //= rfc6298#5
+        //# (5.7) If the timer expires awaiting the ACK of a SYN segment and the
+        //#       TCP implementation is using an RTO less than 3 seconds, the RTO
+        //#       MUST be re-initialized to 3 seconds when data transmission
+        //#       begins (i.e., after the three-way handshake completes).
+        flight.backoff = 0;
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
+        if seg.flags.has(Flags::SYN) {
+            //= rfc7323#2.2
+            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
+            //# <SYN,ACK>) MUST NOT be scaled.
+            self.wnd = seg.window as u32;
+            self.wnd_max = self.wnd;
+        }
         flight.recover = self.una - 1;
         //= rfc6298#5
         //# the RTO MUST be re-initialized to 3 seconds when data transmission
@@ -234,7 +249,6 @@ impl Tcb {
             return Verdict::refuse(Drop::TcpNoAck);
         }
         self.heard_at = env.millis;
-        self.note_timestamp(seg, env);
         if let Some(flight) = flight.as_deref_mut() {
             flight.probes = 0;
         }
@@ -248,6 +262,7 @@ impl Tcb {
                 return Verdict { answer: Acknowledge::Reset, ..refusal };
             }
             let Some(flight) = flight else { return Verdict::refuse(Drop::FlightMemory) };
+            self.note_timestamp(seg, env);
             self.start_congestion(flight.retries > 0, env.tcp);
             self.establish(flight, seg, env);
             return Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING };
@@ -265,6 +280,7 @@ impl Tcb {
             //# be discarded and an ACK sent back.
             return self.challenge(Drop::TcpAckInvalid, env);
         }
+        self.note_timestamp(seg, env);
         if seg.ack.at_or_after(self.una) {
             match flight {
                 Some(flight) => {
@@ -296,7 +312,7 @@ impl Tcb {
             }
         } else if self.has(Bits::TIMESTAMPS)
             && seg.options.timestamps.is_none()
-            && !seg.flags.has(Flags::RST)
+            && !seg.flags.has(Flags::RST.with(Flags::SYN))
         {
             //= rfc7323#3.2
             //# If a non-RST segment is received without a TSopt, a TCP SHOULD silently drop the
@@ -332,7 +348,7 @@ impl Tcb {
     /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
     /// that two confused stacks do not answer each other for ever.
     fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env<'_>) -> Verdict {
-        if !seg.flags.has(Flags::RST) && (!seg.is_empty() || self.may_answer(env)) {
+        if !seg.flags.has(Flags::RST) && (seg.payload_bytes > 0 || self.may_answer(env)) {
             self.acknowledge_now();
         }
         Verdict::refuse(reason)
@@ -360,6 +376,14 @@ impl Tcb {
 
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            // All that is left is for a paused application to read: nothing can be undone.
+            return Verdict::refuse(Drop::TimeWait);
+        }
+        if matches!(self.state, State::TimeWait | State::Closed) {
+            // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
+            return Verdict::refuse(Drop::TimeWait);
+        }
         //= rfc5961#3.2
         //# If the RST bit is set and the sequence number exactly matches the next expected
         //# sequence number (RCV.NXT), then TCP MUST reset the connection.

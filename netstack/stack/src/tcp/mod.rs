@@ -33,7 +33,7 @@ pub(crate) use ranges::Inserted;
 #[cfg(test)]
 pub(crate) use ranges::Ranges;
 pub use tcb::State;
-pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, syn_options};
+pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, first_window, our_scale, syn_options};
 pub(crate) use timer::Expired;
 
 use crate::config;

@@ -38,6 +38,9 @@ impl Tcb {
         env: &Env<'_>,
     ) -> Option<Emit> {
         if let Some(flight) = flight {
+            if self.is_drained(flight) {
+                return None;
+            }
             if self.has(Bits::SYN_NOW) {
                 return Some(self.emit_syn(flight, env));
             }
@@ -45,6 +48,10 @@ impl Tcb {
                 return self.emit_acknowledgement(Some(flight), env);
             }
             if self.has(Bits::PROBE_NOW) {
+                if let Some(len) = self.overridden(flight) {
+                    self.clear(Bits::PROBE_NOW);
+                    return Some(self.emit_new(flight, len, env));
+                }
                 return Some(self.emit_probe(flight, env));
             }
             if let Some((from, to)) = self.next_lost(flight) {
@@ -56,6 +63,16 @@ impl Tcb {
             return self.emit_acknowledgement(Some(flight), env);
         }
         self.emit_acknowledgement(None, env)
+    }
+
+    /// The quick no: all is sent, nothing is lost, and nothing is owed.
+    #[inline]
+    fn is_drained(&self, flight: &Flight) -> bool {
+        let fin = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
+        self.nxt == self.una + flight.send.bytes() + fin as u32
+            && flight.phase == Phase::Open
+            && !self.owes_now()
+            && (!self.has(Bits::FIN_QUEUED) || self.fin_sent())
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
@@ -95,6 +112,16 @@ impl Tcb {
         flight.max = flight.max.max(self.una + 1);
         let window = self.advertise(Some(flight), env);
         Emit { seq: self.una, len: 1, flags: Flags::ACK, window, again, segment_bytes: 0 }
+    }
+
+    /// What a window that opened by less than a worthwhile segment holds, once the timer says that
+    /// the rest is not coming.
+    //= rfc9293#3.8.6.2.1
+    //# or if data is available and the override timeout occurs.
+    fn overridden(&self, flight: &Flight) -> Option<u32> {
+        let idle = flight.max == self.una && self.nxt == self.una;
+        let len = flight.send.bytes().min(self.wnd).min(self.mss as u32 - self.sack_bytes(flight));
+        (idle && len > 0).then_some(len)
     }
 
     /// What recovery sends again next (RFC 6675's NextSeg, rules 1 and 3).
@@ -344,21 +371,29 @@ impl Tcb {
             }
         }
         let scale = self.our_scale();
-        // The right edge never moves left, so what is left of the old window rounds up.
-        let most = limits::WINDOW_UNSCALED_MAX;
-        let field = if window > old {
-            (window >> scale).max(old.div_ceil(1 << scale)).min(most)
-        } else {
-            old.div_ceil(1 << scale).min(most)
-        };
+        // The right edge never moves left, so what is left of the old window rounds up. Over many
+        // small segments that adds up: what is taken in is bounded apart (`Tcb::room`).
+        let kept = old.div_ceil(1 << scale);
+        let field = kept.max((window >> scale) * (window > old) as u32);
+        let field = field.min(limits::WINDOW_UNSCALED_MAX);
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + (field << scale));
         field as u16
+    }
+
+    /// How many bytes from `seq` on may be kept: the window counted from the first unread byte, and
+    /// what rounding may add to it. Beyond, what we offered is refused all the same, and the peer
+    /// sends it again.
+    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env<'_>) -> u32 {
+        let unread = flight.map_or(0, |flight| flight.store.unread());
+        let end = self.rcv_nxt - unread + env.window_bytes + (1 << self.our_scale());
+        if seq.before(end) { end - seq } else { 0 }
     }
 
     /// Whether telling the peer about the window now would open it by enough to matter.
     pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env<'_>) -> bool {
         let unread = flight.map_or(0, |flight| flight.store.unread());
-        let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread);
+        let most = limits::WINDOW_UNSCALED_MAX << self.our_scale();
+        let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread).min(most);
         let gain = wanted - self.rcv_edge;
         self.may_receive()
             && wanted.after(self.rcv_edge)

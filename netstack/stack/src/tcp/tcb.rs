@@ -85,8 +85,8 @@ impl Bits {
     pub(crate) const SYN_LOST: Bits = Bits(1 << 10);
     /// A keep-alive or window probe is due now.
     pub(crate) const PROBE_NOW: Bits = Bits(1 << 11);
-    /// We opened it.
-    pub(crate) const ACTIVE: Bits = Bits(1 << 12);
+    /// Bytes in order wait in the store.
+    pub(crate) const UNREAD: Bits = Bits(1 << 12);
     /// The peer's FIN was delivered to the application.
     pub(crate) const EOF_TOLD: Bits = Bits(1 << 13);
     /// A SYN (or SYN-ACK) is to be sent now.
@@ -224,7 +224,6 @@ impl Tcb {
         tcb.ts_offset = ts_offset;
         tcb.heard_at = env.millis;
         tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
-        tcb.set(Bits::ACTIVE);
         tcb.set(Bits::SYN_NOW);
         if env.tcp.timestamps {
             tcb.set(Bits::TIMESTAMPS);
@@ -250,11 +249,11 @@ impl Tcb {
         tcb.nxt = hand.iss + 1;
         tcb.rcv_nxt = hand.irs + 1;
         tcb.rcv_acked = hand.irs + 1;
-        tcb.rcv_edge = hand.irs + 1 + env.window_bytes.min(limits::WINDOW_UNSCALED_MAX);
         tcb.ts_offset = hand.ts_offset;
         tcb.heard_at = env.millis;
         tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
         tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
+        tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
         tcb.wl1 = ack.seq;
         tcb.wnd = (ack.window as u32) << tcb.peer_scale();
         tcb.wnd_max = tcb.wnd;
@@ -365,6 +364,18 @@ impl Tcb {
         self.bits &= !bits.0;
     }
 
+    /// Whether a segment is due whatever the send queue holds.
+    #[inline]
+    pub(crate) fn owes_now(&self) -> bool {
+        self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) != 0
+    }
+
+    /// Whether nothing can be due to be sent but what a flight holds.
+    #[inline]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.flight == NO_FLIGHT && !self.has(Bits::ACK_NOW)
+    }
+
     #[inline]
     pub(crate) fn assign(&mut self, bits: Bits, on: bool) {
         if on { self.set(bits) } else { self.clear(bits) }
@@ -415,6 +426,15 @@ impl Tcb {
     #[inline]
     pub(crate) fn is_synchronised(&self) -> bool {
         !matches!(self.state, State::SynSent | State::SynReceived)
+    }
+
+    /// Whether [`deliver`](crate::deliver) has something to do besides sending: bytes or an end to
+    /// tell of, an end to bring about, an orphan to watch.
+    #[inline]
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.bits & (Bits::UNREAD.0 | Bits::ABORT.0) != 0
+            || self.fin_received() && self.bits & (Bits::EOF_TOLD.0 | Bits::ORPHAN.0) == 0
+            || self.state == State::FinWait2 && self.has(Bits::ORPHAN)
     }
 
     /// Whether the peer may still send data.
@@ -470,6 +490,12 @@ pub(crate) const fn our_scale(window_bytes: u32) -> u8 {
         shift += 1;
     }
     shift
+}
+
+/// The window that our SYN-ACK offered, rounded up to what a scaled field can say: its right edge
+/// must not move left with the first scaled segment.
+pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
+    window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
 }
 
 /// The options of our SYN or SYN-ACK.

@@ -7,6 +7,7 @@
 //! costs one store.
 
 use crate::app::Close;
+use crate::time::Duration;
 
 use super::Env;
 use super::flight::{Flight, Phase, Retransmission};
@@ -29,6 +30,11 @@ fn is_due(at: u32, millis: u32) -> bool {
     millis.wrapping_sub(at) as i32 >= 0
 }
 
+/// A span in milliseconds, at most half of the ring.
+fn bounded_ms(span: Duration) -> u32 {
+    span.millis().min(i32::MAX as u64) as u32
+}
+
 impl Tcb {
     /// The nearest deadline in milliseconds.
     pub(crate) fn deadline(&self, flight: Option<&Flight>, env: &Env<'_>) -> Option<u32> {
@@ -44,11 +50,11 @@ impl Tcb {
         {
             consider(flight.timer_at);
             if let Some(timeout) = env.options.user_timeout {
-                consider(flight.oldest_at.wrapping_add(timeout.millis() as u32));
+                consider(flight.oldest_at.wrapping_add(bounded_ms(timeout)));
             }
         }
         if self.has(Bits::ACK_LATER) {
-            consider(self.ack_due(env.millis));
+            consider(self.ack_due(env));
         }
         if self.has(Bits::APP_TIMER) {
             consider(self.app_at);
@@ -61,9 +67,11 @@ impl Tcb {
 
     /// The delayed acknowledgement's deadline: its low half was kept, and it is less than half a
     /// ring of 65 s away.
-    fn ack_due(&self, millis: u32) -> u32 {
-        let ahead = self.ack_at.wrapping_sub(millis as u16) as i16;
-        millis.wrapping_add(ahead as i32 as u32)
+    fn ack_due(&self, env: &Env<'_>) -> u32 {
+        let ahead = self.ack_at.wrapping_sub(env.millis as u16) as i16;
+        // Further ahead than it was ever set: a core that stood still for half a ring is late.
+        let late = ahead as i64 > env.tcp.delayed_ack.millis() as i64;
+        if late { env.millis } else { env.millis.wrapping_add(ahead as i32 as u32) }
     }
 
     fn keepalive_at(&self, flight: Option<&Flight>, env: &Env<'_>) -> Option<u32> {
@@ -84,7 +92,7 @@ impl Tcb {
 
     /// Fires everything that is due.
     pub(crate) fn on_timer(&mut self, flight: Option<&mut Flight>, env: &Env<'_>) -> Expired {
-        if self.has(Bits::ACK_LATER) && is_due(self.ack_due(env.millis), env.millis) {
+        if self.has(Bits::ACK_LATER) && is_due(self.ack_due(env), env.millis) {
             self.acknowledge_now();
         }
         if let Some(flight) = flight {
@@ -111,7 +119,7 @@ impl Tcb {
             return None;
         }
         if let Some(timeout) = env.options.user_timeout
-            && env.millis.wrapping_sub(flight.oldest_at) as u64 >= timeout.millis()
+            && env.millis.wrapping_sub(flight.oldest_at) >= bounded_ms(timeout)
         {
             return Some(Close::TimedOut);
         }
@@ -120,6 +128,13 @@ impl Tcb {
         }
         flight.retries = flight.retries.saturating_add(1);
         flight.backoff = flight.backoff.saturating_add(1);
+        //= rfc9293#3.8.6.1
+        //# The sending TCP peer must regularly transmit at least one octet of new data (if
+        //# available), or retransmit to the receiving TCP peer even if the send window is zero
+        // What was sent into a window that has shut is probed for, not given up.
+        if self.is_synchronised() && self.wnd == 0 {
+            flight.timer = Retransmission::Probe;
+        }
         match flight.timer {
             Retransmission::Idle => {}
             Retransmission::Resend => {
@@ -169,10 +184,17 @@ impl Tcb {
     /// RFC 6298 section 5, and RFC 5681 section 3.1 for the window.
     fn resend(&mut self, flight: &mut Flight, env: &Env<'_>) {
         flight.timing = false;
+        flight.fired_at = env.millis;
         if !self.is_synchronised() {
             self.set(Bits::SYN_NOW);
             self.nxt = self.una;
             self.arm(flight, Retransmission::Resend, env);
+            return;
+        }
+        if self.wnd == 0 && !flight.send.is_empty() {
+            // Only a probe may pass a shut window; without one a lost window update would be final.
+            self.set(Bits::PROBE_NOW);
+            self.arm(flight, Retransmission::Probe, env);
             return;
         }
         //= rfc5681#3.1

@@ -5,7 +5,7 @@ use crate::fields::u32_at;
 use crate::seq::SeqNum;
 
 /// The first word of the layout that RFC 7323 appendix A recommends: NOP, NOP, timestamps of 10 bytes.
-pub(super) const TIMESTAMPS_WORD: u32 = word(NOP, NOP, TIMESTAMPS, 10);
+pub(crate) const TIMESTAMPS_WORD: u32 = word(NOP, NOP, TIMESTAMPS, 10);
 
 /// Reads the option bytes of a header into `options`, which are clear. What follows a malformed option is not read,
 /// and the segment stands with what was (as in Linux): a header that confuses is no reason to lose
