@@ -122,6 +122,10 @@ impl Tcb {
         //#       retransmission timer so that it will expire after RTO seconds
         //#       (for the current value of RTO).
         if self.una == flight.max {
+            if flight.timer == Retransmission::Probe {
+                // Probes back off for a shut window, not for a loss.
+                flight.backoff = 0;
+            }
             flight.timer = Retransmission::Idle;
         } else {
             flight.timer = Retransmission::Resend;

@@ -14,7 +14,7 @@ use crate::limits;
 
 use super::Env;
 use super::flight::Flight;
-use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, State, Tcb, stamp};
+use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, QUICK_MASK, State, Tcb, stamp};
 
 /// RFC 7323 section 5.5: a `ts_recent` older than this many minute stamps (24 days) is void.
 const TS_RECENT_STAMPS: u16 = ((24 * 24 * 3600 * 1000u64) >> MINUTE_SHIFT) as u16;
@@ -218,6 +218,10 @@ impl Tcb {
             self.wnd_max = self.wnd;
         }
         flight.recover = self.una - 1;
+        //= rfc6298#5
+        //# the RTO MUST be re-initialized to 3 seconds when data transmission
+        //# begins (i.e., after the three-way handshake completes).
+        flight.backoff = 0;
     }
 
     /// RFC 9293 section 3.10.7.4, in its order.
@@ -461,8 +465,9 @@ impl Tcb {
     #[inline]
     pub(crate) fn received(&mut self, bytes: u32, env: &Env<'_>) {
         self.rcv_nxt += bytes;
-        if self.quick > 0 || env.options.quickack {
-            self.quick = self.quick.saturating_sub(1);
+        let is_quick = self.quick & QUICK_MASK > 0;
+        if is_quick || env.options.quickack {
+            self.quick -= is_quick as u8;
             self.acknowledge_now();
         } else if self.has(Bits::ACK_LATER) {
             //= rfc9293#3.8.6.3
