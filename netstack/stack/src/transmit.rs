@@ -65,7 +65,7 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
             return;
         }
         let opened = core.open(index);
-        let Some(emit) = opened.tcb.next_segment(opened.flight, burst_bytes, &opened.env) else {
+        let Some(emit) = opened.tcb.next_segment(opened.flight, burst_bytes, opened.env) else {
             return;
         };
         if !segment_plainly(core, queue, index, &emit) {

@@ -29,7 +29,7 @@ impl Tcb {
         &mut self,
         flight: &mut Flight,
         seg: &Segment,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Freed {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
@@ -74,7 +74,7 @@ impl Tcb {
     }
 
     /// `una` moves.
-    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) -> Freed {
+    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let acked = seg.ack - self.una;
         let bytes = acked.min(flight.send.bytes());
         let fin = acked > bytes && self.fin_sent();
@@ -125,7 +125,7 @@ impl Tcb {
             flight.timer = Retransmission::Idle;
         } else {
             flight.timer = Retransmission::Resend;
-            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));
+            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
         }
         Freed { bytes, fin, stirred: true }
     }
@@ -181,7 +181,7 @@ impl Tcb {
         seg: &Segment,
         news: bool,
         before: &Snapshot,
-        env: &Env<'_>,
+        env: &Env,
     ) {
         //= rfc5681#2
         //# An acknowledgment is considered a "duplicate" in the following algorithms when
@@ -212,7 +212,7 @@ impl Tcb {
         }
     }
 
-    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env<'_>) {
+    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env) {
         let outstanding = flight.max - self.una;
         self.reduce(flight, outstanding, env);
         self.cwnd = self.ssthresh;

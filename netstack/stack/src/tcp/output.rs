@@ -35,7 +35,7 @@ impl Tcb {
         &mut self,
         flight: Option<&mut Flight>,
         burst_bytes: u32,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Option<Emit> {
         if let Some(flight) = flight {
             if self.is_drained(flight) {
@@ -76,7 +76,7 @@ impl Tcb {
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
-    fn emit_syn(&mut self, flight: &mut Flight, env: &Env<'_>) -> Emit {
+    fn emit_syn(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::SYN_NOW);
         let again = flight.max != self.una;
         if !again {
@@ -98,7 +98,7 @@ impl Tcb {
 
     /// A keep-alive or window probe. With data waiting it carries one byte of it; without, it
     /// repeats the last sequence number, which no receiver may ignore.
-    fn emit_probe(&mut self, flight: &mut Flight, env: &Env<'_>) -> Emit {
+    fn emit_probe(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::PROBE_NOW);
         if flight.send.is_empty() {
             let window = self.advertise(Some(flight), env);
@@ -158,7 +158,7 @@ impl Tcb {
         (from.before(edge) && from.before(to)).then_some((from, to))
     }
 
-    fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env<'_>) -> Emit {
+    fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env) -> Emit {
         flight.resend_first = false;
         flight.resent = to;
         flight.timing = false;
@@ -172,7 +172,7 @@ impl Tcb {
     }
 
     /// How many bytes from `nxt` may be sent now; `Some(0)` is a FIN alone.
-    fn next_new(&mut self, flight: &mut Flight, burst_bytes: u32, env: &Env<'_>) -> Option<u32> {
+    fn next_new(&mut self, flight: &mut Flight, burst_bytes: u32, env: &Env) -> Option<u32> {
         if !matches!(
             self.state,
             State::Established
@@ -231,7 +231,7 @@ impl Tcb {
     }
 
     /// Whether a segment shorter than full should go (RFC 9293 sections 3.7.4 and 3.8.6.2.1).
-    fn worth_sending(&mut self, flight: &mut Flight, len: u32, left: u32, env: &Env<'_>) -> bool {
+    fn worth_sending(&mut self, flight: &mut Flight, len: u32, left: u32, env: &Env) -> bool {
         let outstanding = flight.max != self.una;
         let resending = self.nxt.before(flight.max);
         if len == 0 {
@@ -244,7 +244,7 @@ impl Tcb {
             //# endpoint buffers all user data (regardless of the PSH bit) until the outstanding
             //# data has been acknowledged or until the TCP endpoint can send a full-sized
             //# segment
-            return !outstanding || resending || env.options.nodelay || self.has(Bits::FIN_QUEUED);
+            return !outstanding || resending || env.options(self.profile).nodelay || self.has(Bits::FIN_QUEUED);
         }
         //= rfc9293#3.8.6.2.1
         //# if at least a fraction Fs of the maximum window can be sent
@@ -256,7 +256,7 @@ impl Tcb {
     }
 
     /// Data waits and nothing is on the way that would open the window: probe it.
-    fn wait_for_window(&mut self, flight: &mut Flight, outstanding: bool, env: &Env<'_>) {
+    fn wait_for_window(&mut self, flight: &mut Flight, outstanding: bool, env: &Env) {
         if !outstanding && flight.timer == Retransmission::Idle {
             flight.oldest_at = env.millis;
             self.arm(flight, Retransmission::Probe, env);
@@ -270,7 +270,7 @@ impl Tcb {
         }
     }
 
-    fn emit_new(&mut self, flight: &mut Flight, len: u32, env: &Env<'_>) -> Emit {
+    fn emit_new(&mut self, flight: &mut Flight, len: u32, env: &Env) -> Emit {
         let data_end = self.una + flight.send.bytes();
         let mut len = len;
         let from = self.nxt;
@@ -325,7 +325,7 @@ impl Tcb {
         len: u32,
         fin: bool,
         again: bool,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Emit {
         let payload = self.mss as u32 - self.sack_bytes(flight);
         let mut flags = Flags::ACK;
@@ -341,7 +341,7 @@ impl Tcb {
     }
 
     /// A bare acknowledgement, if one is owed now.
-    fn emit_acknowledgement(&mut self, flight: Option<&Flight>, env: &Env<'_>) -> Option<Emit> {
+    fn emit_acknowledgement(&mut self, flight: Option<&Flight>, env: &Env) -> Option<Emit> {
         if !self.has(Bits::ACK_NOW) {
             return None;
         }
@@ -353,7 +353,7 @@ impl Tcb {
     }
 
     /// The window field, with everything that goes with telling the peer where we are.
-    fn advertise(&mut self, flight: Option<&Flight>, env: &Env<'_>) -> u16 {
+    fn advertise(&mut self, flight: Option<&Flight>, env: &Env) -> u16 {
         self.clear(Bits::ACK_NOW);
         self.clear(Bits::ACK_LATER);
         self.rcv_acked = self.rcv_nxt;
@@ -383,14 +383,14 @@ impl Tcb {
     /// How many bytes from `seq` on may be kept: the window counted from the first unread byte, and
     /// what rounding may add to it. Beyond, what we offered is refused all the same, and the peer
     /// sends it again.
-    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env<'_>) -> u32 {
+    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env) -> u32 {
         let unread = flight.map_or(0, |flight| flight.store.unread());
         let end = self.rcv_nxt - unread + env.window_bytes + (1 << self.our_scale());
         if seq.before(end) { end - seq } else { 0 }
     }
 
     /// Whether telling the peer about the window now would open it by enough to matter.
-    pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env<'_>) -> bool {
+    pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env) -> bool {
         let unread = flight.map_or(0, |flight| flight.store.unread());
         let most = limits::WINDOW_UNSCALED_MAX << self.our_scale();
         let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread).min(most);
@@ -410,8 +410,8 @@ impl Tcb {
     }
 
     /// Starts the retransmission timer.
-    pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env<'_>) {
+    pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env) {
         flight.timer = what;
-        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));
+        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
     }
 }
