@@ -101,6 +101,14 @@ struct Address {
     mac: Mac,
 }
 
+/// What frames from one of our addresses say of us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    pub(crate) addr: Addr,
+    pub(crate) mac: Mac,
+    pub(crate) interface: u8,
+}
+
 impl Address {
     fn new(addr: Addr, prefix_bits: u8, interface: u8, mac: Mac) -> Address {
         let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
@@ -203,11 +211,11 @@ impl Interfaces {
         self.addresses.get(id.0 as usize).map_or(0, |address| address.interface)
     }
 
-    /// The address, and the station it lives at.
+    /// The address, the station it lives at, and the interface.
     #[inline]
-    pub(crate) fn station(&self, id: AddrId) -> (Addr, Mac) {
-        let address = self.addresses.get(id.0 as usize);
-        address.map_or((Addr::UNSPECIFIED, Mac::default()), |address| (address.addr, address.mac))
+    pub(crate) fn station(&self, id: AddrId) -> Option<Station> {
+        let &Address { addr, mac, interface, .. } = self.addresses.get(id.0 as usize)?;
+        Some(Station { addr, mac, interface })
     }
 
     #[inline]

@@ -25,12 +25,7 @@ pub(super) struct Freed {
 
 impl Tcb {
     /// Takes in an acceptable acknowledgement: `una <= seg.ack <= max`.
-    pub(super) fn acknowledge(
-        &mut self,
-        flight: &mut Flight,
-        seg: &Segment,
-        env: &Env,
-    ) -> Freed {
+    pub(super) fn acknowledge(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
         if flight.timer == Retransmission::Probe && self.wnd > 0 {

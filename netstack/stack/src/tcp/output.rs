@@ -26,6 +26,8 @@ pub(crate) struct Emit {
     pub(crate) again: bool,
     /// The card is to cut the payload into segments of this many bytes; 0: it is one.
     pub(crate) segment_bytes: u16,
+    /// Nothing follows it now: there is no need to ask.
+    pub(crate) last: bool,
 }
 
 impl Tcb {
@@ -93,7 +95,7 @@ impl Tcb {
             _ => Flags::SYN.with(Flags::ACK),
         };
         let window = env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16;
-        Emit { seq: self.una, len: 0, flags, window, again, segment_bytes: 0 }
+        Emit { seq: self.una, len: 0, flags, window, again, segment_bytes: 0, last: false }
     }
 
     /// A keep-alive or window probe. With data waiting it carries one byte of it; without, it
@@ -104,14 +106,16 @@ impl Tcb {
             let window = self.advertise(Some(flight), env);
             let flags = Flags::ACK;
             let seq = self.una - 1;
-            return Emit { seq, len: 0, flags, window, again: true, segment_bytes: 0 };
+            let again = true;
+            return Emit { seq, len: 0, flags, window, again, segment_bytes: 0, last: false };
         }
         //= rfc9293#3.8.6.1
         //# The sending TCP peer must regularly transmit at least one octet of new data
         let again = flight.max.after(self.una);
         flight.max = flight.max.max(self.una + 1);
         let window = self.advertise(Some(flight), env);
-        Emit { seq: self.una, len: 1, flags: Flags::ACK, window, again, segment_bytes: 0 }
+        let (seq, flags) = (self.una, Flags::ACK);
+        Emit { seq, len: 1, flags, window, again, segment_bytes: 0, last: false }
     }
 
     /// What a window that opened by less than a worthwhile segment holds, once the timer says that
@@ -244,7 +248,10 @@ impl Tcb {
             //# endpoint buffers all user data (regardless of the PSH bit) until the outstanding
             //# data has been acknowledged or until the TCP endpoint can send a full-sized
             //# segment
-            return !outstanding || resending || env.options(self.profile).nodelay || self.has(Bits::FIN_QUEUED);
+            return !outstanding
+                || resending
+                || env.options(self.profile).nodelay
+                || self.has(Bits::FIN_QUEUED);
         }
         //= rfc9293#3.8.6.2.1
         //# if at least a fraction Fs of the maximum window can be sent
@@ -332,12 +339,14 @@ impl Tcb {
         if fin {
             flags = flags.with(Flags::FIN);
         }
-        if len > 0 && seq + len == self.una + flight.send.bytes() {
+        let empties = seq + len == self.una + flight.send.bytes();
+        if len > 0 && empties {
             flags = flags.with(Flags::PSH);
         }
+        let last = empties && flight.phase == Phase::Open;
         let window = self.advertise(Some(flight), env);
         let segment_bytes = if len > payload { payload as u16 } else { 0 };
-        Emit { seq, len, flags, window, again, segment_bytes }
+        Emit { seq, len, flags, window, again, segment_bytes, last }
     }
 
     /// A bare acknowledgement, if one is owed now.
@@ -349,7 +358,8 @@ impl Tcb {
         let max = flight.map_or(self.nxt, |flight| flight.max.max(self.nxt));
         let seq = max.min(self.una + self.wnd);
         let window = self.advertise(flight, env);
-        Some(Emit { seq, len: 0, flags: Flags::ACK, window, again: false, segment_bytes: 0 })
+        let flags = Flags::ACK;
+        Some(Emit { seq, len: 0, flags, window, again: false, segment_bytes: 0, last: true })
     }
 
     /// The window field, with everything that goes with telling the peer where we are.
