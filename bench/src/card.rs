@@ -190,6 +190,11 @@ impl QueuePair for Card {
     }
 
     #[inline]
+    fn crowded(&self) -> bool {
+        self.received.len() > RING_SLOTS / 2
+    }
+
+    #[inline]
     fn frame(&self, index: usize) -> RxFrame<'_> {
         assert!(index < self.burst, "frame {index} of a burst of {}", self.burst);
         RxFrame {

@@ -29,7 +29,8 @@
 //! towards local port 81; `within data send 10` calls from inside the next upcall with data;
 //! `drop TcpPaws 1`, `event TcpTimeouts 2`, `census half_open=1` and `info cwnd=10000` read
 //! counters, tables and the connection; `< icmp toobig mtu 1300 quote 1` is a router's complaint;
-//! `fresh 5000` has the peer number its next connection from there. Bytes are checked by
+//! `fresh 5000` has the peer number its next connection from there; `quick` sends bytes 1 to 16 one by one,
+//! after which acknowledgements are delayed. Bytes are checked by
 //! themselves, in both directions.
 //!
 //! ```text

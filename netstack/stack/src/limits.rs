@@ -83,9 +83,6 @@ pub(crate) const fn headers_bytes(remote: penstock_wire::Addr) -> u16 {
 /// Bytes of a frame that lies in no ring: a jumbo frame put together from its parts.
 pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// Full bursts in a row after which a worker counts as behind.
-pub(crate) const FULL_BURSTS: u32 = 4;
-
 /// The largest capacity of anything.
 pub(crate) const CAPACITY_MAX: u32 = 1 << 29;
 

@@ -190,6 +190,7 @@ impl Neighbours {
     }
 
     /// Whether a name means this neighbour.
+    #[cfg(test)]
     pub(crate) fn is(&self, hop: HopId, interface: u8, addr: Addr) -> bool {
         self.entries.slot(hop.0).is_some_and(|slot| self.entries.is_at(slot, interface, addr))
     }

@@ -36,12 +36,11 @@ pub struct Worker<Q, A> {
     /// A piece of stored payload on its way to the application.
     pub(crate) piece: Box<[u8]>,
     mail: Box<mail::Buffer>,
-    /// Receive rings have stayed full for several turns. Then every second SYN is dropped at a
+    /// A receive ring is crowded ([`QueuePair::crowded`]). Then every second SYN is dropped at a
     /// glance, for a fraction of what serving it would cost: clients that are not ours yet have to
     /// wait for those that are. Not all of them: each that is refused comes back several times.
     pub(crate) behind: bool,
     pub(crate) shed_next: bool,
-    full_bursts: u32,
     stopping: bool,
     /// The tick up to which all timers have fired.
     fired_at: u32,
@@ -116,7 +115,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             mail: Box::new([0; mail::FRAME_BYTES_MAX]),
             behind: false,
             shed_next: false,
-            full_bursts: 0,
             stopping: false,
             fired_at: 0,
         })
@@ -139,15 +137,17 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.set_now(now);
         let sent = self.core.counters.count(Event::OutFrames);
         let mut turn = Turn::default();
-        let mut full = false;
+        let (mut full, mut crowded) = (false, false);
         for interface in 0..self.queues.len() {
             self.queues[interface].reclaim(&mut self.core.chunks);
             let received = self.receive(interface as u8);
             turn.received += received as u32;
-            full |= received == BURST_MAX;
+            if received == BURST_MAX {
+                full = true;
+                crowded |= self.queues[interface].crowded();
+            }
         }
-        self.full_bursts = if full { self.full_bursts + 1 } else { 0 };
-        self.behind = self.full_bursts > limits::FULL_BURSTS;
+        self.behind = crowded;
         let mailed = self.take_mail();
         // Timers tick in milliseconds: most turns have nothing to look for.
         if self.fired_at != self.core.millis {

@@ -155,6 +155,11 @@ impl QueuePair for SimQueue {
         self.burst.len()
     }
 
+    fn crowded(&self) -> bool {
+        let ring = &self.card.borrow().rings[self.index];
+        ring.filled.len() > ring.credits
+    }
+
     fn frame(&self, index: usize) -> RxFrame<'_> {
         let received = &self.burst[index];
         RxFrame {

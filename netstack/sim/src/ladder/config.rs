@@ -82,6 +82,12 @@ fn one(cursor: &mut Cursor<'_>, setting: &mut Setting) -> Read<()> {
         "challenge_ack_limit" => tcp.challenge_ack_limit = amount(cursor, 0, LIMIT_MAX)?,
         "reset_limit" => tcp.reset_limit = amount(cursor, 0, LIMIT_MAX)?,
         "mtu" => setting.mtu = amount(cursor, MTU_MIN, MTU_MAX)? as u16,
+        "ephemeral_ports" => {
+            let first = amount(cursor, 1, u16::MAX as u32)? as u16;
+            cursor.expect("/")?;
+            let last = cursor.number("the last port", u16::MAX as u64)? as u16;
+            setting.ephemeral_ports = (first, last.max(first));
+        }
         "connections" => capacity.connections = amount(cursor, 1, ROOM_MAX)?,
         "flights" => capacity.flights = amount(cursor, 1, ROOM_MAX)?,
         "half_open" => capacity.half_open = amount(cursor, 1, ROOM_MAX)?,

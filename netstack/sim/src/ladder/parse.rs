@@ -122,7 +122,8 @@ fn act(cursor: &mut Cursor<'_>, setting: &Setting) -> Read<Act> {
         return segment(cursor).map(Act::Expect);
     }
     let start = *cursor;
-    let verbs = "'<', '>', app, within, upcall, none, drop, event, state, census, info or fresh";
+    let verbs =
+        "'<', '>', app, within, upcall, none, drop, event, state, census, info, fresh or quick";
     Ok(match cursor.word(verbs)? {
         "app" => Act::Downcall(downcall(cursor, setting)?),
         "within" => {
@@ -138,6 +139,7 @@ fn act(cursor: &mut Cursor<'_>, setting: &Setting) -> Read<Act> {
         "census" => Act::Census(pairs(cursor, "a table", TABLES, u32::MAX as u64, |n| n as u32)?),
         "info" => Act::Info(pairs(cursor, "a number of info", FACTS, u64::MAX, |n| n)?),
         "fresh" => Act::Fresh(cursor.seq("by how much the peer's numbers move on")?),
+        "quick" => Act::Quick,
         _ => return start.error(verbs),
     })
 }

@@ -16,6 +16,8 @@ use crate::frame::{Frame, dissect};
 const TOLERANCE_US: u64 = 2_000;
 /// How long `*` waits.
 const WHENEVER_US: u64 = 3_600_000_000;
+/// Segments that are acknowledged at once at the start of a connection.
+const QUICK_ACKS: u32 = 16;
 /// The first sequence number of every peer.
 const PEER_ISN: u32 = u32::MAX - 511;
 
@@ -106,6 +108,8 @@ struct Wire {
     /// Our timestamps minus the script's milliseconds.
     stamp_base: Option<u32>,
     stamp_last: u32,
+    /// The peer's last timestamp.
+    peer_stamp: Option<u32>,
     /// The last packet of ours, from the IP header on.
     last: Vec<u8>,
 }
@@ -119,6 +123,7 @@ impl Wire {
             window: u16::MAX,
             stamp_base: None,
             stamp_last: 0,
+            peer_stamp: None,
             last: Vec::new(),
         }
     }
@@ -146,7 +151,12 @@ impl Run {
         // Whoever only looks may do so before the segments sent at the same time are expected.
         let acts = matches!(
             step.act,
-            Act::Inject(_) | Act::Complain(_) | Act::Downcall(_) | Act::Fresh(_) | Act::Nothing
+            Act::Inject(_)
+                | Act::Complain(_)
+                | Act::Downcall(_)
+                | Act::Fresh(_)
+                | Act::Quick
+                | Act::Nothing
         );
         if acts && let Some(what) = self.unexpected() {
             return Err(what);
@@ -165,6 +175,7 @@ impl Run {
                 self.stage.with(|player, cx| player.call(cx, peer, downcall))?;
                 self.stage.advance(self.stage.now, false)?;
             }
+            Act::Quick => self.quick(step.peer)?,
             &Act::Within(kind, downcall) => self.stage.player().plan(peer, kind, downcall),
             &Act::Upcall(upcall) => self.stage.player().hear(peer, upcall)?,
             Act::NoUpcall => self.stage.player().hear_nothing()?,
@@ -188,6 +199,30 @@ impl Run {
             }
         }
         Ok(None)
+    }
+
+    /// Uses up the acknowledgements that are not delayed: bytes 1 to [`QUICK_ACKS`], one by one.
+    fn quick(&mut self, peer: Peer) -> Result<(), String> {
+        for seq in 1..=QUICK_ACKS {
+            let stamps = self.wires[peer.number as usize].peer_stamp.map(|value| {
+                TcpOption::Timestamps { value: Number::Exact(value), echo: Number::Own }
+            });
+            let segment = Segment {
+                flags: ACK,
+                seq,
+                payload_bytes: 1,
+                ack: Some(1),
+                options: Some(stamps.into_iter().collect()),
+                ..Segment::default()
+            };
+            let frame = self.frame(peer, &segment);
+            self.stage.inject(frame)?;
+            let Some((at, frame)) = self.stage.sent.pop_front() else {
+                return Err(format!("byte {seq} was not acknowledged at once"));
+            };
+            self.read(&frame, at)?;
+        }
+        Ok(())
     }
 
     /// A segment of ours must be sent now.
@@ -334,13 +369,18 @@ impl Run {
                         *to = to.wrapping_add(own_isn);
                     }
                 }
-                TcpOption::Timestamps { echo, .. } => match *echo {
-                    Number::Exact(number) if segment.has(ACK) => {
-                        *echo = Number::Exact(number.wrapping_add(wire.stamp_base.unwrap_or(0)));
+                TcpOption::Timestamps { value, echo } => {
+                    if let Number::Exact(value) = value {
+                        wire.peer_stamp = Some(*value);
                     }
-                    Number::Own => *echo = Number::Exact(wire.stamp_last),
-                    Number::Exact(_) | Number::Any => {}
-                },
+                    *echo = Number::Exact(match *echo {
+                        Number::Exact(number) if segment.has(ACK) => {
+                            number.wrapping_add(wire.stamp_base.unwrap_or(0))
+                        }
+                        Number::Exact(number) => number,
+                        Number::Own | Number::Any => wire.stamp_last,
+                    });
+                }
                 _ => {}
             }
         }

@@ -20,6 +20,7 @@ pub(crate) struct Setting {
     pub(crate) capacity: Capacity,
     pub(crate) mtu: u16,
     pub(crate) listens: Vec<u16>,
+    pub(crate) ephemeral_ports: (u16, u16),
 }
 
 impl Default for Setting {
@@ -32,7 +33,13 @@ impl Default for Setting {
             chunks: 1024,
             ..Capacity::default()
         };
-        Setting { tcp: Tcp::default(), capacity, mtu: 1500, listens: Vec::new() }
+        Setting {
+            tcp: Tcp::default(),
+            capacity,
+            mtu: 1500,
+            listens: Vec::new(),
+            ephemeral_ports: (32_768, 65_535),
+        }
     }
 }
 
@@ -96,6 +103,8 @@ pub(crate) enum Act {
     Info(Vec<(Fact, u64)>),
     /// The next SYN begins a new connection: the peer's numbers move on by this.
     Fresh(u32),
+    /// The peer sends as many bytes, one by one, as are acknowledged at once at the start.
+    Quick,
 }
 
 /// An ICMP error.

@@ -51,7 +51,7 @@ impl Stage {
             }],
             routes: Vec::new(),
             cores: 1,
-            ephemeral_ports: (32_768, 65_535),
+            ephemeral_ports: setting.ephemeral_ports,
             capacity: setting.capacity,
             tcp: setting.tcp,
             seed: [7; 32],

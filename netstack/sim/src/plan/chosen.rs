@@ -187,7 +187,7 @@ impl Plan {
                 if interface.mtu > 2000 && card.lent_max < 8 {
                     card.lent_max = 8;
                 }
-                card.transmit_ring = 256 * (1 + card.lent_max);
+                card.transmit_ring = 1024 * (1 + card.lent_max);
                 card.part_bytes = rng.pick(&[2048, 2048, 1024, 512]);
                 card.is_promiscuous = rng.percent(10);
                 card.write_back_us = rng.pick(&[(0, 0), (1, 20), (10, 2_000), (1_000, 30_000)]);

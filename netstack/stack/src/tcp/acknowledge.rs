@@ -208,7 +208,10 @@ impl Tcb {
     }
 
     fn enter_recovery(&mut self, flight: &mut Flight, env: &Env) {
-        let outstanding = flight.max - self.una;
+        //= rfc5681#3.2
+        //# When [RFC3042] is in use, additional data sent in limited transmit MUST
+        //# NOT be included in this calculation.
+        let outstanding = (flight.max - self.una).min(self.cwnd);
         self.reduce(flight, outstanding, env);
         self.cwnd = self.ssthresh;
         flight.phase = Phase::Recovery;

@@ -6,7 +6,7 @@
 use crate::config::CongestionControl;
 
 use super::Env;
-use super::flight::Flight;
+use super::flight::{Flight, Phase};
 use super::tcb::{Bits, SENT_SHIFT, Tcb, stamp};
 
 /// CUBIC's multiplicative decrease, 0.7 (RFC 9438 section 4.6).
@@ -32,8 +32,10 @@ impl Tcb {
         }
         let mss = self.mss as u32;
         if self.cwnd < self.ssthresh {
-            // RFC 3465 with L = 2: one acknowledgement stands for at most two segments.
-            self.cwnd = (self.cwnd + acked.min(2 * mss)).min(CWND_MAX);
+            // RFC 3465 section 2.3 with L = 2: one acknowledgement stands for at most two segments;
+            // for one after a timeout, when it may cover what had arrived long before.
+            let limit = if flight.phase == Phase::Loss { mss } else { 2 * mss };
+            self.cwnd = (self.cwnd + acked.min(limit)).min(CWND_MAX);
             return;
         }
         match env.tcp.congestion_control {
