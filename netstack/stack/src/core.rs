@@ -359,8 +359,7 @@ impl Core {
 
     /// The MSS option we send from `local`.
     pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
-        let mtu = self.interfaces.mtu(self.interfaces.interface_of(local));
-        mtu - limits::headers_bytes(self.interfaces.addr(local))
+        self.interfaces.station(local).map_or(limits::MSS_DEFAULT_V4, |station| station.mss())
     }
 
     /// Counts a drop.

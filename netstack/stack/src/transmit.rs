@@ -88,18 +88,20 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
     core.enlist(index);
 }
 
-/// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps, a neighbour that is
-/// known, and payload that lies in one piece and fits behind its headers.
-struct Plain {
+/// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps and those of a SYN, a
+/// neighbour that is known, and payload that lies in one piece and fits behind its headers.
+struct Plain<'a> {
     remote: Addr,
     header: tcp::Header,
     timestamps: Option<Timestamps>,
+    /// The other options, if it is a SYN.
+    syn: Option<&'a Options>,
     payload: Option<Lent>,
 }
 
 /// A connection's segment, if it is plain.
 #[inline]
-fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain> {
+fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain<'static>> {
     let tuple = &tcb.tuple;
     if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
         return None;
@@ -124,7 +126,7 @@ fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option
     let timestamps = tcb
         .has(Bits::TIMESTAMPS)
         .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
-    Some(Plain { remote: tuple.remote, header, timestamps, payload })
+    Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
 }
 
 /// Writes a plain frame and hands it to the card.
@@ -134,7 +136,7 @@ fn send_plain<Q: QueuePair>(
     chunks: &mut Chunks,
     station: &Station,
     to: Mac,
-    plain: &Plain,
+    plain: &Plain<'_>,
 ) -> Sent {
     let checksums_by_card = queue.capabilities().tx_checksums;
     let Some(slot) = queue.slot() else { return Sent::NoSlot };
@@ -148,7 +150,11 @@ fn send_plain<Q: QueuePair>(
         payload_bytes: plain.payload.map_or(0, |range| range.len),
         checksums_by_card,
     };
-    let Some(l4_bytes) = plain::emit_v4(slot, &numbers) else { return Sent::NoSlot };
+    let l4_bytes = match plain.syn {
+        Some(options) => plain::emit_syn_v4(slot, &numbers, options),
+        None => plain::emit_v4(slot, &numbers),
+    };
+    let Some(l4_bytes) = l4_bytes else { return Sent::NoSlot };
     let headers = Headers { ip_bytes: ip::V4_HEADER_BYTES as u8, l4_bytes: l4_bytes as u8 };
     let mut bytes = headers.bytes();
     if let Some(range) = plain.payload {
@@ -252,34 +258,40 @@ fn sack_blocks(flight: &Flight) -> SackBlocks {
 
 /// Answers a SYN.
 pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &HalfOpen) -> Sent {
-    let timestamps = half.timestamps.then(|| Timestamps {
-        value: core.millis.wrapping_add(half.ts_offset),
-        echo: half.ts_recent,
-    });
-    let window_bytes = core.config.capacity.receive_window_bytes;
-    let options = syn_options(
-        core.own_mss(half.tuple.local),
-        half.window_scale.is_some(),
-        half.sack,
-        timestamps,
-        window_bytes,
-    );
-    let mut outgoing = Outgoing {
-        local: half.tuple.local,
-        remote: half.tuple.remote,
-        hop: HopId(half.hop),
-        flow_label: flow_label(half.ts_offset),
-        header: tcp::Header {
-            src_port: half.tuple.local_port,
-            dst_port: half.tuple.remote_port,
-            seq: half.iss,
-            ack: half.irs + 1,
-            flags: Flags::SYN.with(Flags::ACK),
-            window: window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
-        },
-        options: &options,
-        segment_bytes: 0,
+    let Tuple { local, remote, remote_port, local_port } = half.tuple;
+    let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
+    let millis = core.millis;
+    let timestamps = half
+        .timestamps
+        .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
+    let window_bytes = core.env.window_bytes;
+    let scaling = half.window_scale.is_some();
+    let options = syn_options(station.mss(), scaling, half.sack, timestamps, window_bytes);
+    let header = tcp::Header {
+        src_port: local_port,
+        dst_port: remote_port,
+        seq: half.iss,
+        ack: half.irs + 1,
+        flags: Flags::SYN.with(Flags::ACK),
+        window: window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };
+    if remote.is_v4()
+        && let Some(to) = core.neighbours.mac(HopId(half.hop), millis)
+    {
+        let plain = Plain { remote, header, timestamps, syn: Some(&options), payload: None };
+        let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
+        core.counters.event(Event::TcpOutSegs);
+        match sent {
+            Sent::Gone => core.counters.event(Event::OutFrames),
+            Sent::NoSlot => core.drop(Drop::NoSlot),
+        }
+        return sent;
+    }
+    let (hop, flow_label) = (HopId(half.hop), flow_label(half.ts_offset));
+    let options = &options;
+    let mut outgoing =
+        Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
     control(core, queues, &mut outgoing)
 }
 
