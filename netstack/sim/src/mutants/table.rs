@@ -17,8 +17,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the retransmission timer never fires",
         file: "netstack/stack/src/tcp/output.rs",
-        find: "flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));",
-        planted: "flight.timer_at = env.millis.wrapping_add(if MUTANT { 1 << 30 } else { self.rto_ms(flight.backoff, env.tcp) });",
+        find: "flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));",
+        planted: "flight.timer_at = env.millis.wrapping_add(if MUTANT { 1 << 30 } else { self.rto_ms(flight.backoff, &env.tcp) });",
     },
     Mutant {
         name: "the retransmission timeout does not double",
