@@ -183,7 +183,6 @@ impl Tcb {
         }
         self.start_congestion(flight.retries > 0, env.tcp);
         self.establish(flight, seg, env);
-        self.set_window_of_syn(seg.window);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
     }
@@ -211,17 +210,9 @@ impl Tcb {
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
-            //= rfc7323#2.2
-            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
-            //# <SYN,ACK>) MUST NOT be scaled.
-            self.wnd = seg.window as u32;
-            self.wnd_max = self.wnd;
+            self.set_window_of_syn(seg.window);
         }
         flight.recover = self.una - 1;
-        //= rfc6298#5
-        //# the RTO MUST be re-initialized to 3 seconds when data transmission
-        //# begins (i.e., after the three-way handshake completes).
-        flight.backoff = 0;
     }
 
     /// RFC 9293 section 3.10.7.4, in its order.
@@ -376,10 +367,6 @@ impl Tcb {
 
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
-        if matches!(self.state, State::TimeWait | State::Closed) {
-            // All that is left is for a paused application to read: nothing can be undone.
-            return Verdict::refuse(Drop::TimeWait);
-        }
         if matches!(self.state, State::TimeWait | State::Closed) {
             // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
             return Verdict::refuse(Drop::TimeWait);
