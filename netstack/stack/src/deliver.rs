@@ -198,16 +198,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
-        if offer.len == 0 {
-            // A FIN alone is not worth a flight: it comes again.
-            self.core.drop(Drop::OutOfOrderLimit);
-            return;
-        }
-        if self.core.want_flight(index).is_none() {
+        let Some(flight) = self.core.want_flight(index) else {
             self.core.drop(Drop::FlightMemory);
             return;
-        }
+        };
         let (from, len) = (offer.seq, offer.len as u32);
+        if len == 0 {
+            //= rfc9293#3.10.7.4
+            //# Segments with higher beginning sequence numbers SHOULD be held for later
+            //# processing (SHLD-31).
+            // A FIN alone too: its peer would find out by a timeout that it was not.
+            flight.fin_at = Some(from);
+            return;
+        }
         let opened = self.core.open(index);
         if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
             self.core.drop(Drop::ReceiveMemory);
