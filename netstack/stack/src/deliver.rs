@@ -23,7 +23,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.current = index;
         let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
         let opened = self.core.open(index);
-        let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, &opened.env);
+        let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, opened.env);
         if let Some(reason) = verdict.drop {
             self.core.drop(reason);
         }
@@ -142,7 +142,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     ) -> u32 {
         let len = range.len() as u32;
         let opened = self.core.open(index);
-        let room = opened.tcb.room(opened.flight.as_deref(), seq, &opened.env);
+        let room = opened.tcb.room(opened.flight.as_deref(), seq, opened.env);
         if self.core.is_exhausted() || room == 0 {
             self.core.drop(Drop::ReceiveMemory);
             return 0;
@@ -212,7 +212,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return;
         }
         let opened = self.core.open(index);
-        if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
+        if opened.tcb.room(opened.flight.as_deref(), from, opened.env) < len {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
@@ -244,7 +244,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let tcb = opened.tcb;
         if accepted > 0 {
-            tcb.received(accepted, &opened.env);
+            tcb.received(accepted, opened.env);
         }
         let mut fin = offer.fin && accepted == offer.len as u32;
         if let Some(flight) = opened.flight {
@@ -349,7 +349,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let beyond = flight.held.first().map(|range| range.from);
             flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
             tcb.assign(Bits::UNREAD, flight.store.unread() > 0);
-            if tcb.window_update_due(Some(flight), &opened.env) {
+            if tcb.window_update_due(Some(flight), opened.env) {
                 tcb.acknowledge_now();
             }
         }
@@ -384,7 +384,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.current = index;
         let opened = self.core.open(index);
         if opened.flight.is_none()
-            && opened.tcb.needs_flight(&opened.env)
+            && opened.tcb.needs_flight(opened.env)
             && self.core.want_flight(index).is_none()
         {
             // No flight for a probe: the next one may find one.
@@ -394,7 +394,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let counts = |flight: &Flight| (flight.retries, flight.probes);
         let before = opened.flight.as_deref().map_or((0, 0), counts);
-        let expired = opened.tcb.on_timer(opened.flight, &opened.env);
+        let expired = opened.tcb.on_timer(opened.flight, opened.env);
         let opened = self.core.open(index);
         let after = opened.flight.as_deref().map_or((0, 0), counts);
         let probing = opened.tcb.has(Bits::PROBE_NOW);

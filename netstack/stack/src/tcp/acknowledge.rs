@@ -25,12 +25,7 @@ pub(super) struct Freed {
 
 impl Tcb {
     /// Takes in an acceptable acknowledgement: `una <= seg.ack <= max`.
-    pub(super) fn acknowledge(
-        &mut self,
-        flight: &mut Flight,
-        seg: &Segment,
-        env: &Env<'_>,
-    ) -> Freed {
+    pub(super) fn acknowledge(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
         if flight.timer == Retransmission::Probe && self.wnd > 0 {
@@ -74,7 +69,7 @@ impl Tcb {
     }
 
     /// `una` moves.
-    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) -> Freed {
+    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let acked = seg.ack - self.una;
         let bytes = acked.min(flight.send.bytes());
         let fin = acked > bytes && self.fin_sent();
@@ -129,7 +124,7 @@ impl Tcb {
             flight.timer = Retransmission::Idle;
         } else {
             flight.timer = Retransmission::Resend;
-            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));
+            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
         }
         Freed { bytes, fin, stirred: true }
     }
@@ -185,7 +180,7 @@ impl Tcb {
         seg: &Segment,
         news: bool,
         before: &Snapshot,
-        env: &Env<'_>,
+        env: &Env,
     ) {
         //= rfc5681#2
         //# An acknowledgment is considered a "duplicate" in the following algorithms when
@@ -216,7 +211,7 @@ impl Tcb {
         }
     }
 
-    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env<'_>) {
+    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env) {
         //= rfc5681#3.2
         //# When [RFC3042] is in use, additional data sent in limited transmit MUST
         //# NOT be included in this calculation.

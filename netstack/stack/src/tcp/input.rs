@@ -86,7 +86,7 @@ impl Tcb {
         flight: Option<&mut Flight>,
         seg: &Segment,
         mtu_mss: u16,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         match self.state {
             State::SynSent => match flight {
@@ -132,7 +132,7 @@ impl Tcb {
         flight: &mut Flight,
         seg: &Segment,
         mtu_mss: u16,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         let acks = seg.flags.has(Flags::ACK);
         //= rfc9293#3.10.7.3
@@ -181,7 +181,7 @@ impl Tcb {
             self.set(Bits::SYN_NOW);
             return Verdict::NOTHING;
         }
-        self.start_congestion(flight.retries > 0, env.tcp);
+        self.start_congestion(flight.retries > 0, &env.tcp);
         self.establish(flight, seg, env);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
@@ -196,7 +196,7 @@ impl Tcb {
     }
 
     /// Our SYN is acknowledged.
-    fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
+    fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) {
         self.state = State::Established;
         self.set(Bits::ESTABLISHED);
         // A repetition of the SYN may wait for a slot.
@@ -220,7 +220,7 @@ impl Tcb {
         &mut self,
         mut flight: Option<&mut Flight>,
         seg: &Segment,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         if let Some(refusal) = self.check_acceptable(seg, env) {
             return refusal;
@@ -254,7 +254,7 @@ impl Tcb {
             }
             let Some(flight) = flight else { return Verdict::refuse(Drop::FlightMemory) };
             self.note_timestamp(seg, env);
-            self.start_congestion(flight.retries > 0, env.tcp);
+            self.start_congestion(flight.retries > 0, &env.tcp);
             self.establish(flight, seg, env);
             return Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING };
         }
@@ -288,7 +288,7 @@ impl Tcb {
     }
 
     /// The sequence number, PAWS, and what else must hold before a segment is looked at.
-    fn check_acceptable(&mut self, seg: &Segment, env: &Env<'_>) -> Option<Verdict> {
+    fn check_acceptable(&mut self, seg: &Segment, env: &Env) -> Option<Verdict> {
         if let (true, Some(timestamps)) = (self.has(Bits::TIMESTAMPS), seg.options.timestamps)
             && (timestamps.value.wrapping_sub(self.ts_recent) as i32) < 0
             && !seg.flags.has(Flags::RST)
@@ -338,7 +338,7 @@ impl Tcb {
     /// RFC 9293 section 3.10.7.4, first step: answer with an acknowledgement, unless it is a RST.
     /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
     /// that two confused stacks do not answer each other for ever.
-    fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env<'_>) -> Verdict {
+    fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env) -> Verdict {
         if !seg.flags.has(Flags::RST) && (seg.payload_bytes > 0 || self.may_answer(env)) {
             self.acknowledge_now();
         }
@@ -347,7 +347,7 @@ impl Tcb {
 
     /// Whether this connection may answer another stray segment. The stamp's ring is 17 minutes:
     /// once in that time an answer may be withheld needlessly, and the peer asks again.
-    fn may_answer(&mut self, env: &Env<'_>) -> bool {
+    fn may_answer(&mut self, env: &Env) -> bool {
         let now = stamp(env.millis, LIMITED_SHIFT);
         let limit = (env.tcp.invalid_ratelimit.millis() >> LIMITED_SHIFT).min(1 << 14) as u16;
         let allowed = now.wrapping_sub(self.limited_at) >= limit;
@@ -357,7 +357,7 @@ impl Tcb {
         allowed
     }
 
-    fn challenge(&mut self, reason: Drop, env: &Env<'_>) -> Verdict {
+    fn challenge(&mut self, reason: Drop, env: &Env) -> Verdict {
         let mut verdict = Verdict::refuse(reason);
         if self.may_answer(env) {
             verdict.answer = Acknowledge::Challenge;
@@ -389,7 +389,7 @@ impl Tcb {
     }
 
     /// RFC 7323 section 4.3: which timestamp to echo.
-    fn note_timestamp(&mut self, seg: &Segment, env: &Env<'_>) {
+    fn note_timestamp(&mut self, seg: &Segment, env: &Env) {
         if let Some(timestamps) = seg.options.timestamps
             && self.has(Bits::TIMESTAMPS)
         {
@@ -450,10 +450,10 @@ impl Tcb {
     /// The worker took in `bytes` in-order payload: the window's left edge moves, and an
     /// acknowledgement is owed.
     #[inline]
-    pub(crate) fn received(&mut self, bytes: u32, env: &Env<'_>) {
+    pub(crate) fn received(&mut self, bytes: u32, env: &Env) {
         self.rcv_nxt += bytes;
         let is_quick = self.quick & QUICK_MASK > 0;
-        if is_quick || env.options.quickack {
+        if is_quick || env.options(self.profile).quickack {
             self.quick -= is_quick as u8;
             self.acknowledge_now();
         } else if self.has(Bits::ACK_LATER) {

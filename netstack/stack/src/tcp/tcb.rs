@@ -216,7 +216,7 @@ pub(crate) struct Handshake {
 
 impl Tcb {
     /// A connection that is about to send its SYN.
-    pub(crate) fn active(tuple: Tuple, iss: SeqNum, ts_offset: u32, env: &super::Env<'_>) -> Tcb {
+    pub(crate) fn active(tuple: Tuple, iss: SeqNum, ts_offset: u32, env: &super::Env) -> Tcb {
         let mut tcb = Tcb::blank(tuple);
         tcb.state = State::SynSent;
         tcb.una = iss;
@@ -240,7 +240,7 @@ impl Tcb {
         hand: &Handshake,
         ack: &Segment,
         mtu_mss: u16,
-        env: &super::Env<'_>,
+        env: &super::Env,
     ) -> Tcb {
         let mut tcb = Tcb::blank(tuple);
         tcb.state = State::Established;
@@ -257,7 +257,7 @@ impl Tcb {
         tcb.wl1 = ack.seq;
         tcb.wnd = (ack.window as u32) << tcb.peer_scale();
         tcb.wnd_max = tcb.wnd;
-        tcb.start_congestion(hand.repeated, env.tcp);
+        tcb.start_congestion(hand.repeated, &env.tcp);
         if let Some(rtt_us) = hand.rtt_us {
             tcb.sample_rtt(rtt_us);
         }
@@ -309,7 +309,7 @@ impl Tcb {
         sack: bool,
         timestamp: Option<u32>,
         mtu_mss: u16,
-        env: &super::Env<'_>,
+        env: &super::Env,
     ) {
         self.assign(Bits::SACK, sack);
         self.assign(Bits::TIMESTAMPS, timestamp.is_some());
