@@ -398,12 +398,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let after = opened.flight.as_deref().map_or((0, 0), counts);
         let probing = opened.tcb.has(Bits::PROBE_NOW);
-        if after.1 > before.1 {
-            self.core.counters.event(Event::TcpKeepAlive);
-        } else if after.0 > before.0 {
+        if after.0 > before.0 {
             let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
             self.core.counters.event(event);
             self.core.find_hop(index);
+        } else if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
         }
         match expired {
             Expired::Nothing => {}
