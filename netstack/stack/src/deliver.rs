@@ -44,6 +44,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         if verdict.acked > 0 {
             self.acknowledged(index, verdict.acked);
+        } else if verdict.recovery {
+            let sack = self.core.conns[index].has(Bits::SACK);
+            let event = if sack { Event::TcpSackRecovery } else { Event::TcpRenoRecovery };
+            self.core.counters.event(event);
         }
         if let Some(offer) = verdict.offer {
             self.take_in(index, &offer, arrival.payload_at, source);
@@ -394,16 +398,21 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let counts = |flight: &Flight| (flight.retries, flight.probes);
         let before = opened.flight.as_deref().map_or((0, 0), counts);
+        let owed = opened.tcb.has(Bits::ACK_NOW);
         let expired = opened.tcb.on_timer(opened.flight, opened.env);
         let opened = self.core.open(index);
         let after = opened.flight.as_deref().map_or((0, 0), counts);
         let probing = opened.tcb.has(Bits::PROBE_NOW);
+        let owes = opened.tcb.has(Bits::ACK_NOW);
         if after.0 > before.0 {
             let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
             self.core.counters.event(event);
             self.core.find_hop(index);
         } else if after.1 > before.1 {
             self.core.counters.event(Event::TcpKeepAlive);
+        }
+        if owes && !owed {
+            self.core.counters.event(Event::TcpDelayedAcks);
         }
         match expired {
             Expired::Nothing => {}

@@ -30,6 +30,8 @@ pub(crate) struct Verdict {
     pub(crate) connected: bool,
     /// The connection is over before its time. (Its proper end is a state: `TimeWait`, `Closed`.)
     pub(crate) end: Option<Close>,
+    /// It showed a loss, which is being repaired. Then nothing was acknowledged.
+    pub(crate) recovery: bool,
     /// The segment, or its payload, was refused.
     pub(crate) drop: Option<Drop>,
     /// What to answer to a refused segment.
@@ -65,6 +67,7 @@ impl Verdict {
         acked: 0,
         offer: None,
         connected: false,
+        recovery: false,
         end: None,
         drop: None,
         answer: Acknowledge::No,
@@ -277,6 +280,7 @@ impl Tcb {
                 Some(flight) => {
                     let freed = self.acknowledge(flight, seg, env);
                     verdict.acked = freed.bytes;
+                    verdict.recovery = freed.recovery;
                     if freed.fin {
                         self.fin_acknowledged();
                     }
