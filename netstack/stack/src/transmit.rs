@@ -129,8 +129,9 @@ fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option
     Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
 }
 
-/// Writes a plain frame and hands it to the card.
-#[inline]
+/// Writes a plain frame and hands it to the card. Inlined everywhere, or the numbers would have to
+/// go through memory.
+#[inline(always)]
 fn send_plain<Q: QueuePair>(
     queue: &mut Q,
     chunks: &mut Chunks,
