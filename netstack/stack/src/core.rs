@@ -239,6 +239,9 @@ impl Core {
         let tcb = &mut self.conns[index];
         if tcb.flight == NO_FLIGHT {
             tcb.flight = self.flights.alloc(index, tcb.una)?;
+            if let Some(flight) = self.flights.at_mut(tcb.flight) {
+                flight.backoff = tcb.kept_backoff();
+            }
         }
         self.flights.at_mut(tcb.flight)
     }
@@ -327,6 +330,7 @@ impl Core {
         let deadline = tcb.deadline(if spent { None } else { flight.as_deref() }, env);
         let number = tcb.flight;
         if spent {
+            tcb.keep_backoff(flight.map_or(0, |flight| flight.backoff));
             tcb.flight = NO_FLIGHT;
             self.flights.release(number);
         }

@@ -14,7 +14,7 @@ use crate::limits;
 
 use super::Env;
 use super::flight::Flight;
-use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, State, Tcb, stamp};
+use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, QUICK_MASK, State, Tcb, stamp};
 
 /// RFC 7323 section 5.5: a `ts_recent` older than this many minute stamps (24 days) is void.
 const TS_RECENT_STAMPS: u16 = ((24 * 24 * 3600 * 1000u64) >> MINUTE_SHIFT) as u16;
@@ -30,6 +30,8 @@ pub(crate) struct Verdict {
     pub(crate) connected: bool,
     /// The connection is over before its time. (Its proper end is a state: `TimeWait`, `Closed`.)
     pub(crate) end: Option<Close>,
+    /// It showed a loss, which is being repaired. Then nothing was acknowledged.
+    pub(crate) recovery: bool,
     /// The segment, or its payload, was refused.
     pub(crate) drop: Option<Drop>,
     /// What to answer to a refused segment.
@@ -65,6 +67,7 @@ impl Verdict {
         acked: 0,
         offer: None,
         connected: false,
+        recovery: false,
         end: None,
         drop: None,
         answer: Acknowledge::No,
@@ -183,7 +186,6 @@ impl Tcb {
         }
         self.start_congestion(flight.retries > 0, &env.tcp);
         self.establish(flight, seg, env);
-        self.set_window_of_syn(seg.window);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
     }
@@ -211,11 +213,7 @@ impl Tcb {
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
-            //= rfc7323#2.2
-            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
-            //# <SYN,ACK>) MUST NOT be scaled.
-            self.wnd = seg.window as u32;
-            self.wnd_max = self.wnd;
+            self.set_window_of_syn(seg.window);
         }
         flight.recover = self.una - 1;
     }
@@ -282,6 +280,7 @@ impl Tcb {
                 Some(flight) => {
                     let freed = self.acknowledge(flight, seg, env);
                     verdict.acked = freed.bytes;
+                    verdict.recovery = freed.recovery;
                     if freed.fin {
                         self.fin_acknowledged();
                     }
@@ -373,10 +372,6 @@ impl Tcb {
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
         if matches!(self.state, State::TimeWait | State::Closed) {
-            // All that is left is for a paused application to read: nothing can be undone.
-            return Verdict::refuse(Drop::TimeWait);
-        }
-        if matches!(self.state, State::TimeWait | State::Closed) {
             // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
             return Verdict::refuse(Drop::TimeWait);
         }
@@ -461,8 +456,9 @@ impl Tcb {
     #[inline]
     pub(crate) fn received(&mut self, bytes: u32, env: &Env) {
         self.rcv_nxt += bytes;
-        if self.quick > 0 || env.options(self.profile).quickack {
-            self.quick = self.quick.saturating_sub(1);
+        let is_quick = self.quick & QUICK_MASK > 0;
+        if is_quick || env.options(self.profile).quickack {
+            self.quick -= is_quick as u8;
             self.acknowledge_now();
         } else if self.has(Bits::ACK_LATER) {
             //= rfc9293#3.8.6.3
