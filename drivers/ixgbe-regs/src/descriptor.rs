@@ -9,8 +9,8 @@
 //!   transmit, data (7.2.3.2.4)           u64 buffer                    u32 length and command, u32 payload and options
 //! ```
 //!
-//! The word that carries DD is the third of a receive descriptor and the last of a transmit
-//! descriptor; a card stores it last.
+//! The word that carries DD is the third of an advanced receive descriptor and the last of every
+//! other; a card stores it last.
 
 /// Bytes of a descriptor.
 pub const BYTES: usize = 16;
