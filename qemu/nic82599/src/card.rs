@@ -12,7 +12,7 @@ use crate::storage::Storage;
 use crate::transmit::Transmitter;
 use crate::wire::{FRAME_MAX, Wire};
 use penstock_ixgbe_regs as regs;
-use penstock_ixgbe_regs::bits::{ctrl, eec, eicr, esdp, rah};
+use penstock_ixgbe_regs::bits::{ctrl, eec, eicr, esdp, hlreg0, rah};
 use std::collections::BTreeMap;
 
 /// An emulated 82599 port.
@@ -86,7 +86,7 @@ pub enum Reset {
     Function,
     /// CTRL.RST: everything but the link and the semaphores.
     Software,
-    /// CTRL.LNK_RST: the link.
+    /// CTRL.LNK_RST: the same, and the link. Drivers use it alone when the link is down.
     Link,
 }
 
@@ -184,13 +184,14 @@ impl Card {
     /// Resets part of the card.
     pub fn reset(&mut self, kind: Reset) {
         match kind {
-            Reset::Link => {
-                self.storage.reset(is_link);
-                self.restart_link();
-            }
             Reset::Software => {
                 self.storage.reset(|reg| !is_link(reg) && !is_semaphore(reg));
                 self.reset_data_path();
+            }
+            Reset::Link => {
+                self.storage.reset(|reg| !is_semaphore(reg));
+                self.reset_data_path();
+                self.restart_link();
             }
             Reset::Function => {
                 self.storage.reset(|_| true);
@@ -250,7 +251,9 @@ impl Card {
             let mut landing = core::mem::take(&mut self.landing);
             let length = wire.recv(self.now_us, &mut landing);
             if let Some(frame) = length.and_then(|length| landing.get(..length)) {
-                if self.link.up() {
+                if self.loops_back() {
+                    self.losses.count(Loss::ReceiveLooped);
+                } else if self.link.up() {
                     self.admit(frame);
                 } else {
                     self.losses.count(Loss::ReceiveLinkDown);
@@ -280,6 +283,11 @@ impl Card {
         let interrupts = self.interrupts.deadline_us(&self.storage);
         let late = self.transmitter.deadline_us();
         [self.link.deadline_us(), interrupts, late, wire.deadline_us()].into_iter().flatten().min()
+    }
+
+    /// Whether the MAC hears itself and nothing else (HLREG0.LPBK).
+    pub(crate) fn loops_back(&self) -> bool {
+        self.storage.at(regs::HLREG0) & hlreg0::LPBK != 0
     }
 
     fn reaches_memory(&self) -> bool {

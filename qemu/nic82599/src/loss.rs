@@ -27,6 +27,7 @@ losses! {
     DmaFault "a DMA address that no memory answers";
     BadRing "a ring with a head or tail outside of it";
     ReceiveLinkDown "received while the link was down";
+    ReceiveLooped "received from the wire while the MAC was looped back";
     ReceiveOff "received while RXCTRL.RXEN was clear";
     AddressFilter "received for an address that no filter takes";
     VlanFilter "received in a VLAN that VFTA does not take";

@@ -163,6 +163,7 @@ fn bit(on: bool, mask: u32) -> u32 {
 fn passive_cable() -> [u8; 256] {
     let mut page = [0; 256];
     page[0x00] = 0x03; // SFP
+    page[0x01] = 0x04; // described by these pages alone
     page[0x02] = 0x21; // copper pigtail
     page[0x08] = 0x04; // passive cable
     page[0x0C] = 0x67; // 10.3 Gb/s

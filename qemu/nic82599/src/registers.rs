@@ -130,8 +130,7 @@ impl Card {
         self.storage.set(regs::CTRL, value & !(ctrl::RST | ctrl::LNK_RST));
         if value & ctrl::LNK_RST != 0 {
             self.reset(Reset::Link);
-        }
-        if value & ctrl::RST != 0 {
+        } else if value & ctrl::RST != 0 {
             self.reset(Reset::Software);
         }
     }
@@ -173,13 +172,15 @@ mod tests {
     #[test]
     fn resets_clear_themselves_and_load_the_address() {
         let mut card = card();
-        card.write32(regs::RAL.at(0).0, 0);
-        card.write32(regs::MRQC.0, 1);
-        card.write32(regs::CTRL.0, ctrl::RST | ctrl::LNK_RST);
-        assert_eq!(read(&mut card, regs::CTRL) & (ctrl::RST | ctrl::LNK_RST), 0);
+        for kind in [ctrl::RST, ctrl::LNK_RST, ctrl::RST | ctrl::LNK_RST] {
+            card.write32(regs::RAL.at(0).0, 0);
+            card.write32(regs::MRQC.0, 1);
+            card.write32(regs::CTRL.0, kind | ctrl::GIO_DIS);
+            assert_eq!(read(&mut card, regs::CTRL), 0, "each kind ends the master disable too");
+            assert_eq!(read(&mut card, regs::MRQC), 0);
+        }
         assert_eq!(read(&mut card, regs::RAL_LOW.at(0)), 0x0000_0052, "52:00:00:00:00:00");
         assert_eq!(read(&mut card, regs::RAH_LOW.at(0)), 0x8000_0100, "...:01, valid");
-        assert_eq!(read(&mut card, regs::MRQC), 0);
     }
 
     #[test]

@@ -276,7 +276,7 @@ impl Card {
         if frame.len() > FRAME_MAX {
             return Err(Loss::TransmitTooLong);
         }
-        if self.storage.at(regs::HLREG0) & hlreg0::LPBK != 0 {
+        if self.loops_back() {
             self.count_sent(queue, &frame);
             self.admit(&frame);
             return Ok(());
