@@ -214,10 +214,11 @@ pub(crate) fn regions() -> Vec<ServerRegion> {
         .collect()
 }
 
-/// The five interrupt kinds of a PCI device.
+/// The five interrupt kinds of a PCI device. Errors are never reported, but QEMU warns where they
+/// could not be.
 pub(crate) fn interrupts() -> Vec<IrqInfo> {
     let line = numbers::VFIO_IRQ_INFO_MASKABLE | numbers::VFIO_IRQ_INFO_AUTOMASKED;
-    [(1, line), (1, 0), (64, numbers::VFIO_IRQ_INFO_NORESIZE), (0, 0), (0, 0)]
+    [(1, line), (1, 0), (64, numbers::VFIO_IRQ_INFO_NORESIZE), (1, 0), (0, 0)]
         .into_iter()
         .enumerate()
         .map(|(index, (count, flags))| IrqInfo {
