@@ -45,6 +45,7 @@ mod packet;
 mod pci;
 mod receive;
 mod registers;
+mod ring;
 mod rss;
 mod statistics;
 mod storage;

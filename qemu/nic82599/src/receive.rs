@@ -14,11 +14,12 @@ use crate::flow_director::table_bytes;
 use crate::loss::Loss;
 use crate::memory::Memory;
 use crate::packet::{Packet, Protocol};
+use crate::ring::{self, Ring};
 use crate::rss;
 use crate::{crc, wire};
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::bits::{eicr, fdirctrl, hlreg0, rxcsum, rxctrl, rxdctl, srrctl, vlnctrl};
-use penstock_ixgbe_regs::descriptor::{self, packet_type, rss_type, rx_legacy, rx_status};
+use penstock_ixgbe_regs::descriptor::{packet_type, rss_type, rx_legacy, rx_status};
 use std::collections::VecDeque;
 
 pub(crate) struct PacketBuffer {
@@ -184,7 +185,8 @@ impl Card {
         if control & rxdctl::ENABLE == 0 {
             return Err(Refusal::Lose(Loss::QueueDisabled));
         }
-        let ring = self.receive_ring(queue).ok_or(Refusal::Lose(Loss::BadRing))?;
+        let ring =
+            Ring::new(&self.storage, &ring::RECEIVE, queue).ok_or(Refusal::Lose(Loss::BadRing))?;
         let split = self.storage.at(regs::SRRCTL.at(queue));
         // Zero is reserved; the card must do something, and the smallest buffer is the safest.
         let buffer = (split & srrctl::BSIZEPKT).max(1) as usize * 1024;
@@ -213,7 +215,7 @@ impl Card {
         let mut head = ring.head;
         for (index, part) in bytes.chunks(buffer).enumerate() {
             let last = index as u32 + 1 == needed;
-            let at = ring.base.wrapping_add(u64::from(head) * descriptor::BYTES as u64);
+            let at = ring.address(head);
             self.write_buffer(at, part, memory);
             self.write_back(at, arrived, part.len(), last, legacy, memory);
             head = (head + 1) % ring.count;
@@ -267,48 +269,12 @@ impl Card {
             self.dma_fault();
         }
     }
-
-    fn receive_ring(&self, queue: u32) -> Option<Ring> {
-        Ring::new(
-            u64::from(self.storage.at(regs::RDBAH.at(queue))) << 32
-                | u64::from(self.storage.at(regs::RDBAL.at(queue))),
-            self.storage.at(regs::RDLEN.at(queue)),
-            self.storage.at(regs::RDH.at(queue)),
-            self.storage.at(regs::RDT.at(queue)),
-        )
-    }
 }
 
 /// Why a frame did not reach its ring.
 enum Refusal {
     Wait,
     Lose(Loss),
-}
-
-/// A descriptor ring whose head and tail lie inside it.
-///
-/// ```text
-///   0 ......... head ......... tail ......... count
-///   software's   | the card's   | software's
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ring {
-    pub(crate) base: u64,
-    pub(crate) count: u32,
-    pub(crate) head: u32,
-    pub(crate) tail: u32,
-}
-
-impl Ring {
-    pub(crate) fn new(base: u64, length_bytes: u32, head: u32, tail: u32) -> Option<Ring> {
-        let count = length_bytes / descriptor::BYTES as u32;
-        (head < count && tail < count).then_some(Ring { base, count, head, tail })
-    }
-
-    /// Descriptors that belong to the card.
-    pub(crate) fn available(&self) -> u32 {
-        (self.tail + self.count - self.head) % self.count
-    }
 }
 
 fn types(packet: &Packet) -> u32 {

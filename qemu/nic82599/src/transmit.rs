@@ -8,7 +8,7 @@ use crate::card::Card;
 use crate::loss::Loss;
 use crate::memory::Memory;
 use crate::offload::{self, Context, FlagMasks, Offloads};
-use crate::receive::Ring;
+use crate::ring::{self, Ring};
 use crate::wire::{FRAME_MAX, FRAME_MIN, Wire};
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::bits::{dmatxctl, hlreg0, tdwbal, txdctl};
@@ -107,7 +107,7 @@ impl Card {
         if self.storage.at(regs::TXDCTL.at(queue)) & txdctl::ENABLE == 0 {
             return false;
         }
-        let Some(ring) = self.transmit_ring(queue) else {
+        let Some(ring) = Ring::new(&self.storage, &ring::TRANSMIT, queue) else {
             self.losses.count(Loss::BadRing);
             return false;
         };
@@ -142,7 +142,7 @@ impl Card {
         let mut first = true;
         let mut index = ring.head;
         while index != ring.tail {
-            let at = ring.base.wrapping_add(u64::from(index) * descriptor::BYTES as u64);
+            let at = ring.address(index);
             let mut bytes = [0; descriptor::BYTES];
             if memory.read(at, &mut bytes).is_err() {
                 self.dma_fault();
@@ -323,16 +323,6 @@ impl Card {
             let Some(late) = self.transmitter.late.pop_front() else { return };
             self.store(late.queue, &late.stores, memory);
         }
-    }
-
-    fn transmit_ring(&self, queue: u32) -> Option<Ring> {
-        Ring::new(
-            u64::from(self.storage.at(regs::TDBAH.at(queue))) << 32
-                | u64::from(self.storage.at(regs::TDBAL.at(queue))),
-            self.storage.at(regs::TDLEN.at(queue)),
-            self.storage.at(regs::TDH.at(queue)),
-            self.storage.at(regs::TDT.at(queue)),
-        )
     }
 }
 
