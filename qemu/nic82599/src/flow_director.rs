@@ -107,19 +107,19 @@ impl FlowDirector {
             let longest = storage.at(regs::FDIRLEN).max(filters.len() as u32);
             storage.set(regs::FDIRLEN, longest.min(0x3F));
         } else {
-            return storage.count(regs::FDIRFSTAT, 1);
+            return count_half(storage, regs::FDIRFSTAT, 0, 0xFF);
         }
-        storage.count(regs::FDIRUSTAT, 1);
+        count_half(storage, regs::FDIRUSTAT, 0, 0xFFFF);
     }
 
     fn remove(&mut self, storage: &mut Storage, bucket: u16, index: u16) {
         let Some(position) = self.position(bucket, index) else {
-            return storage.count(regs::FDIRFSTAT, 1 << 8);
+            return count_half(storage, regs::FDIRFSTAT, 8, 0xFF);
         };
         if let Some(filters) = self.buckets.get_mut(&bucket) {
             filters.remove(position);
             self.filters -= 1;
-            storage.count(regs::FDIRUSTAT, 1 << 16);
+            count_half(storage, regs::FDIRUSTAT, 16, 0xFFFF);
         }
     }
 
@@ -223,6 +223,13 @@ impl Key {
             }
         }
         (hash & fdirhash::BUCKET) as u16
+    }
+}
+
+/// Counts in one field of a register that holds two; the field saturates.
+fn count_half(storage: &mut Storage, reg: regs::Reg, shift: u32, limit: u32) {
+    if storage.at(reg) >> shift & limit < limit {
+        storage.count(reg, 1 << shift);
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Transmitter {
     /// Write-backs that a planted fault holds up.
     late: VecDeque<Late>,
     gathered: Vec<u8>,
+    /// Frames that this step has put on the wire or refused.
+    spent: usize,
 }
 
 struct Late {
@@ -57,6 +59,7 @@ impl Transmitter {
             contexts: vec![[Context::default(); 2]; regs::TX_QUEUES as usize].into_boxed_slice(),
             late: VecDeque::new(),
             gathered: Vec::new(),
+            spent: 0,
         }
     }
 
@@ -83,13 +86,15 @@ impl Card {
         if self.faults.transmit_hang || !self.transmit_enabled() {
             return false;
         }
-        for _ in 0..FRAMES_PER_STEP {
+        self.transmitter.spent = 0;
+        while self.transmitter.spent < FRAMES_PER_STEP {
             let doorbells = self.transmitter.doorbells.rotate_right(self.transmitter.next);
             if doorbells == 0 {
                 return false;
             }
             let queue = (self.transmitter.next + doorbells.trailing_zeros()) & 127;
             self.transmitter.next = (queue + 1) & 127;
+            self.transmitter.spent += 1;
             if !self.transmit_one(queue, memory, wire) {
                 self.transmitter.doorbells &= !(1 << queue);
             }
@@ -259,6 +264,7 @@ impl Card {
         padded: bool,
         wire: &mut W,
     ) -> Result<(), Loss> {
+        self.transmitter.spent += 1;
         let mut frame = bytes.to_vec();
         if let Some(tag) = tag {
             let kind = (self.storage.at(regs::DMATXCTL) >> 16) as u16;
@@ -301,7 +307,7 @@ impl Card {
         } else {
             frame.stores
         };
-        if self.faults.late_write_back_us == 0 {
+        if self.faults.late_write_back_us == 0 || self.transmitter.late.len() >= LATE_MAX {
             return self.store(queue, &stores, memory);
         }
         let due_us = self.now_us + self.faults.late_write_back_us;
@@ -331,8 +337,12 @@ fn is_context(words: [u32; 4]) -> bool {
     words[2] & tx_command::DEXT != 0 && kind == tx_command::DTYP_CONTEXT
 }
 
-/// Frames that one step sends, segments of one frame counted once.
-const FRAMES_PER_STEP: usize = 256;
+/// Frames and segments after which a step ends; the frame that reaches it is cut to its end.
+const FRAMES_PER_STEP: usize = 512;
+
+/// Write-backs that a planted fault may hold up; a driver that does not wait for them gets them at
+/// once from there on.
+const LATE_MAX: usize = 65_536;
 
 /// Bytes that one packet may gather: PAYLEN has 18 bits, headers come on top.
 const GATHER_MAX: usize = (1 << 18) + 512;

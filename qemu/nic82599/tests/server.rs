@@ -35,13 +35,14 @@ struct Card {
 }
 
 impl Card {
-    fn start(name: &str) -> Card {
+    fn start(name: &str, options: &[&str]) -> Card {
         let folder = std::env::temp_dir().join(format!("penstock-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let listener = UnixListener::bind(folder.join("wire")).expect("a socket");
         let child = Command::new(PROGRAM)
             .arg(format!("--socket-path={}", folder.join("nic").display()))
             .arg(format!("--netdev=stream,path={}", folder.join("wire").display()))
+            .args(options)
             .stderr(Stdio::null())
             .spawn()
             .expect("the program starts");
@@ -164,7 +165,7 @@ impl Guest {
 
 #[test]
 fn a_client_sends_receives_leaves_and_returns() {
-    let mut card = Card::start("server");
+    let mut card = Card::start("server", &[]);
     let mut guest = card.client();
     let mut id = [0; 4];
     guest.client.region_read(CONFIG, 0, &mut id).expect("configuration space");
@@ -208,6 +209,14 @@ fn a_client_sends_receives_leaves_and_returns() {
     again.set(regs::MRQC, 1);
     again.client.reset().expect("a reset of the device");
     assert_eq!(again.get(regs::MRQC), 0);
+}
+
+#[test]
+fn strict_ends_at_the_first_offset_that_is_no_register() {
+    let mut card = Card::start("strict", &["--strict"]);
+    let mut guest = card.client();
+    assert!(guest.client.region_read(0, 0x1FFFC, &mut [0; 4]).is_err(), "it has gone");
+    assert_eq!(card.child.wait().expect("ended").code(), Some(2));
 }
 
 #[test]

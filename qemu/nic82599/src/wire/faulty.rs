@@ -148,7 +148,7 @@ impl<W: Wire> Wire for Faulty<W> {
 }
 
 /// Frames under way in one direction; more are lost.
-const FRAMES_MAX: usize = 65_536;
+const FRAMES_MAX: usize = 16_384;
 
 /// Frames taken from the inner wire at a time.
 const FRAMES_PER_PUMP: usize = 256;

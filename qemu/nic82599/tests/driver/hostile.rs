@@ -41,6 +41,29 @@ fn a_ring_of_enormous_packets_is_one_bounded_step() {
     assert_eq!(port.get(regs::TDH.at(0)), 61, "the ring goes on behind it");
 }
 
+/// Thirty packets of two thousand segments each are not one step's work.
+#[test]
+fn segments_count_against_a_step() {
+    let (mut port, _, mut cable) = frames::pair(1);
+    port.push(0, [14 << 9 | 20, 0, 0x2020_0C00, 1 << 16 | 20 << 8]);
+    for _ in 0..30 {
+        let [low, high] = port.stage(0, &[0; 2048]);
+        let command = tx_command::DEXT | tx_command::EOP | tx_command::IFCS | tx_command::TSE;
+        let payload = (2048 - 54) << tx_options::PAYLEN_SHIFT;
+        port.push(0, [low, high, command | 0x30_0000 | 2048, payload]);
+    }
+    port.doorbell(0);
+    let progress = port.step(&mut cable.end(0));
+    assert!(progress.more);
+    assert_eq!(port.get(regs::TDH.at(0)), 2, "one packet and its context");
+    let mut steps = 1;
+    while port.step(&mut cable.end(0)).more {
+        steps += 1;
+    }
+    assert!(steps >= 29, "{steps}");
+    assert_eq!(port.get(regs::GPTC), 30 * (2048 - 54));
+}
+
 #[test]
 fn a_frame_with_a_hole_does_not_reach_the_wire() {
     let (mut port, _, mut cable) = frames::pair(1);
