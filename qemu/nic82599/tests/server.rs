@@ -211,6 +211,36 @@ fn a_client_sends_receives_leaves_and_returns() {
     assert_eq!(again.get(regs::MRQC), 0);
 }
 
+/// The other half of a wire between two programs: one listens, one connects.
+#[test]
+fn a_card_may_be_the_end_that_listens() {
+    let folder = std::env::temp_dir().join(format!("penstock-listen-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let child = Command::new(PROGRAM)
+        .arg(format!("--socket-path={}", folder.join("nic").display()))
+        .arg(format!("--netdev=stream,path={},server=on", folder.join("wire").display()))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let begun = Instant::now();
+    let wire = loop {
+        match UnixStream::connect(folder.join("wire")) {
+            Ok(wire) => break wire,
+            Err(error) => assert!(begun.elapsed() < DEADLINE, "it does not listen: {error}"),
+        }
+        std::thread::yield_now();
+    };
+    let mut card = Card { child, folder, wire };
+    let mut guest = card.client();
+    guest.start();
+    guest.put(TRANSMIT_BUFFER, &[0xCD; 60]);
+    guest.transmit(0, MEMORY_AT + TRANSMIT_BUFFER, 60);
+    let mut frame = [0; 64];
+    card.wire.set_read_timeout(Some(DEADLINE)).expect("a time limit");
+    card.wire.read_exact(&mut frame).expect("a frame on the wire");
+    assert_eq!(frame[4..], [0xCD; 60]);
+}
+
 #[test]
 fn strict_ends_at_the_first_offset_that_is_no_register() {
     let mut card = Card::start("strict", &["--strict"]);
