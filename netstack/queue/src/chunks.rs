@@ -23,6 +23,16 @@ impl ChunkId {
     /// No chunk: the end of a list.
     pub const NONE: ChunkId = ChunkId(u32::MAX);
 
+    /// The number that names it, for whoever keeps chunk names in bytes.
+    pub const fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// The chunk that a number names.
+    pub const fn from_bits(bits: u32) -> ChunkId {
+        ChunkId(bits)
+    }
+
     /// The chunk's position in the pool.
     pub fn index(self) -> usize {
         self.0 as usize

@@ -133,6 +133,13 @@ pub trait QueuePair {
     /// Touches the ring, not the card. The previous burst must have been recycled.
     fn recv(&mut self, max: usize) -> usize;
 
+    /// Whether more than half of the receive ring waits behind the burst: frames come faster than
+    /// they are taken, and soon some will be lost. One look at one descriptor. A card that cannot
+    /// tell says no.
+    fn crowded(&self) -> bool {
+        false
+    }
+
     /// Frame `index` of the burst that the last [`recv`](Self::recv) took.
     ///
     /// # Panics

@@ -1,1 +1,7 @@
-fn main() {}
+//! `penstock-sim`: see `--help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    penstock_sim::cli::main()
+}

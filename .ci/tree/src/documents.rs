@@ -1,0 +1,161 @@
+//! What documents point at must exist.
+//!
+//! Links between files, the `make` targets a reader is told to type, and the hosts an address
+//! names: documentation, licences and standards, never a machine of somebody's own.
+
+use crate::Source;
+
+/// Hosts that the tree may name.
+pub const HOSTS: &[&str] = &[
+    "crates.io",
+    "doc.rust-lang.org",
+    "docs.rs",
+    "github.com",
+    "keepachangelog.com",
+    "rustup.rs",
+    "semver.org",
+    "www.apache.org",
+    "www.rfc-editor.org",
+];
+
+/// Addresses in this file that lead to a host we do not name.
+pub fn host_complaints(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (number, line) in source.lines() {
+        for (at, mark) in line.match_indices("://") {
+            if !line[..at].ends_with("http") && !line[..at].ends_with("https") {
+                continue;
+            }
+            let rest = &line[at + mark.len()..];
+            let host = rest.split(|c: char| !c.is_ascii_alphanumeric() && !".-".contains(c)).next();
+            let host = host.unwrap_or_default().trim_end_matches('.');
+            if !HOSTS.contains(&host) {
+                complaints.push(format!("{}:{number}: the host {host:?}", source.path));
+            }
+        }
+    }
+    complaints
+}
+
+/// Links of this document to files that do not exist. `exists` is asked for paths from the root.
+pub fn link_complaints(document: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
+    if document.extension() != "md" {
+        return Vec::new();
+    }
+    let folder = document.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut complaints = Vec::new();
+    for (number, line) in document.lines() {
+        for link in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || link.contains("://") {
+                continue;
+            }
+            let path = resolve(folder, file);
+            if !exists(&path) {
+                complaints.push(format!("{}:{number}: no file {path:?}", document.path));
+            }
+        }
+    }
+    complaints
+}
+
+/// Commands of this document, `make` and a word between backticks, that are no target.
+pub fn command_complaints(document: &Source, targets: &[&str]) -> Vec<String> {
+    if document.extension() != "md" {
+        return Vec::new();
+    }
+    let mut complaints = Vec::new();
+    for (number, line) in document.lines() {
+        for command in line.split("`make ").skip(1) {
+            let end = command.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            let target = &command[..end.unwrap_or(command.len())];
+            if !targets.contains(&target) {
+                complaints.push(format!("{}:{number}: no target {target:?}", document.path));
+            }
+        }
+    }
+    complaints
+}
+
+/// The targets of a Makefile, and complaints about those that `make help` would not list.
+pub fn targets(makefile: &Source) -> (Vec<&str>, Vec<String>) {
+    let mut targets = Vec::new();
+    let mut complaints = Vec::new();
+    for (number, line) in makefile.lines() {
+        let Some((target, rest)) = line.split_once(':') else { continue };
+        let plain = target.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if target.is_empty() || !plain || rest.starts_with('=') {
+            continue;
+        }
+        targets.push(target);
+        if !rest.contains("## ") {
+            complaints.push(format!("{}:{number}: say `## what it does`", makefile.path));
+        }
+    }
+    (targets, complaints)
+}
+
+/// Top-level folders that the map in the README leaves out.
+pub fn map_complaints(readme: &Source, sources: &[Source]) -> Vec<String> {
+    let mut folders: Vec<&str> =
+        sources.iter().filter_map(|source| Some(source.path.split_once('/')?.0)).collect();
+    folders.dedup();
+    folders.retain(|folder| !readme.text.contains(&format!("`{folder}/`")));
+    folders.iter().map(|folder| format!("{}: its map lacks `{folder}/`", readme.path)).collect()
+}
+
+/// A path relative to a folder, as a path from the root.
+fn resolve(folder: &str, file: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in file.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    //! Each kind of pointer is followed, and one that leads nowhere is named.
+
+    use super::*;
+
+    #[test]
+    fn a_host_of_somebodys_own_is_named() {
+        let text = format!("see {}://docs.rs/x and http{}s.example/y", "https", "://mirror");
+        let complaints = host_complaints(&Source::new("a.md", &text));
+        assert_eq!(complaints, ["a.md:1: the host \"mirrors.example\""]);
+    }
+
+    #[test]
+    fn links_are_followed_from_the_folder_they_stand_in() {
+        let text = "[a](start.md) [b](../README.md#map) [c](#here) [d](gone.md)";
+        let exists = |path: &str| ["docs/start.md", "README.md"].contains(&path);
+        let complaints = link_complaints(&Source::new("docs/x.md", text), &exists);
+        assert_eq!(complaints, ["docs/x.md:1: no file \"docs/gone.md\""]);
+    }
+
+    #[test]
+    fn a_command_must_be_a_target() {
+        let document = Source::new("a.md", "`make check` and `make coffee SUGAR=1`");
+        assert_eq!(command_complaints(&document, &["check"]), ["a.md:1: no target \"coffee\""]);
+    }
+
+    #[test]
+    fn targets_are_listed_with_their_sentence() {
+        let makefile = Source::new("Makefile", "A := b\n.PHONY: x\nx: ## Does x\n\ty: z\nq: x\n");
+        let (targets, complaints) = targets(&makefile);
+        assert_eq!(targets, ["x", "q"]);
+        assert_eq!(complaints.len(), 1);
+    }
+
+    #[test]
+    fn the_map_names_every_folder() {
+        let readme = Source::new("README.md", "| `docs/` |");
+        let sources = [Source::new("docs/a.md", ""), Source::new("bench/b.rs", "")];
+        assert_eq!(map_complaints(&readme, &sources), ["README.md: its map lacks `bench/`"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! Proves that this repository keeps the rules of the tree; `src/` says what each of them is.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use penstock_tree::{Source, arrows, citations, documents, manifests, sources};
+
+#[test]
+fn arrows_point_down() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let answer = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    let metadata = serde_json::from_slice(&answer.stdout).expect("cargo answers in JSON");
+    let (names, found) = arrows::read(&metadata).expect("the shape that cargo documents");
+    assert!(found.len() >= 2, "the stack stands on two packages: {found:?}");
+    judge(arrows::complaints(arrows::FLOORS, &names, &found));
+}
+
+#[test]
+fn manifests_pin_and_reason() {
+    let tree = tree();
+    let mut complaints = manifests::root_complaints(file(&tree, "Cargo.toml"));
+    let members = tree.iter().filter(|source| {
+        // The fuzzing targets are their own workspace, which cargo-fuzz wants so.
+        source.path.ends_with("/Cargo.toml") && !source.path.starts_with("fuzz/")
+    });
+    complaints.extend(members.flat_map(manifests::member_complaints));
+    judge(complaints);
+}
+
+#[test]
+fn pure_packages_have_no_world() {
+    let tree = tree();
+    let roots = sources::PURE_FOLDERS.iter().map(|folder| format!("{folder}/src/lib.rs"));
+    judge(roots.flat_map(|root| sources::pure_complaints(file(&tree, &root))).collect());
+}
+
+#[test]
+fn sources_keep_their_manners() {
+    judge(tree().iter().flat_map(sources::complaints).collect());
+}
+
+#[test]
+fn citations_have_their_form() {
+    // The rule's own examples of what it refuses are strings, not citations.
+    judge(tree().iter().flat_map(citations::complaints).collect());
+}
+
+#[test]
+fn documents_point_at_what_exists() {
+    let tree = tree();
+    let readme = file(&tree, "README.md");
+    let (targets, mut complaints) = documents::targets(file(&tree, "Makefile"));
+    let exists = |path: &str| root().join(path).exists();
+    for source in &tree {
+        complaints.extend(documents::host_complaints(source));
+        complaints.extend(documents::link_complaints(source, &exists));
+        complaints.extend(documents::command_complaints(source, &targets));
+    }
+    complaints.extend(documents::map_complaints(readme, &tree));
+    judge(complaints);
+}
+
+/// The budgets of the stages add up to what the whole may take, 40 minutes on two cores.
+#[test]
+fn stages_fit_into_forty_minutes() {
+    let tree = tree();
+    let budgets = file(&tree, ".ci/test").lines().filter_map(|(_, line)| {
+        let mut words = line.strip_prefix("stage ")?.split_whitespace().skip(1);
+        words.next()?.parse::<u32>().ok()
+    });
+    let budgets: Vec<u32> = budgets.collect();
+    assert!(budgets.len() >= 5, "the stages of .ci/test were not recognised: {budgets:?}");
+    let total: u32 = budgets.iter().sum();
+    assert!(total <= 40 * 60, "the budgets add up to {total} s");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn tree() -> Vec<Source> {
+    let tree = penstock_tree::read(&root()).expect("the tree can be read");
+    assert!(tree.len() > 20, "only {} files were found", tree.len());
+    tree
+}
+
+fn file<'a>(tree: &'a [Source], path: &str) -> &'a Source {
+    tree.iter().find(|source| source.path == path).unwrap_or_else(|| panic!("no {path}"))
+}
+
+/// Passes when there is nothing to complain about.
+fn judge(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}

@@ -1,0 +1,71 @@
+# An index of commands: `make help` prints it. Whatever needs more than a line is in .ci/.
+
+SEED ?=
+SECONDS ?= 60
+WORLDS ?= 100000
+
+CARGO := cargo --locked
+SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
+BENCH := $(CARGO) run --quiet --release -p penstock-bench --
+LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
+
+.PHONY: help check test sim mutants loom bench fuzz soak format build fetch clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no root, no network
+	@.ci/need rustfmt clippy cc cargo-deny
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	$(CARGO) test --workspace --quiet
+	cargo deny --locked --offline check licenses bans sources
+	cargo deny --locked --offline --manifest-path fuzz/Cargo.toml check licenses bans sources
+
+test: ## Everything, in stages with their seconds; a stage above its budget fails (SLOWER=3: budgets times 3)
+	@.ci/test
+
+sim: ## A thousand simulated worlds, or with SEED=n that one again
+	$(SIM) $(or $(SEED),smoke)
+
+mutants: ## Planted defects: the simulator must find each
+	$(SIM) mutants
+
+loom: ## Every memory ordering of the ring between cores
+	@$(LOOM) -- --list | grep -q ': test$$' || { echo "loom: no test of the mail ring was found"; exit 1; }
+	$(LOOM)
+
+bench: ## What a connection costs, beside peers, into bench/results.txt; fails when a figure that must hold does not
+	@.ci/need valgrind
+	$(BENCH)
+
+fuzz: ## Each fuzzing target for SECONDS=60
+	@.ci/need c++
+	@.ci/fuzz $(SECONDS)
+
+soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each
+	$(SIM) smoke $(WORLDS)
+	$(SIM) mutants
+	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+
+format: ## Rewrites every file in the format that `make check` asks for
+	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
+
+build: fetch ## Compiles what `make test` runs
+	@.ci/need rustfmt clippy cc c++ valgrind cargo-deny
+	$(CARGO) test --workspace --no-run --quiet
+	$(CARGO) build --profile sim -p penstock-sim
+	$(CARGO) build --release -p penstock-bench
+	$(LOOM) --no-run
+	@.ci/fuzz build
+
+fetch: ## Downloads the crates of Cargo.lock, the only step that needs a network
+	@.ci/need cargo
+	$(CARGO) fetch
+	$(CARGO) fetch --manifest-path fuzz/Cargo.toml
+
+clean: ## Removes what was built
+	rm -rf target fuzz/target

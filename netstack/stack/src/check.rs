@@ -1,0 +1,150 @@
+//! What is in the tables, and whether they agree with each other: for tests, the simulator and
+//! whoever looks for a leak.
+
+use penstock_queue::QueuePair;
+
+use crate::app::App;
+use crate::core::Core;
+use crate::table::Kind;
+use crate::tcp::{Bits, State};
+use crate::worker::Worker;
+
+/// How much of everything a worker has in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Connections.
+    pub connections: u32,
+    /// Half-open connections.
+    pub half_open: u32,
+    /// TIME-WAIT records.
+    pub time_wait: u32,
+    /// Flights.
+    pub flights: u32,
+    /// Free chunks.
+    pub chunks_free: u32,
+    /// Chunks that only a descriptor still names.
+    pub chunks_dying: u32,
+    /// All chunks.
+    pub chunks: u32,
+    /// Neighbours.
+    pub neighbours: u32,
+    /// Frames that wait for a neighbour.
+    pub waiting: u32,
+    /// Listeners.
+    pub listeners: u32,
+    /// Armed timers.
+    pub timers: u32,
+}
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// How much of everything is in use.
+    pub fn census(&self) -> Census {
+        let core = &self.core;
+        Census {
+            connections: core.conns.live(),
+            half_open: core.half_open.live(),
+            time_wait: core.time_wait.live(),
+            flights: core.flights.used(),
+            chunks_free: core.chunks.free_count(),
+            chunks_dying: core.chunks.dying_count(),
+            chunks: core.chunks.count(),
+            neighbours: core.neighbours.live(),
+            waiting: core.neighbours.waiting(),
+            listeners: core.listeners.live(),
+            timers: core.wheel.armed(),
+        }
+    }
+
+    /// Walks everything and checks that it hangs together. Slow: not for production.
+    ///
+    /// # Errors
+    /// A sentence that names what does not.
+    pub fn check(&self) -> Result<(), &'static str> {
+        self.core.check()
+    }
+}
+
+impl Core {
+    fn check(&self) -> Result<(), &'static str> {
+        let census = [self.conns.live(), self.half_open.live(), self.time_wait.live()];
+        if self.table.len() != census.iter().sum() {
+            return Err("the table and the records differ in number");
+        }
+        let (mut chunks, mut flights, mut connections) = (0, 0, 0);
+        for index in 0..self.conns.high_water() {
+            if self.conns[index].generation == 0 {
+                continue;
+            }
+            connections += 1;
+            chunks += self.check_connection(index)?;
+            flights += self.flights.at(self.conns[index].flight).is_some() as u32;
+        }
+        if connections != self.conns.live() {
+            return Err("live connections are not all marked so");
+        }
+        if flights != self.flights.used() {
+            return Err("a flight has no connection");
+        }
+        for reference in self.table.iter() {
+            if reference.kind() == Kind::Connection && self.conns[reference.index()].generation == 0
+            {
+                return Err("the table names a free connection");
+            }
+        }
+        let owned = chunks + self.neighbours.waiting();
+        let free = self.chunks.free_count() + self.chunks.dying_count();
+        if owned + free != self.chunks.count() {
+            return Err("a chunk is neither owned, free nor dying");
+        }
+        Ok(())
+    }
+
+    /// Checks one connection; returns how many chunks it owns.
+    fn check_connection(&self, index: u32) -> Result<u32, &'static str> {
+        let tcb = &self.conns[index];
+        let hash = self.hash.hash(&tcb.tuple);
+        let found = self.lookup(hash, &tcb.tuple);
+        if found.is_none_or(|found| found.kind() != Kind::Connection || found.index() != index) {
+            return Err("a connection is not found by its tuple");
+        }
+        if tcb.rcv_edge.before(tcb.rcv_nxt) && tcb.is_synchronised() {
+            return Err("the window's right edge lies left of what was received");
+        }
+        if tcb.nxt.before(tcb.una) {
+            return Err("SND.NXT lies before SND.UNA");
+        }
+        let Some(flight) = self.flights.at(tcb.flight) else {
+            if tcb.una != tcb.nxt {
+                return Err("something is outstanding without a flight");
+            }
+            // A paused application has yet to hear of the end.
+            if tcb.state == State::Closed && (tcb.has(Bits::EOF_TOLD) || tcb.has(Bits::ORPHAN)) {
+                return Err("a closed connection was not removed");
+            }
+            return Ok(0);
+        };
+        if flight.owner != index {
+            return Err("a flight belongs to another connection");
+        }
+        if flight.max.before(tcb.nxt) {
+            return Err("SND.NXT lies beyond what was ever sent");
+        }
+        let outstanding = flight.max != tcb.una;
+        let waiting = outstanding || !flight.send.is_empty();
+        let timed = flight.timer != crate::tcp::Retransmission::Idle || flight.ready;
+        if waiting && !timed {
+            return Err("something waits to be sent or acknowledged, and no timer runs");
+        }
+        let armed = tcb.timer.is_armed() || flight.ready;
+        if (timed || tcb.has(Bits::ACK_LATER)) && !armed {
+            return Err("a deadline is not in the wheel");
+        }
+        if flight.store.unread() == 0 && flight.held.is_empty() && !flight.store.is_empty() {
+            return Err("a store holds chunks of bytes that nobody waits for");
+        }
+        if flight.held.first().is_some_and(|range| range.from.at_or_before(tcb.rcv_nxt)) {
+            return Err("what lies in order counts as beyond a gap");
+        }
+        Ok(flight.send.chunk_count(&self.chunks) + flight.store.chunk_count())
+    }
+}

@@ -1,0 +1,413 @@
+//! Everything a worker owns besides its queue pairs and its application.
+//!
+//! The split has a purpose: an upcall runs with the application, a downcall context over this, and
+//! a slice of a frame that still lies in a queue pair's ring: three parts of the worker, borrowed
+//! apart.
+
+use alloc::collections::VecDeque;
+
+use penstock_queue::Chunks;
+use penstock_wire::Addr;
+use penstock_wire::tcp::Segment;
+
+use crate::app::ConnId;
+use crate::config::Config;
+use crate::control::Queued;
+use crate::cookie::Cookies;
+use crate::counters::{Counters, Drop};
+use crate::halfopen::HalfOpens;
+use crate::hash::{AddrId, Tuple, TupleHash};
+use crate::interface::Interfaces;
+use crate::limits;
+use crate::listen::Listeners;
+use crate::mail::Post;
+use crate::neighbour::Neighbours;
+use crate::pmtu::PathMtus;
+use crate::ratelimit::RateLimit;
+use crate::rfd::{PortAllocator, Rfd};
+use crate::route::Routes;
+use crate::secret::Secrets;
+use crate::slab::Slab;
+use crate::table::{Kind, Reference, Table};
+use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, Profiles, State, Tcb};
+use crate::time::Instant;
+use crate::timewait::{Remains, TimeWait};
+use crate::udp::UdpPorts;
+use crate::wheel::Wheel;
+
+/// The tables, pools and clocks of one worker.
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    /// This worker's number.
+    pub(crate) number: u16,
+    pub(crate) now: Instant,
+    /// `now` in milliseconds.
+    pub(crate) millis: u32,
+
+    pub(crate) hash: TupleHash,
+    /// Tuples of connections, half-open connections and TIME-WAIT records: one lookup a segment.
+    pub(crate) table: Table,
+    pub(crate) conns: Slab<Tcb>,
+    pub(crate) flights: Flights,
+    pub(crate) half_open: HalfOpens,
+    pub(crate) time_wait: TimeWait,
+    pub(crate) listeners: Listeners,
+    pub(crate) profiles: Profiles,
+    pub(crate) wheel: Wheel,
+    pub(crate) chunks: Chunks,
+
+    pub(crate) interfaces: Interfaces,
+    pub(crate) routes: Routes,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) path_mtus: PathMtus,
+    pub(crate) udp: UdpPorts,
+
+    pub(crate) secrets: Secrets,
+    pub(crate) cookies: Cookies,
+    pub(crate) rfd: Rfd,
+    pub(crate) ports: PortAllocator,
+    pub(crate) post: Post,
+    /// Datagrams that leave at the end of the turn.
+    pub(crate) datagrams: VecDeque<Queued>,
+
+    pub(crate) challenges: RateLimit,
+    pub(crate) resets: RateLimit,
+    pub(crate) errors: RateLimit,
+    pub(crate) counters: Counters,
+
+    /// The connection whose segment, timer or turn is being served: it needs no place in the
+    /// ready list.
+    pub(crate) current: u32,
+    ready_first: u32,
+    ready_last: u32,
+    generation: u16,
+}
+
+/// What [`Core::new`] takes that it does not make itself.
+pub(crate) struct Parts {
+    pub(crate) interfaces: Interfaces,
+    pub(crate) routes: Routes,
+    pub(crate) rfd: Rfd,
+    pub(crate) chunks: Chunks,
+    pub(crate) post: Post,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, number: u16, parts: Parts) -> Core {
+        let capacity = config.capacity;
+        let secrets = Secrets::new(&config.seed);
+        let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
+        let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
+        let entries = capacity.connections + capacity.half_open + capacity.time_wait;
+        let time_wait_ms = config.tcp.time_wait.millis() as u32;
+        Core {
+            number,
+            now: Instant(0),
+            millis: 0,
+            hash: TupleHash::new(secrets.table()),
+            table: Table::new(entries),
+            conns: Slab::new(capacity.connections),
+            flights: Flights::new(capacity.flights),
+            half_open: HalfOpens::new(capacity.half_open, limits::SYN_ACK_FIRST_MS),
+            time_wait: TimeWait::new(capacity.time_wait, time_wait_ms, config.tcp.timestamps),
+            listeners: Listeners::new(capacity.listeners),
+            profiles: Profiles::new(config.tcp.options),
+            wheel: Wheel::new(0),
+            chunks: parts.chunks,
+            interfaces: parts.interfaces,
+            routes: parts.routes,
+            neighbours: Neighbours::new(capacity.neighbours).keyed(neighbour_secret),
+            path_mtus: PathMtus::new(limits::PATH_MTUS),
+            udp: UdpPorts::new(capacity.udp),
+            cookies: Cookies::new(secrets.cookie()),
+            secrets,
+            rfd: parts.rfd,
+            ports: PortAllocator::new(port_seed),
+            post: parts.post,
+            datagrams: VecDeque::with_capacity(limits::DATAGRAMS_PER_TURN),
+            challenges: RateLimit::new(config.tcp.challenge_ack_limit),
+            resets: RateLimit::new(config.tcp.reset_limit),
+            errors: RateLimit::new(config.tcp.reset_limit),
+            counters: Counters::new(),
+            current: NO_FLIGHT,
+            ready_first: NO_FLIGHT,
+            ready_last: NO_FLIGHT,
+            generation: 0,
+            config,
+        }
+    }
+
+    /// Moves the clock. Time never goes back, whatever the caller says.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        if now > self.now {
+            self.now = now;
+            self.millis = now.millis();
+        }
+    }
+
+    /// The connection, half-open connection or TIME-WAIT record of a tuple.
+    #[inline]
+    pub(crate) fn lookup(&self, hash: u64, tuple: &Tuple) -> Option<Reference> {
+        self.table.lookup(hash, |reference| match reference.kind() {
+            Kind::Connection => self.conns[reference.index()].tuple == *tuple,
+            Kind::HalfOpen => self.half_open.at(reference.index()).tuple == *tuple,
+            Kind::TimeWait => self.time_wait.is(reference.index(), hash),
+        })
+    }
+
+    /// The connection that `conn` names, unless it is gone.
+    #[inline]
+    pub(crate) fn find(&self, conn: ConnId) -> Option<&Tcb> {
+        let alive = conn.index < self.conns.high_water();
+        alive.then(|| &self.conns[conn.index]).filter(|tcb| tcb.generation == conn.generation)
+    }
+
+    /// The name of connection `index`.
+    #[inline]
+    pub(crate) fn name(&self, index: u32) -> ConnId {
+        ConnId { index, generation: self.conns[index].generation }
+    }
+
+    /// The connection with all that the engine wants to see with it.
+    #[inline]
+    pub(crate) fn open(&mut self, index: u32) -> Opened<'_> {
+        let tcb = &mut self.conns[index];
+        let env = Env {
+            now: self.now,
+            millis: self.millis,
+            tcp: &self.config.tcp,
+            options: self.profiles.set(tcb.profile),
+            window_bytes: self.config.capacity.receive_window_bytes,
+        };
+        let flight = self.flights.at_mut(tcb.flight);
+        Opened { tcb, flight, env, chunks: &mut self.chunks }
+    }
+
+    /// Takes a connection record; `None` when all are in use.
+    pub(crate) fn insert(&mut self, hash: u64, mut tcb: Tcb) -> Option<u32> {
+        // Generation 0 marks a free record.
+        self.generation = self.generation.wrapping_add(1).max(1);
+        tcb.generation = self.generation;
+        let index = self.conns.alloc(tcb)?;
+        let reference = Reference::new(Kind::Connection, index);
+        if self.table.insert(hash, reference).is_err() {
+            self.conns[index].generation = 0;
+            self.conns.free(index);
+            return None;
+        }
+        Some(index)
+    }
+
+    /// Turns half-open connection `from` into a connection: its slot in the table stays.
+    pub(crate) fn promote(&mut self, hash: u64, from: u32, mut tcb: Tcb) -> Option<u32> {
+        self.generation = self.generation.wrapping_add(1).max(1);
+        tcb.generation = self.generation;
+        let index = self.conns.alloc(tcb)?;
+        let old = Reference::new(Kind::HalfOpen, from);
+        self.table.replace(hash, old, Reference::new(Kind::Connection, index));
+        self.half_open.remove(from);
+        Some(index)
+    }
+
+    /// Forgets connection `index`, and leaves a TIME-WAIT record where `time_wait` says so.
+    pub(crate) fn remove(&mut self, index: u32, time_wait: bool) {
+        let tcb = self.conns[index];
+        let hash = self.hash.hash(&tcb.tuple);
+        self.wheel.disarm(&mut self.conns, index);
+        self.drop_flight(index);
+        let reference = Reference::new(Kind::Connection, index);
+        if time_wait {
+            let remains = Remains {
+                hash,
+                rcv_nxt: tcb.rcv_nxt,
+                snd_nxt: tcb.nxt,
+                ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
+                window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
+                window_scale: tcb.our_scale(),
+            };
+            let entered = self.time_wait.enter(&remains, self.millis, &mut self.table);
+            self.table.replace(hash, reference, entered.reference);
+            self.counters.event(crate::Event::TimeWaits);
+            if entered.evicted {
+                self.counters.event(crate::Event::TimeWaitOverflow);
+            }
+        } else {
+            self.table.remove(hash, reference);
+        }
+        self.conns[index].generation = 0;
+        self.conns.free(index);
+    }
+
+    /// The flight of connection `index`, taken from the pool if it has none.
+    pub(crate) fn want_flight(&mut self, index: u32) -> Option<&mut Flight> {
+        let tcb = &mut self.conns[index];
+        if tcb.flight == NO_FLIGHT {
+            tcb.flight = self.flights.alloc(index, tcb.una)?;
+        }
+        self.flights.at_mut(tcb.flight)
+    }
+
+    /// Returns the flight of connection `index`, with everything it holds.
+    pub(crate) fn drop_flight(&mut self, index: u32) {
+        let number = self.conns[index].flight;
+        if self.flights.at(number).is_some_and(|flight| flight.ready) {
+            self.unready(number);
+        }
+        if let Some(flight) = self.flights.at_mut(number) {
+            flight.send.clear(&mut self.chunks);
+            flight.store.clear(&mut self.chunks);
+            self.flights.release(number);
+            self.conns[index].flight = NO_FLIGHT;
+        }
+    }
+
+    /// Has connection `index` visited in this turn, or soon after: it has something to send, to
+    /// deliver or to end.
+    pub(crate) fn mark_ready(&mut self, index: u32) {
+        if index != self.current {
+            self.enlist(index);
+        }
+    }
+
+    /// The same for the connection being served itself, whose turn is used up.
+    pub(crate) fn enlist(&mut self, index: u32) {
+        if self.want_flight(index).is_none() {
+            // Without a flight there is no place in the list; the next tick will do.
+            self.wheel.arm(&mut self.conns, index, self.millis);
+            return;
+        }
+        let number = self.conns[index].flight;
+        let last = self.ready_last;
+        let Some(flight) = self.flights.at_mut(number) else { return };
+        if flight.ready {
+            return;
+        }
+        flight.ready = true;
+        flight.next = NO_FLIGHT;
+        flight.prev = last;
+        match self.flights.at_mut(last) {
+            Some(flight) => flight.next = number,
+            None => self.ready_first = number,
+        }
+        self.ready_last = number;
+    }
+
+    /// The next connection of the ready list, taken off it.
+    pub(crate) fn next_ready(&mut self) -> Option<u32> {
+        let owner = self.flights.at(self.ready_first)?.owner;
+        self.unready(self.ready_first);
+        Some(owner)
+    }
+
+    /// Whether any connection waits to be visited.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready_first != NO_FLIGHT
+    }
+
+    /// Takes flight `number` off the ready list.
+    pub(crate) fn unready(&mut self, number: u32) {
+        let Some(flight) = self.flights.at_mut(number) else { return };
+        flight.ready = false;
+        let (next, prev) = (flight.next, flight.prev);
+        match self.flights.at_mut(prev) {
+            Some(flight) => flight.next = next,
+            None => self.ready_first = next,
+        }
+        match self.flights.at_mut(next) {
+            Some(flight) => flight.prev = prev,
+            None => self.ready_last = prev,
+        }
+    }
+
+    /// Returns the flight if nothing is under way, and puts the timer where the next deadline is.
+    #[inline]
+    pub(crate) fn settle(&mut self, index: u32) {
+        let Opened { tcb, flight, env, .. } = self.open(index);
+        let spent = match &flight {
+            Some(flight) => flight.is_spent() && tcb.is_quiet() && flight.max == tcb.una,
+            None => false,
+        };
+        let deadline = tcb.deadline(if spent { None } else { flight.as_deref() }, &env);
+        let number = tcb.flight;
+        if spent {
+            tcb.flight = NO_FLIGHT;
+            self.flights.release(number);
+        }
+        if let Some(at) = deadline {
+            let armed = self.conns[index].timer.at();
+            if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
+                self.wheel.arm(&mut self.conns, index, at);
+            }
+        }
+    }
+
+    /// The largest TCP payload, options included, towards `tuple`'s peer.
+    pub(crate) fn path_mss(&self, tuple: &Tuple) -> u16 {
+        let interface = self.interfaces.interface_of(tuple.local);
+        let mtu = self.interfaces.mtu(interface);
+        let path = self.path_mtus.lookup(tuple.remote, self.millis).unwrap_or(mtu);
+        mtu.min(path) - limits::headers_bytes(tuple.remote)
+    }
+
+    /// Looks for the way to connection `index`'s peer anew: what is silent may have moved.
+    pub(crate) fn find_hop(&mut self, index: u32) {
+        let tuple = self.conns[index].tuple;
+        let interface = self.interfaces.interface_of(tuple.local);
+        if let Some((_, next)) = self.routes.lookup_on(interface, tuple.remote)
+            && let Ok(hop) = self.neighbours.resolve(self.millis, interface, next)
+        {
+            self.conns[index].hop = hop.0;
+        }
+    }
+
+    /// The MSS option we send from `local`.
+    pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
+        let mtu = self.interfaces.mtu(self.interfaces.interface_of(local));
+        mtu - limits::headers_bytes(self.interfaces.addr(local))
+    }
+
+    /// Counts a drop.
+    #[inline]
+    pub(crate) fn drop(&mut self, reason: Drop) {
+        self.counters.drop(reason);
+    }
+
+    /// Whether memory is so short that nothing new should begin.
+    #[inline]
+    pub(crate) fn is_memory_short(&self) -> bool {
+        self.chunks.free_count() < self.chunks.count() >> limits::RESERVED_SHIFT
+            || self.flights.free() < self.config.capacity.flights >> limits::RESERVED_SHIFT
+    }
+
+    /// Whether there is no memory for payload any more but what keeps the rest going.
+    #[inline]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.chunks.free_count() < self.chunks.count() >> limits::EXHAUSTED_SHIFT
+    }
+
+    /// The tuple of a segment that arrived at our address `local`.
+    #[inline]
+    pub(crate) fn tuple_of(local: AddrId, remote: Addr, seg: &Segment) -> Tuple {
+        Tuple { remote, remote_port: seg.src_port, local_port: seg.dst_port, local }
+    }
+
+    /// Whether connection `index` is over and the application has read everything.
+    #[inline]
+    pub(crate) fn is_finished(&self, index: u32) -> bool {
+        let tcb = &self.conns[index];
+        // A paused application has yet to hear of the end.
+        let told = tcb.has(Bits::EOF_TOLD) || tcb.has(Bits::ORPHAN);
+        matches!(tcb.state, State::TimeWait | State::Closed)
+            && told
+            && self.flights.at(tcb.flight).is_none_or(|flight| flight.store.unread() == 0)
+    }
+}
+
+/// A connection with its surroundings, borrowed apart.
+pub(crate) struct Opened<'a> {
+    pub(crate) tcb: &'a mut Tcb,
+    pub(crate) flight: Option<&'a mut Flight>,
+    pub(crate) env: Env<'a>,
+    pub(crate) chunks: &'a mut Chunks,
+}

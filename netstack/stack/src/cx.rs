@@ -1,0 +1,468 @@
+//! The downcalls: what an application asks of its worker.
+//!
+//! They change state and mark connections; they never send and never upcall. What they asked for
+//! happens when the upcall has returned, or at the end of the turn.
+
+use penstock_wire::Addr;
+
+use crate::app::{ConnId, Endpoint, ListenerId, UdpId};
+use crate::config::SocketOptions;
+use crate::core::Core;
+use crate::counters::{Counters, Event};
+use crate::hash::Tuple;
+use crate::mail::Message;
+use crate::neighbour::HopId;
+use crate::rfd::Wanted;
+use crate::table::Kind;
+use crate::tcp::{Bits, Env, State, Tcb};
+use crate::time::{Duration, Instant};
+use crate::timewait::Successor;
+
+/// The worker, as an application sees it during an upcall.
+pub struct Cx<'a> {
+    core: &'a mut Core,
+}
+
+/// Why a port cannot be listened on or bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// Address and port are taken on this worker.
+    InUse,
+    /// The address is none of ours.
+    NoSuchAddress,
+    /// [`Capacity::listeners`](crate::Capacity::listeners) (or `udp`) is used up, or more
+    /// different sets of socket options are in use than a worker keeps.
+    TooMany,
+}
+
+/// Why a connection cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// No route leads there.
+    NoRoute,
+    /// The destination can be nobody's: a group, a loopback or the unspecified address, port 0.
+    BadDestination,
+    /// We have no address of the family (or not the one asked for).
+    NoAddress,
+    /// Every port of this core towards that destination is in use.
+    PortsExhausted,
+    /// Every connection record is in use.
+    TooManyConnections,
+    /// No memory for it now.
+    NoMemory,
+}
+
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UdpError {
+    /// The socket is not bound.
+    NotBound,
+    /// No route leads there.
+    NoRoute,
+    /// We have no address of the family.
+    NoAddress,
+    /// Longer than one packet.
+    TooLong,
+    /// No memory for it now.
+    NoMemory,
+}
+
+/// What Linux's `tcp_info` tells, as far as it is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The state.
+    pub state: State,
+    /// Our end.
+    pub local: Endpoint,
+    /// The peer's.
+    pub remote: Endpoint,
+    /// Smoothed round trip in microseconds; 0 before the first sample.
+    pub rtt_us: u32,
+    /// Its variation in microseconds.
+    pub rttvar_us: u32,
+    /// The retransmission timeout in milliseconds.
+    pub rto_ms: u32,
+    /// The congestion window in bytes.
+    pub cwnd: u32,
+    /// The slow start threshold in bytes.
+    pub ssthresh: u32,
+    /// Payload bytes of a full segment to the peer.
+    pub mss: u16,
+    /// The peer's window in bytes.
+    pub send_window: u32,
+    /// Our window in bytes.
+    pub receive_window: u32,
+    /// Bytes sent and not acknowledged.
+    pub unacknowledged: u32,
+    /// Bytes queued, sent or not.
+    pub queued: u32,
+    /// Bytes received and not taken by the application.
+    pub unread: u32,
+    /// Retransmission timeouts since the peer last made progress.
+    pub retransmits: u8,
+    /// Timestamps are in use.
+    pub timestamps: bool,
+    /// SACK is in use.
+    pub sack: bool,
+    /// Window scales of the peer and of ours.
+    pub window_scale: (u8, u8),
+}
+
+impl<'a> Cx<'a> {
+    pub(crate) fn new(core: &'a mut Core) -> Cx<'a> {
+        Cx { core }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Instant {
+        self.core.now
+    }
+
+    /// This worker's number.
+    pub fn core(&self) -> u16 {
+        self.core.number
+    }
+
+    /// The worker's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// Listens on `port` of `addr`, or of every address. A service that all workers share is
+    /// listened for on each.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen(
+        &mut self,
+        addr: Option<Addr>,
+        port: u16,
+        options: SocketOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let core = &mut *self.core;
+        if addr.is_some_and(|addr| !core.interfaces.is_ours(addr)) || port == 0 {
+            return Err(ListenError::NoSuchAddress);
+        }
+        let profile = core.profiles.intern(options).ok_or(ListenError::TooMany)?;
+        let found = addr.and_then(|addr| core.listeners.lookup(addr, port));
+        let index = match core.listeners.open(addr, port, profile) {
+            Some(index) => index,
+            None if found.is_some() => return Err(ListenError::InUse),
+            None if core.listeners.is_listening(port) => return Err(ListenError::InUse),
+            None => return Err(ListenError::TooMany),
+        };
+        core.post.broadcast(&Message::Listening { addr, port, listens: true });
+        Ok(ListenerId(index))
+    }
+
+    /// Stops listening. Connections live on.
+    pub fn unlisten(&mut self, listener: ListenerId) {
+        if let Some((addr, port)) = self.core.listeners.close(listener.0) {
+            self.core.post.broadcast(&Message::Listening { addr, port, listens: false });
+        }
+    }
+
+    /// Opens a connection to `remote`, from `local` or an address that suits, and from a port
+    /// whose replies arrive at this core. [`App::on_connected`](crate::App::on_connected) or
+    /// [`on_connect_failed`](crate::App::on_connect_failed) follows.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(
+        &mut self,
+        remote: Endpoint,
+        local: Option<Addr>,
+        options: SocketOptions,
+    ) -> Result<ConnId, ConnectError> {
+        let core = &mut *self.core;
+        let addr = remote.addr;
+        if addr.is_group() || addr.is_unspecified() || addr.is_loopback() || remote.port == 0 {
+            return Err(ConnectError::BadDestination);
+        }
+        let (interface, next) = core.routes.lookup(addr).ok_or(ConnectError::NoRoute)?;
+        let local = match local {
+            Some(own) => core.interfaces.find(interface, own),
+            None => core.interfaces.source_for(interface, addr),
+        };
+        let local = local.ok_or(ConnectError::NoAddress)?;
+        if core.interfaces.addr(local) == addr {
+            return Err(ConnectError::BadDestination);
+        }
+        if core.conns.live() == core.conns.capacity() {
+            return Err(ConnectError::TooManyConnections);
+        }
+        let profile = core.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
+        let millis = core.millis;
+        let hop =
+            core.neighbours.resolve(millis, interface, next).map_err(|_| ConnectError::NoMemory)?;
+        let Some((tuple, successor)) = core.choose_port(interface, local, remote) else {
+            core.counters.event(Event::TcpNoPortsLeft);
+            return Err(ConnectError::PortsExhausted);
+        };
+        core.begin_active(tuple, successor, hop, profile).ok_or(ConnectError::NoMemory)
+    }
+
+    /// Queues bytes; returns how many were taken. Fewer than given: the send buffer is full (then
+    /// [`on_acknowledged`](crate::App::on_acknowledged) tells of room), nothing may be sent any
+    /// more, or the worker's memory is short, of which nothing tells: with nothing unacknowledged,
+    /// try again after a while ([`set_timer`](Self::set_timer)).
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+        let buffer_bytes = self.core.config.capacity.send_buffer_bytes;
+        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send())
+            || bytes.is_empty()
+            || self.core.is_exhausted()
+        {
+            return 0;
+        }
+        if self.core.want_flight(conn.index).is_none() {
+            return 0;
+        }
+        let opened = self.core.open(conn.index);
+        let Some(flight) = opened.flight else { return 0 };
+        let room = buffer_bytes.saturating_sub(flight.send.bytes());
+        let taken = flight.send.push(opened.chunks, bytes, room);
+        self.core.mark_ready(conn.index);
+        taken
+    }
+
+    /// How many bytes [`send`](Self::send) would take now, memory permitting.
+    pub fn send_room(&self, conn: ConnId) -> usize {
+        let Some(tcb) = self.core.find(conn).filter(|tcb| tcb.may_send()) else { return 0 };
+        let queued = self.core.flights.at(tcb.flight).map_or(0, |flight| flight.send.bytes());
+        self.core.config.capacity.send_buffer_bytes.saturating_sub(queued) as usize
+    }
+
+    /// No more will be sent: the FIN follows what is queued. Reading goes on.
+    pub fn shutdown(&mut self, conn: ConnId) {
+        let Some(tcb) = self.core.find(conn) else { return };
+        if matches!(tcb.state, State::SynSent | State::SynReceived) {
+            self.close(conn);
+            return;
+        }
+        if tcb.may_send() {
+            self.core.conns[conn.index].set(Bits::FIN_QUEUED);
+            if self.core.want_flight(conn.index).is_none() {
+                // The FIN needs a flight; without one there is no way to see it through.
+                self.core.conns[conn.index].set(Bits::ABORT);
+            }
+            self.core.mark_ready(conn.index);
+        }
+    }
+
+    /// The application is done with it: no upcalls any more. What is queued is still sent, with
+    /// the FIN behind it; what arrives is refused with a RST.
+    pub fn close(&mut self, conn: ConnId) {
+        let Some(tcb) = self.core.find(conn) else { return };
+        let unread = self.core.flights.at(tcb.flight).map_or(0, |flight| flight.store.unread());
+        let opening = matches!(tcb.state, State::SynSent | State::SynReceived);
+        //= rfc9293#3.6.1
+        //# If such a host issues a CLOSE call while received data is still pending in the TCP
+        //# connection, or if new data is received after CLOSE is called, its TCP implementation
+        //# SHOULD send a RST to show that data was lost.
+        if unread > 0 || opening {
+            if unread > 0 {
+                self.core.counters.event(Event::TcpAbortOnClose);
+            }
+            self.abort(conn);
+            return;
+        }
+        self.shutdown(conn);
+        let tcb = &mut self.core.conns[conn.index];
+        tcb.set(Bits::ORPHAN);
+        tcb.clear(Bits::APP_TIMER);
+        tcb.clear(Bits::PAUSED);
+        self.core.mark_ready(conn.index);
+    }
+
+    /// Ends it with a RST; nothing queued is sent, no upcall follows.
+    pub fn abort(&mut self, conn: ConnId) {
+        if self.core.find(conn).is_some() {
+            let tcb = &mut self.core.conns[conn.index];
+            tcb.set(Bits::ABORT);
+            tcb.set(Bits::ORPHAN);
+            self.core.mark_ready(conn.index);
+        }
+    }
+
+    /// No data for now: it is kept, and the window closes.
+    pub fn pause(&mut self, conn: ConnId) {
+        if self.core.find(conn).is_some() {
+            self.core.conns[conn.index].set(Bits::PAUSED);
+        }
+    }
+
+    /// Data again, beginning with what was kept.
+    pub fn resume(&mut self, conn: ConnId) {
+        if self.core.find(conn).is_some_and(|tcb| tcb.has(Bits::PAUSED)) {
+            self.core.conns[conn.index].clear(Bits::PAUSED);
+            self.core.mark_ready(conn.index);
+        }
+    }
+
+    /// Sets its options; `false` when it is gone, or when too many different sets are in use.
+    pub fn set_options(&mut self, conn: ConnId, options: SocketOptions) -> bool {
+        if self.core.find(conn).is_none() {
+            return false;
+        }
+        let Some(profile) = self.core.profiles.intern(options) else { return false };
+        self.core.conns[conn.index].profile = profile;
+        self.core.mark_ready(conn.index);
+        true
+    }
+
+    /// Sets or clears the application's timer of this connection
+    /// ([`App::on_timer`](crate::App::on_timer)). To the millisecond; at most 24 days.
+    pub fn set_timer(&mut self, conn: ConnId, after: Option<Duration>) {
+        if self.core.find(conn).is_none_or(|tcb| tcb.has(Bits::ORPHAN)) {
+            return;
+        }
+        let millis = self.core.millis;
+        let tcb = &mut self.core.conns[conn.index];
+        tcb.assign(Bits::APP_TIMER, after.is_some());
+        if let Some(after) = after {
+            tcb.app_at = millis.wrapping_add(after.millis().clamp(1, i32::MAX as u64) as u32);
+            if self.core.current != conn.index {
+                self.core.settle(conn.index);
+            }
+        }
+    }
+
+    /// What is known of it.
+    pub fn info(&self, conn: ConnId) -> Option<Info> {
+        let core = &*self.core;
+        let tcb = core.find(conn)?;
+        let flight = core.flights.at(tcb.flight);
+        let local = core.interfaces.addr(tcb.tuple.local);
+        Some(Info {
+            state: tcb.state,
+            local: Endpoint { addr: local, port: tcb.tuple.local_port },
+            remote: Endpoint { addr: tcb.tuple.remote, port: tcb.tuple.remote_port },
+            rtt_us: tcb.srtt_us,
+            rttvar_us: tcb.rttvar_us,
+            rto_ms: tcb.rto_ms(flight.map_or(0, |flight| flight.backoff), &core.config.tcp),
+            cwnd: tcb.cwnd,
+            ssthresh: tcb.ssthresh,
+            mss: tcb.mss,
+            send_window: tcb.wnd,
+            receive_window: tcb.rcv_edge - tcb.rcv_nxt,
+            unacknowledged: flight.map_or(0, |flight| flight.max - tcb.una),
+            queued: flight.map_or(0, |flight| flight.send.bytes()),
+            unread: flight.map_or(0, |flight| flight.store.unread()),
+            retransmits: flight.map_or(0, |flight| flight.retries),
+            timestamps: tcb.has(Bits::TIMESTAMPS),
+            sack: tcb.has(Bits::SACK),
+            window_scale: (tcb.peer_scale(), tcb.our_scale()),
+        })
+    }
+
+    /// Binds a UDP port of `addr`, or of every address, on this worker.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn udp_bind(&mut self, addr: Option<Addr>, port: u16) -> Result<UdpId, ListenError> {
+        if addr.is_some_and(|addr| !self.core.interfaces.is_ours(addr)) || port == 0 {
+            return Err(ListenError::NoSuchAddress);
+        }
+        self.core.udp.bind(addr, port)
+    }
+
+    /// Sends a datagram from a bound port.
+    ///
+    /// # Errors
+    /// See [`UdpError`].
+    pub fn udp_send(
+        &mut self,
+        socket: UdpId,
+        from: Option<Addr>,
+        to: Endpoint,
+        bytes: &[u8],
+    ) -> Result<(), UdpError> {
+        self.core.queue_datagram(socket, from, to, bytes)
+    }
+}
+
+impl Core {
+    /// A free port of this core towards `remote`, with what its TIME-WAIT record asks of the new
+    /// connection. A port in TIME-WAIT is free when `tcp_tw_reuse` says so.
+    fn choose_port(
+        &mut self,
+        interface: u8,
+        local: crate::hash::AddrId,
+        remote: Endpoint,
+    ) -> Option<(Tuple, Option<Successor>)> {
+        let tuple =
+            |port| Tuple { remote: remote.addr, remote_port: remote.port, local_port: port, local };
+        let reuse = self.config.tcp.tw_reuse;
+        let offset = self.secrets.port_offset(local, remote.addr, remote.port);
+        let own = self.interfaces.addr(local);
+        let (table, conns, half, time_wait) =
+            (&self.table, &self.conns, &self.half_open, &self.time_wait);
+        let (hash, listeners, millis) = (&self.hash, &self.listeners, self.millis);
+        let entry = |port| {
+            let tuple = tuple(port);
+            let hash = hash.hash(&tuple);
+            table.lookup(hash, |reference| match reference.kind() {
+                Kind::Connection => conns[reference.index()].tuple == tuple,
+                Kind::HalfOpen => half.at(reference.index()).tuple == tuple,
+                Kind::TimeWait => time_wait.is(reference.index(), hash),
+            })
+        };
+        let is_free = |port| {
+            !listeners.is_listening(port)
+                && match entry(port) {
+                    None => true,
+                    Some(reference) => {
+                        reuse
+                            && reference.kind() == Kind::TimeWait
+                            && time_wait.may_reuse(reference.index(), millis).is_some()
+                    }
+                }
+        };
+        let wanted = Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
+        let port = self.ports.choose(&self.rfd, &wanted, offset, is_free)?;
+        let found = entry(port);
+        let successor = found.and_then(|reference| {
+            let successor = self.time_wait.may_reuse(reference.index(), millis);
+            self.time_wait.remove(reference.index(), &mut self.table);
+            self.counters.event(Event::TimeWaitRecycled);
+            successor
+        });
+        Some((tuple(port), successor))
+    }
+
+    /// Makes the record of an active open; its SYN leaves when the connection is visited.
+    fn begin_active(
+        &mut self,
+        tuple: Tuple,
+        successor: Option<Successor>,
+        hop: HopId,
+        profile: u8,
+    ) -> Option<ConnId> {
+        let origin = self.secrets.origin(&tuple);
+        let mut iss = origin.isn(self.now.0);
+        if let Some(successor) = successor
+            && iss.at_or_before(successor.isn_after)
+        {
+            iss = successor.isn_after + 1;
+        }
+        let env = Env {
+            now: self.now,
+            millis: self.millis,
+            tcp: &self.config.tcp,
+            options: self.profiles.set(profile),
+            window_bytes: self.config.capacity.receive_window_bytes,
+        };
+        let mut tcb = Tcb::active(tuple, iss, origin.timestamp_offset(), &env);
+        tcb.hop = hop.0;
+        tcb.profile = profile;
+        let hash = self.hash.hash(&tuple);
+        let index = self.insert(hash, tcb)?;
+        if self.want_flight(index).is_none() {
+            self.remove(index, false);
+            return None;
+        }
+        self.counters.event(Event::TcpActiveOpens);
+        self.mark_ready(index);
+        Some(self.name(index))
+    }
+}

@@ -1,0 +1,502 @@
+//! From the engine's verdict to the application, and what follows from its answer.
+//!
+//! Everything that can happen to a connection ends in [`Worker::conclude`]: a segment, a timer, a
+//! place in the ready list. There what is unread is delivered, what is due is sent, and the
+//! connection is settled or ended.
+
+use penstock_queue::QueuePair;
+use penstock_wire::SeqNum;
+use penstock_wire::tcp::{Flags, Header};
+
+use crate::app::{App, Close};
+use crate::counters::{Drop, Event};
+use crate::cx::Cx;
+use crate::receive::{Arrival, Source};
+use crate::tcp::{Acknowledge, Bits, Expired, Flight, Inserted, NO_FLIGHT, Offer, State};
+use crate::transmit;
+use crate::worker::Worker;
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Serves a segment of connection `index`.
+    #[inline]
+    pub(crate) fn serve(&mut self, index: u32, arrival: &Arrival, source: Source) {
+        self.core.current = index;
+        let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
+        let opened = self.core.open(index);
+        let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, &opened.env);
+        if let Some(reason) = verdict.drop {
+            self.core.drop(reason);
+        }
+        match verdict.answer {
+            Acknowledge::No => {}
+            Acknowledge::Challenge => self.challenge(index),
+            Acknowledge::Reset => self.reset(&arrival.tuple, &arrival.seg),
+        }
+        if let Some(reason) = verdict.end {
+            self.end(index, reason);
+            return;
+        }
+        if verdict.connected {
+            let (hop, millis) = (self.core.conns[index].hop, self.core.millis);
+            self.core.neighbours.confirm(crate::neighbour::HopId(hop), millis);
+            let conn = self.core.name(index);
+            self.app.on_connected(&mut Cx::new(&mut self.core), conn);
+        }
+        if verdict.acked > 0 {
+            self.acknowledged(index, verdict.acked);
+        }
+        if let Some(offer) = verdict.offer {
+            self.take_in(index, &offer, arrival.payload_at, source);
+        }
+        self.conclude(index);
+    }
+
+    /// RFC 5961 section 7: challenges within a limit that nobody can count from outside, since it
+    /// is shared by nothing and its moment is the worker's own.
+    fn challenge(&mut self, index: u32) {
+        let core = &mut self.core;
+        if core.challenges.take(core.millis) {
+            core.conns[index].acknowledge_now();
+            core.counters.event(Event::TcpChallengeAcks);
+        }
+    }
+
+    fn acknowledged(&mut self, index: u32, bytes: u32) {
+        let opened = self.core.open(index);
+        let (orphan, hop) = (opened.tcb.has(Bits::ORPHAN), opened.tcb.hop);
+        if let Some(flight) = opened.flight {
+            flight.send.pop(opened.chunks, bytes);
+        }
+        // Progress proves that the neighbour is there (RFC 4861 section 7.3.1).
+        let millis = self.core.millis;
+        self.core.neighbours.confirm(crate::neighbour::HopId(hop), millis);
+        if !orphan {
+            let conn = self.core.name(index);
+            self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, bytes);
+        }
+    }
+
+    /// Takes in offered payload: to the application, or to the store.
+    fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
+        let tcb = &mut self.core.conns[index];
+        if tcb.has(Bits::ORPHAN) {
+            // The application has closed it during this very segment.
+            if offer.len > 0 {
+                tcb.set(Bits::ABORT);
+                self.core.drop(Drop::TcpDataAfterClose);
+                return;
+            }
+        }
+        let from = payload_at as usize + offer.skip as usize;
+        let range = from..from + offer.len as usize;
+        if offer.seq != self.core.conns[index].rcv_nxt {
+            self.keep_beyond_gap(index, offer, range, source);
+            return;
+        }
+        let opened = self.core.open(index);
+        let unread = opened.flight.as_ref().map_or(0, |flight| flight.store.unread());
+        let direct = !opened.tcb.has(Bits::PAUSED) && unread == 0;
+        let (taken, rest) = if direct && offer.len > 0 {
+            let conn = self.core.name(index);
+            let bytes = match source {
+                Source::Ring { interface, index } => {
+                    self.queues[interface as usize].frame(index as usize).bytes
+                }
+                Source::Scratch { .. } => &self.scratch[..self.scratch_bytes],
+            };
+            let bytes = &bytes[range.clone()];
+            let taken = self.app.on_data(&mut Cx::new(&mut self.core), conn, bytes);
+            let taken = taken.min(bytes.len());
+            (taken, bytes.len() - taken)
+        } else {
+            (0, range.len())
+        };
+        let mut accepted = taken as u32;
+        if rest > 0 {
+            self.refused(index);
+            let kept = range.end - rest..range.end;
+            accepted += self.keep(index, offer.seq + accepted, kept, source);
+        }
+        self.advance(index, offer, taken as u32, accepted);
+    }
+
+    /// The application did not take everything: it is paused, or, if it closed the connection in the
+    /// same breath, data was lost.
+    fn refused(&mut self, index: u32) {
+        let tcb = &mut self.core.conns[index];
+        if !tcb.has(Bits::ORPHAN) {
+            tcb.set(Bits::PAUSED);
+        } else if !tcb.has(Bits::ABORT) {
+            tcb.set(Bits::ABORT);
+            self.core.counters.event(Event::TcpAbortOnClose);
+        }
+    }
+
+    /// Keeps bytes in order that the application does not take now; returns how many found room.
+    fn keep(
+        &mut self,
+        index: u32,
+        seq: SeqNum,
+        range: core::ops::Range<usize>,
+        source: Source,
+    ) -> u32 {
+        let len = range.len() as u32;
+        let opened = self.core.open(index);
+        let room = opened.tcb.room(opened.flight.as_deref(), seq, &opened.env);
+        if self.core.is_exhausted() || room == 0 {
+            self.core.drop(Drop::ReceiveMemory);
+            return 0;
+        }
+        let range = range.start..range.end.min(range.start + room as usize);
+        let Some(kept) = self.write_store(index, seq, range, source) else {
+            self.core.drop(Drop::FlightMemory);
+            return 0;
+        };
+        if kept < len {
+            self.core.drop(Drop::ReceiveMemory);
+        }
+        let opened = self.core.open(index);
+        if let Some(flight) = opened.flight
+            && kept > 0
+        {
+            flight.store.extend(kept);
+            opened.tcb.set(Bits::UNREAD);
+        }
+        kept
+    }
+
+    /// Copies bytes of the segment being served to the store.
+    fn write_store(
+        &mut self,
+        index: u32,
+        seq: SeqNum,
+        range: core::ops::Range<usize>,
+        source: Source,
+    ) -> Option<u32> {
+        self.core.want_flight(index)?;
+        let bytes = match source {
+            Source::Ring { interface, index } => {
+                self.queues[interface as usize].frame(index as usize).bytes
+            }
+            Source::Scratch { .. } => &self.scratch[..self.scratch_bytes],
+        };
+        let opened = self.core.open(index);
+        let flight = opened.flight?;
+        Some(flight.store.write(opened.chunks, seq, &bytes[range]))
+    }
+
+    /// A segment beyond a gap.
+    fn keep_beyond_gap(
+        &mut self,
+        index: u32,
+        offer: &Offer,
+        range: core::ops::Range<usize>,
+        source: Source,
+    ) {
+        self.core.conns[index].acknowledge_now();
+        if self.core.is_memory_short() {
+            self.core.drop(Drop::ReceiveMemory);
+            return;
+        }
+        if offer.len == 0 {
+            // A FIN alone is not worth a flight: it comes again.
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
+        }
+        if self.core.want_flight(index).is_none() {
+            self.core.drop(Drop::FlightMemory);
+            return;
+        }
+        let (from, len) = (offer.seq, offer.len as u32);
+        let opened = self.core.open(index);
+        if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
+            self.core.drop(Drop::ReceiveMemory);
+            return;
+        }
+        let Some(flight) = self.core.want_flight(index) else { return };
+        let mut held = flight.held;
+        if held.insert(from, from + len) == Inserted::Full {
+            self.core.drop(Drop::OutOfOrderLimit);
+            return;
+        }
+        let written = self.write_store(index, from, range, source).unwrap_or(0);
+        if written < len {
+            self.core.drop(Drop::ReceiveMemory);
+        }
+        self.core.counters.event(Event::TcpOfoQueue);
+        let Some(flight) = self.core.open(index).flight else { return };
+        flight.held.insert(from, from + written);
+        if written > 0 && flight.recent[0] != from {
+            flight.recent.rotate_right(1);
+            flight.recent[0] = from;
+        }
+        if offer.fin && written == len {
+            flight.fin_at = Some(from + len);
+        }
+    }
+
+    /// `accepted` bytes of an offer were taken in, the first `taken` of them by the application:
+    /// the window's left edge moves, over what was kept beyond a gap too, and over the FIN.
+    fn advance(&mut self, index: u32, offer: &Offer, taken: u32, accepted: u32) {
+        let opened = self.core.open(index);
+        let tcb = opened.tcb;
+        if accepted > 0 {
+            tcb.received(accepted, &opened.env);
+        }
+        let mut fin = offer.fin && accepted == offer.len as u32;
+        if let Some(flight) = opened.flight {
+            if !flight.held.is_empty() {
+                //= rfc5681#4.2
+                //# a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in
+                //# all or part of a gap in the sequence space.
+                tcb.acknowledge_now();
+                flight.held.forget_before(tcb.rcv_nxt);
+                if let Some(first) = flight.held.first()
+                    && first.from == tcb.rcv_nxt
+                {
+                    tcb.rcv_nxt = first.to;
+                    flight.store.extend(first.len());
+                    tcb.set(Bits::UNREAD);
+                    flight.held.forget_before(first.to);
+                }
+            }
+            if taken > 0 && !flight.store.is_empty() {
+                let unread = flight.store.unread();
+                let beyond = if unread > 0 {
+                    Some(tcb.rcv_nxt - unread)
+                } else {
+                    flight.held.first().map(|range| range.from)
+                };
+                flight.store.discard(opened.chunks, offer.seq, offer.seq + taken, beyond);
+            }
+            fin |= flight.fin_at == Some(tcb.rcv_nxt);
+            if fin || flight.fin_at.is_some_and(|at| at.before(tcb.rcv_nxt)) {
+                flight.fin_at = None;
+            }
+            if fin {
+                // Nothing can lie beyond a FIN, whatever was sent there.
+                flight.held.clear();
+                if flight.store.unread() == 0 {
+                    flight.store.clear(opened.chunks);
+                }
+            }
+        }
+        if fin {
+            tcb.received_fin();
+        }
+    }
+
+    /// After anything happened to connection `index`: delivers, sends, settles, ends.
+    pub(crate) fn conclude(&mut self, index: u32) {
+        self.core.current = index;
+        if self.core.conns[index].wants_attention() {
+            self.deliver_unread(index);
+            self.deliver_end_of_stream(index);
+            if self.core.conns[index].has(Bits::ABORT) {
+                self.abort(index);
+                return;
+            }
+            self.watch_orphan(index);
+        }
+        if !self.core.conns[index].is_silent() {
+            transmit::connection(&mut self.core, &mut self.queues, index);
+        }
+        if self.core.is_finished(index) {
+            self.finish(index);
+            return;
+        }
+        self.core.settle(index);
+        self.core.current = NO_FLIGHT;
+    }
+
+    /// Hands what waits in the store to the application.
+    fn deliver_unread(&mut self, index: u32) {
+        loop {
+            let opened = self.core.open(index);
+            let tcb = opened.tcb;
+            let Some(flight) = opened.flight else { return };
+            if flight.store.unread() == 0
+                || tcb.has(Bits::PAUSED)
+                || tcb.has(Bits::ORPHAN)
+                || tcb.has(Bits::ABORT)
+            {
+                return;
+            }
+            // The store's chunks belong to the core, which the upcall may change: a copy is lent.
+            let piece = flight.store.peek(opened.chunks, tcb.data_end());
+            let count = piece.len();
+            if count == 0 {
+                debug_assert!(false, "unread bytes are nowhere");
+                tcb.set(Bits::ABORT);
+                return;
+            }
+            self.piece[..count].copy_from_slice(piece);
+            // A close within the upcall must not take these bytes for unread ones.
+            flight.store.set_aside(count as u32);
+            let conn = self.core.name(index);
+            let bytes = &self.piece[..count];
+            let taken = self.app.on_data(&mut Cx::new(&mut self.core), conn, bytes).min(count);
+            if taken < count {
+                self.refused(index);
+            }
+            let opened = self.core.open(index);
+            let tcb = opened.tcb;
+            let Some(flight) = opened.flight else { return };
+            flight.store.extend(count as u32);
+            let beyond = flight.held.first().map(|range| range.from);
+            flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
+            tcb.assign(Bits::UNREAD, flight.store.unread() > 0);
+            if tcb.window_update_due(Some(flight), &opened.env) {
+                tcb.acknowledge_now();
+            }
+        }
+    }
+
+    fn deliver_end_of_stream(&mut self, index: u32) {
+        let opened = self.core.open(index);
+        let tcb = opened.tcb;
+        let unread = opened.flight.map_or(0, |flight| flight.store.unread());
+        let hidden = [Bits::EOF_TOLD, Bits::ORPHAN, Bits::PAUSED, Bits::ABORT];
+        if !tcb.fin_received() || unread > 0 || hidden.iter().any(|&bits| tcb.has(bits)) {
+            return;
+        }
+        tcb.set(Bits::EOF_TOLD);
+        let conn = self.core.name(index);
+        self.app.on_remote_closed(&mut Cx::new(&mut self.core), conn);
+    }
+
+    /// An orphan does not wait in FIN-WAIT-2 for ever (`tcp_fin_timeout`).
+    fn watch_orphan(&mut self, index: u32) {
+        let opened = self.core.open(index);
+        let tcb = opened.tcb;
+        if tcb.state == State::FinWait2 && tcb.has(Bits::ORPHAN) && !tcb.has(Bits::APP_TIMER) {
+            tcb.set(Bits::APP_TIMER);
+            let timeout_ms = opened.env.tcp.fin_timeout.millis() as u32;
+            tcb.app_at = opened.env.millis.wrapping_add(timeout_ms);
+        }
+    }
+
+    /// The timer of connection `index` fired.
+    pub(crate) fn on_timer(&mut self, index: u32) {
+        self.core.current = index;
+        let opened = self.core.open(index);
+        if opened.flight.is_none()
+            && opened.tcb.needs_flight(&opened.env)
+            && self.core.want_flight(index).is_none()
+        {
+            // No flight for a probe: the next one may find one.
+            let core = &mut self.core;
+            core.conns[index].heard_at = core.millis;
+        }
+        let opened = self.core.open(index);
+        let counts = |flight: &Flight| (flight.retries, flight.probes);
+        let before = opened.flight.as_deref().map_or((0, 0), counts);
+        let expired = opened.tcb.on_timer(opened.flight, &opened.env);
+        let opened = self.core.open(index);
+        let after = opened.flight.as_deref().map_or((0, 0), counts);
+        let probing = opened.tcb.has(Bits::PROBE_NOW);
+        if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
+        } else if after.0 > before.0 {
+            let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
+            self.core.counters.event(event);
+            self.core.find_hop(index);
+        }
+        match expired {
+            Expired::Nothing => {}
+            Expired::App => {
+                let conn = self.core.name(index);
+                self.app.on_timer(&mut Cx::new(&mut self.core), conn);
+            }
+            Expired::Closed(reason) => {
+                self.core.counters.event(Event::TcpAbortOnTimeout);
+                if reason == Close::KeepAlive {
+                    self.send_reset(index);
+                }
+                self.end(index, reason);
+                return;
+            }
+        }
+        self.conclude(index);
+    }
+
+    /// The application wants it gone.
+    fn abort(&mut self, index: u32) {
+        //= rfc9293#3.10.5
+        //# *  Respond with "ok" and delete the TCB, enter CLOSED state, and
+        //#    return.
+        // Where both sides have closed there is nothing to reset, unless data was lost.
+        let opened = self.core.open(index);
+        let is_quiet = match opened.tcb.state {
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => {
+                true
+            }
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait => false,
+        };
+        if !is_quiet || opened.flight.is_some_and(|flight| flight.store.unread() > 0) {
+            self.send_reset(index);
+        }
+        self.core.remove(index, false);
+        self.core.current = NO_FLIGHT;
+    }
+
+    /// A RST of our own accord (RFC 9293 section 3.10.5).
+    fn send_reset(&mut self, index: u32) {
+        let tcb = &self.core.conns[index];
+        let max = self.core.flights.at(tcb.flight).map_or(tcb.nxt, |flight| flight.max);
+        let header = Header {
+            src_port: tcb.tuple.local_port,
+            dst_port: tcb.tuple.remote_port,
+            seq: max.min(tcb.una + tcb.wnd).max(tcb.una),
+            ack: tcb.rcv_nxt,
+            flags: Flags::RST.with(Flags::ACK),
+            window: 0,
+        };
+        let tuple = tcb.tuple;
+        transmit::bare(&mut self.core, &mut self.queues, &tuple, header, None);
+    }
+
+    /// Both directions are closed, acknowledged and read.
+    fn finish(&mut self, index: u32) {
+        let tcb = &self.core.conns[index];
+        let (conn, orphan) = (self.core.name(index), tcb.has(Bits::ORPHAN));
+        let time_wait = tcb.state == State::TimeWait;
+        self.core.remove(index, time_wait);
+        self.core.current = NO_FLIGHT;
+        if !orphan {
+            self.app.on_closed(&mut Cx::new(&mut self.core), conn, Close::Finished);
+        }
+    }
+
+    /// It ends before its time.
+    pub(crate) fn end(&mut self, index: u32, reason: Close) {
+        let tcb = &self.core.conns[index];
+        let (conn, orphan) = (self.core.name(index), tcb.has(Bits::ORPHAN));
+        let established = tcb.has(Bits::ESTABLISHED);
+        self.core.remove(index, false);
+        self.core.current = NO_FLIGHT;
+        let event = if established { Event::TcpEstabResets } else { Event::TcpAttemptFails };
+        self.core.counters.event(event);
+        if orphan {
+            return;
+        }
+        let mut cx = Cx::new(&mut self.core);
+        if established {
+            self.app.on_closed(&mut cx, conn, reason);
+        } else {
+            self.app.on_connect_failed(&mut cx, conn, reason);
+        }
+    }
+
+    /// Serves the connections whose applications asked for something.
+    pub(crate) fn serve_ready(&mut self) {
+        for _ in 0..crate::limits::READY_PER_TURN {
+            let Some(index) = self.core.next_ready() else { return };
+            self.conclude(index);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The local listen table: who listens on a port, here and on the other cores.
+//!
+//! Every worker that serves a port has its own listener; there is no shared accept queue. Listeners
+//! hang in chains from buckets indexed by the port, so a lookup walks only those that share the
+//! port's low bits.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penstock_wire::Addr;
+
+use crate::rfd::CORES_MAX;
+
+const NONE: u16 = u16::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Listener {
+    addr: Option<Addr>,
+    port: u16,
+    profile: u8,
+    /// This worker listens.
+    here: bool,
+    next: u16,
+    /// The other workers that do.
+    elsewhere: u128,
+}
+
+/// The listeners of one core.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    buckets: Box<[u16]>,
+    listeners: Vec<Listener>,
+    capacity: u16,
+}
+
+/// What a listener found by [`Listeners::lookup`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// This worker listens: the listener's number and its options' profile.
+    Here(u16, u8),
+    /// Only these other workers do.
+    Elsewhere(u128),
+}
+
+impl Listeners {
+    pub(crate) fn new(capacity: u16) -> Listeners {
+        let buckets = (capacity.max(1) as usize * 2).next_power_of_two();
+        Listeners {
+            buckets: vec![NONE; buckets].into_boxed_slice(),
+            listeners: Vec::with_capacity(capacity as usize),
+            capacity,
+        }
+    }
+
+    /// Listens here. `None`: the address and port are taken, or the table is full.
+    pub(crate) fn open(&mut self, addr: Option<Addr>, port: u16, profile: u8) -> Option<u16> {
+        let index = self.entry(addr, port)?;
+        let listener = &mut self.listeners[index as usize];
+        if listener.here {
+            return None;
+        }
+        listener.here = true;
+        listener.profile = profile;
+        Some(index)
+    }
+
+    /// Stops listening here; returns what it listened on.
+    pub(crate) fn close(&mut self, index: u16) -> Option<(Option<Addr>, u16)> {
+        let listener = self.listeners.get_mut(index as usize).filter(|listener| listener.here)?;
+        listener.here = false;
+        Some((listener.addr, listener.port))
+    }
+
+    /// Another worker listens, or does so no more.
+    pub(crate) fn note(&mut self, addr: Option<Addr>, port: u16, core: u16, listens: bool) {
+        if core >= CORES_MAX {
+            return;
+        }
+        if let Some(index) = self.entry(addr, port) {
+            let elsewhere = &mut self.listeners[index as usize].elsewhere;
+            if listens {
+                *elsewhere |= 1 << core;
+            } else {
+                *elsewhere &= !(1 << core);
+            }
+        }
+    }
+
+    /// Who listens on `port` of `addr`: the address itself goes before any address, and this worker
+    /// before others.
+    #[inline]
+    pub(crate) fn lookup(&self, addr: Addr, port: u16) -> Option<Found> {
+        let mut any = None;
+        let mut elsewhere = 0;
+        let mut index = self.buckets[port as usize & (self.buckets.len() - 1)];
+        while let Some(listener) = self.listeners.get(index as usize) {
+            if listener.port == port && listener.addr.is_none_or(|own| own == addr) {
+                if listener.here && (listener.addr.is_some() || any.is_none()) {
+                    any = Some(Found::Here(index, listener.profile));
+                    if listener.addr.is_some() {
+                        return any;
+                    }
+                }
+                elsewhere |= listener.elsewhere;
+            }
+            index = listener.next;
+        }
+        any.or((elsewhere != 0).then_some(Found::Elsewhere(elsewhere)))
+    }
+
+    /// Whether anybody, here or elsewhere, listens on `port` of any address.
+    pub(crate) fn is_listening(&self, port: u16) -> bool {
+        let mut index = self.buckets[port as usize & (self.buckets.len() - 1)];
+        while let Some(listener) = self.listeners.get(index as usize) {
+            if listener.port == port && (listener.here || listener.elsewhere != 0) {
+                return true;
+            }
+            index = listener.next;
+        }
+        false
+    }
+
+    /// Whether this worker listens with listener `index`; its profile.
+    pub(crate) fn profile(&self, index: u16) -> Option<u8> {
+        let listener = self.listeners.get(index as usize)?;
+        listener.here.then_some(listener.profile)
+    }
+
+    /// Listeners of this worker.
+    pub(crate) fn live(&self) -> u32 {
+        self.listeners.iter().filter(|listener| listener.here).count() as u32
+    }
+
+    /// The entry of an address and port, made if there is none.
+    fn entry(&mut self, addr: Option<Addr>, port: u16) -> Option<u16> {
+        let bucket = port as usize & (self.buckets.len() - 1);
+        let mut index = self.buckets[bucket];
+        while let Some(listener) = self.listeners.get(index as usize) {
+            if listener.port == port && listener.addr == addr {
+                return Some(index);
+            }
+            index = listener.next;
+        }
+        if self.listeners.len() >= self.capacity as usize {
+            return None;
+        }
+        let index = self.listeners.len() as u16;
+        let next = self.buckets[bucket];
+        self.listeners.push(Listener { addr, port, profile: 0, here: false, next, elsewhere: 0 });
+        self.buckets[bucket] = index;
+        Some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The most specific listener wins, and other cores are known only where this one is not one.
+    use super::*;
+
+    #[test]
+    fn the_address_goes_before_any_address() {
+        let mut listeners = Listeners::new(8);
+        let own = Addr::v4(0x0a00_0001);
+        let any = listeners.open(None, 80, 1).expect("free");
+        let one = listeners.open(Some(own), 80, 2).expect("free");
+        assert_eq!(listeners.open(None, 80, 3), None, "taken");
+        assert_eq!(listeners.lookup(own, 80), Some(Found::Here(one, 2)));
+        assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Here(any, 1)));
+        assert_eq!(listeners.lookup(own, 81), None);
+        listeners.close(one);
+        assert_eq!(listeners.lookup(own, 80), Some(Found::Here(any, 1)));
+    }
+
+    #[test]
+    fn other_cores_are_second() {
+        let mut listeners = Listeners::new(8);
+        listeners.note(None, 80, 3, true);
+        assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Elsewhere(1 << 3)));
+        let here = listeners.open(None, 80, 0).expect("free");
+        assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Here(here, 0)));
+        listeners.close(here);
+        listeners.note(None, 80, 3, false);
+        assert_eq!(listeners.lookup(Addr::v4(7), 80), None);
+        assert!(!listeners.is_listening(80));
+    }
+
+    #[test]
+    fn ports_that_share_a_bucket_do_not_mix() {
+        let mut listeners = Listeners::new(2);
+        let low = listeners.open(None, 80, 0).expect("free");
+        let high = listeners.open(None, 80 + 4, 0).expect("free");
+        assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Here(low, 0)));
+        assert_eq!(listeners.lookup(Addr::v4(7), 84), Some(Found::Here(high, 0)));
+        assert_eq!(listeners.open(None, 99, 0), None, "the table is full");
+    }
+}

@@ -1,0 +1,329 @@
+//! Clients arriving: SYN, SYN-ACK, and the ACK that completes the handshake, with a half-open
+//! record or with a cookie.
+
+use penstock_queue::QueuePair;
+use penstock_wire::tcp::{Flags, Header, Timestamps};
+
+use crate::app::{App, ListenerId};
+use crate::config::SynCookies;
+use crate::cookie;
+use crate::counters::{Drop, Event};
+use crate::cx::Cx;
+use crate::halfopen::{self, HalfOpen};
+use crate::limits;
+use crate::neighbour::HopId;
+use crate::receive::{Arrival, Source};
+use crate::table::{Kind, Reference};
+use crate::tcp::{Env, Handshake, Tcb, first_window, our_scale};
+use crate::timewait::Successor;
+use crate::transmit;
+use crate::worker::Worker;
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// A segment to a port somebody listens on here, and to no connection (RFC 9293 section
+    /// 3.10.7.2).
+    pub(crate) fn on_listener(
+        &mut self,
+        listener: u16,
+        profile: u8,
+        arrival: &Arrival,
+        source: Source,
+    ) {
+        let flags = arrival.seg.flags;
+        if flags.has(Flags::RST) {
+            //= rfc9293#3.10.7.2
+            //# An incoming RST segment could not be valid since it could not have been sent in
+            //# response to anything sent by this incarnation of the connection. An incoming RST
+            //# should be ignored. Return.
+            self.core.drop(Drop::TcpNoPort);
+        } else if flags.has(Flags::ACK) {
+            if flags.has(Flags::SYN) || !self.on_cookie(listener, profile, arrival, source) {
+                //= rfc9293#3.10.7.2
+                //# Any acknowledgment is bad if it arrives on a connection still in the LISTEN
+                //# state. An acceptable reset segment should be formed for any arriving
+                //# ACK-bearing segment.
+                self.refuse(arrival, Drop::TcpNoPort);
+            }
+        } else if !flags.has(Flags::SYN) {
+            self.core.drop(Drop::TcpNoAck);
+        } else if flags.has(Flags::FIN) {
+            // No client sends this; scanners do.
+            self.core.drop(Drop::TcpFlags);
+        } else {
+            self.on_syn(listener, arrival, None);
+        }
+    }
+
+    /// A client's SYN. `successor` is what an earlier connection of the same tuple asks of us.
+    pub(crate) fn on_syn(
+        &mut self,
+        listener: u16,
+        arrival: &Arrival,
+        successor: Option<Successor>,
+    ) {
+        let core = &mut self.core;
+        // What is new goes first when anything runs out: it has cost nobody anything yet.
+        if core.conns.live() == core.conns.capacity() {
+            core.drop(Drop::ListenOverflow);
+            return;
+        }
+        if core.is_memory_short() {
+            core.drop(Drop::SynOverload);
+            return;
+        }
+        let tuple = arrival.tuple;
+        let interface = core.interfaces.interface_of(tuple.local);
+        let Some((_, next)) = core.routes.lookup_on(interface, tuple.remote) else {
+            core.drop(Drop::NoRoute);
+            return;
+        };
+        let hop = match core.neighbours.resolve(core.millis, interface, next) {
+            Ok(hop) => hop,
+            Err(reason) => {
+                core.drop(reason);
+                return;
+            }
+        };
+        let origin = core.secrets.origin(&tuple);
+        let mut half = self.half_open(listener, arrival, hop);
+        half.ts_offset = origin.timestamp_offset();
+        let core = &mut self.core;
+        let cookies = match core.config.tcp.syncookies {
+            SynCookies::Never => false,
+            SynCookies::WhenFull => core.half_open.is_full(),
+            SynCookies::Always => true,
+        };
+        if cookies {
+            let offer = cookie::Offer {
+                mss: half.peer_mss,
+                window_scale: half.window_scale,
+                sack_permitted: half.sack,
+            };
+            half.iss = core.cookies.encode(&tuple, half.irs, &offer, core.now.0);
+            core.counters.event(Event::SynCookiesSent);
+            transmit::syn_ack(core, &mut self.queues, &half);
+            return;
+        }
+        half.iss = origin.isn(core.now.0);
+        if let Some(successor) = successor
+            && half.iss.at_or_before(successor.isn_after)
+        {
+            half.iss = successor.isn_after + 1;
+        }
+        let Some(index) = core.half_open.insert(half, core.millis) else {
+            core.drop(Drop::ReqQFullDrop);
+            return;
+        };
+        let reference = Reference::new(Kind::HalfOpen, index);
+        if core.table.insert(arrival.hash, reference).is_err() {
+            core.half_open.remove(index);
+            core.drop(Drop::ReqQFullDrop);
+            return;
+        }
+        transmit::syn_ack(core, &mut self.queues, &half);
+    }
+
+    /// What a SYN says, as a record.
+    fn half_open(&self, listener: u16, arrival: &Arrival, hop: HopId) -> HalfOpen {
+        let core = &self.core;
+        let options = &arrival.seg.options;
+        let tcp = &core.config.tcp;
+        let timestamps = options.timestamps.filter(|_| tcp.timestamps);
+        let mut half = halfopen::record(arrival.tuple);
+        half.irs = arrival.seg.seq;
+        half.listener = listener;
+        half.hop = hop.0;
+        half.peer_mss = match options.mss {
+            0 if arrival.tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
+            0 => limits::MSS_DEFAULT_V6,
+            mss => mss,
+        };
+        half.window_scale = options.window_scale.filter(|_| tcp.window_scaling);
+        half.sack = options.sack_permitted && tcp.sack;
+        half.timestamps = timestamps.is_some();
+        half.ts_recent = timestamps.map_or(0, |timestamps| timestamps.value);
+        half.sent_at = core.now.micros();
+        half
+    }
+
+    /// A segment to a half-open connection.
+    pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
+        let core = &mut self.core;
+        let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);
+        let half = *core.half_open.at(index);
+        match half.on_segment(&arrival.seg, window) {
+            halfopen::Verdict::Complete => self.on_complete(index, &half, arrival, source),
+            halfopen::Verdict::Repeat => {
+                transmit::syn_ack(core, &mut self.queues, &half);
+            }
+            halfopen::Verdict::Reset => {
+                core.counters.event(Event::TcpAttemptFails);
+                self.forget_half_open(index);
+            }
+            halfopen::Verdict::AnswerReset => self.refuse(arrival, Drop::TcpAckInvalid),
+            halfopen::Verdict::Acknowledge => {
+                core.drop(Drop::TcpOutOfWindow);
+                if core.challenges.take(core.millis) {
+                    self.acknowledge_half_open(&half);
+                }
+            }
+            halfopen::Verdict::Ignore => core.drop(Drop::TcpOutOfWindow),
+        }
+    }
+
+    fn acknowledge_half_open(&mut self, half: &HalfOpen) {
+        let core = &mut self.core;
+        let window_bytes = core.config.capacity.receive_window_bytes;
+        let scale = half.window_scale.map_or(0, |_| our_scale(window_bytes));
+        let window = (first_window(window_bytes, scale) >> scale) as u16;
+        let header = Header {
+            src_port: half.tuple.local_port,
+            dst_port: half.tuple.remote_port,
+            seq: half.iss + 1,
+            ack: half.irs + 1,
+            flags: Flags::ACK,
+            window,
+        };
+        let timestamps = half.timestamps.then(|| Timestamps {
+            value: core.millis.wrapping_add(half.ts_offset),
+            echo: half.ts_recent,
+        });
+        core.counters.event(Event::TcpChallengeAcks);
+        transmit::bare(core, &mut self.queues, &half.tuple, header, timestamps);
+    }
+
+    /// The handshake is complete: a connection is born, and its first segment served.
+    fn on_complete(&mut self, index: u32, half: &HalfOpen, arrival: &Arrival, source: Source) {
+        let core = &mut self.core;
+        let Some(profile) = core.listeners.profile(half.listener) else {
+            // Nobody listens any more.
+            self.forget_half_open(index);
+            self.refuse(arrival, Drop::TcpNoPort);
+            return;
+        };
+        let rtt_us = (half.repeats == 0).then(|| core.now.micros().wrapping_sub(half.sent_at));
+        let hand = Handshake {
+            iss: half.iss,
+            irs: half.irs,
+            peer_mss: half.peer_mss,
+            window_scale: half.window_scale,
+            sack: half.sack,
+            timestamp: half.timestamps.then_some(half.ts_recent),
+            ts_offset: half.ts_offset,
+            rtt_us,
+            repeated: half.repeats > 0,
+        };
+        let tcb = self.newborn(&hand, arrival, HopId(half.hop), profile);
+        match self.core.promote(arrival.hash, index, tcb) {
+            Some(conn) => self.accept(conn, half.listener, arrival, source),
+            None => self.core.drop(Drop::ListenOverflow),
+        }
+    }
+
+    /// An acknowledgement that may be a cookie; returns whether it was.
+    fn on_cookie(&mut self, listener: u16, profile: u8, arrival: &Arrival, source: Source) -> bool {
+        let core = &mut self.core;
+        let Arrival { tuple, seg, .. } = arrival;
+        if core.config.tcp.syncookies == SynCookies::Never {
+            return false;
+        }
+        let ts_offset = core.secrets.origin(tuple).timestamp_offset();
+        let stamps = seg.options.timestamps.filter(|_| core.config.tcp.timestamps);
+        let clock = core.millis.wrapping_add(ts_offset);
+        let echo_age_ms = stamps.map(|stamps| clock.wrapping_sub(stamps.echo));
+        let (iss, irs) = (seg.ack - 1, seg.seq - 1);
+        let Some(offer) = core.cookies.decode(tuple, irs, iss, echo_age_ms, core.now.0) else {
+            return false;
+        };
+        if core.conns.live() == core.conns.capacity() {
+            core.drop(Drop::ListenOverflow);
+            return true;
+        }
+        let interface = core.interfaces.interface_of(tuple.local);
+        let next = core.routes.lookup_on(interface, tuple.remote);
+        let hop = match next.map(|(_, next)| core.neighbours.resolve(core.millis, interface, next))
+        {
+            Some(Ok(hop)) => hop,
+            Some(Err(reason)) => {
+                core.drop(reason);
+                return true;
+            }
+            None => {
+                core.drop(Drop::NoRoute);
+                return true;
+            }
+        };
+        let hand = Handshake {
+            iss,
+            irs,
+            peer_mss: offer.mss,
+            window_scale: offer.window_scale,
+            sack: offer.sack_permitted,
+            timestamp: stamps.map(|stamps| stamps.value),
+            ts_offset,
+            rtt_us: echo_age_ms.filter(|&age| age < 60_000).map(|age| age.max(1) * 1000),
+            repeated: false,
+        };
+        let tcb = self.newborn(&hand, arrival, hop, profile);
+        match self.core.insert(arrival.hash, tcb) {
+            Some(conn) => {
+                self.core.counters.event(Event::SynCookiesRecv);
+                self.accept(conn, listener, arrival, source);
+            }
+            None => self.core.drop(Drop::ListenOverflow),
+        }
+        true
+    }
+
+    fn newborn(&self, hand: &Handshake, arrival: &Arrival, hop: HopId, profile: u8) -> Tcb {
+        let core = &self.core;
+        let env = Env {
+            now: core.now,
+            millis: core.millis,
+            tcp: &core.config.tcp,
+            options: core.profiles.set(profile),
+            window_bytes: core.config.capacity.receive_window_bytes,
+        };
+        let mtu_mss = core.path_mss(&arrival.tuple);
+        let mut tcb = Tcb::passive(arrival.tuple, hand, &arrival.seg, mtu_mss, &env);
+        tcb.hop = hop.0;
+        tcb.profile = profile;
+        tcb
+    }
+
+    fn accept(&mut self, index: u32, listener: u16, arrival: &Arrival, source: Source) {
+        self.core.counters.event(Event::TcpPassiveOpens);
+        self.core.current = index;
+        // The client answered: its neighbour is there.
+        let (hop, millis) = (self.core.conns[index].hop, self.core.millis);
+        self.core.neighbours.confirm(HopId(hop), millis);
+        let conn = self.core.name(index);
+        self.app.on_accept(&mut Cx::new(&mut self.core), conn, ListenerId(listener));
+        self.serve(index, arrival, source);
+    }
+
+    /// Repeats SYN-ACKs that are due, and gives up those repeated enough.
+    pub(crate) fn repeat_syn_acks(&mut self) {
+        for _ in 0..limits::TIMERS_PER_TURN {
+            let core = &mut self.core;
+            let Some(index) = core.half_open.due(core.millis) else { return };
+            let repeats_max = core.config.tcp.synack_retries.min(halfopen::QUEUES as u8 - 1);
+            if core.half_open.at(index).repeats >= repeats_max {
+                core.counters.event(Event::TcpAttemptFails);
+                self.forget_half_open(index);
+                continue;
+            }
+            core.half_open.repeat(index, core.millis);
+            let half = *core.half_open.at(index);
+            core.counters.event(Event::TcpRetransSegs);
+            transmit::syn_ack(core, &mut self.queues, &half);
+        }
+    }
+
+    fn forget_half_open(&mut self, index: u32) {
+        let core = &mut self.core;
+        let hash = core.hash.hash(&core.half_open.at(index).tuple);
+        core.table.remove(hash, Reference::new(Kind::HalfOpen, index));
+        core.half_open.remove(index);
+    }
+}

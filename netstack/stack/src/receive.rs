@@ -1,0 +1,439 @@
+//! From a frame to the connection it belongs to.
+//!
+//! A burst is gone through twice. First every frame is parsed into numbers, its tuple hashed and
+//! the table's word read: the cache misses of a whole burst overlap. Then each segment is served,
+//! in order, one call chain from here to the upcall and back out through
+//! [`crate::transmit`].
+
+use penstock_queue::{Checksums, QueuePair, RxFrame};
+use penstock_wire::tcp::{Flags, Segment};
+use penstock_wire::{Addr, ethernet, ip, plain, tcp};
+
+use crate::app::App;
+use crate::core::Core;
+use crate::counters::{Drop, Event};
+use crate::hash::{AddrId, Tuple};
+use crate::listen::Found;
+use crate::mail;
+use crate::rfd::Wanted;
+use crate::table::Kind;
+use crate::tcp::State;
+use crate::timewait;
+use crate::transmit;
+use crate::worker::Worker;
+
+/// Where the bytes of the segment being served lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In the receive ring of an interface: the frame's place in the burst.
+    Ring { interface: u8, index: u8 },
+    /// In the worker's scratch buffer: it came by mail from another core, or in parts.
+    Scratch { interface: u8, mailed: bool },
+}
+
+impl Source {
+    pub(crate) fn interface(self) -> u8 {
+        match self {
+            Source::Ring { interface, .. } | Source::Scratch { interface, .. } => interface,
+        }
+    }
+}
+
+/// A TCP segment for one of our addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) tuple: Tuple,
+    pub(crate) hash: u64,
+    pub(crate) seg: Segment,
+    /// Where the payload begins in the frame.
+    pub(crate) payload_at: u16,
+    kind: FrameKind,
+}
+
+impl Arrival {
+    /// Nothing yet.
+    pub(crate) fn blank() -> Arrival {
+        let tuple =
+            Tuple { remote: Addr::UNSPECIFIED, remote_port: 0, local_port: 0, local: AddrId(0) };
+        let seg = Segment::default();
+        Arrival { tuple, hash: 0, seg, payload_at: 0, kind: FrameKind::Other }
+    }
+}
+
+/// What the first pass makes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrameKind {
+    /// TCP for us.
+    Segment,
+    /// Something for the control plane: parsed again there.
+    Other,
+    /// In parts: to be put together first.
+    Parts,
+    /// Refused.
+    Refused(Drop),
+}
+
+/// The first pass: bytes to numbers, and a first touch of the table.
+#[inline]
+fn classify(core: &Core, interface: u8, frame: &RxFrame<'_>, arrival: &mut Arrival) {
+    arrival.kind = if frame.parts > 0 {
+        FrameKind::Parts
+    } else {
+        match parse(core, interface, frame, arrival) {
+            Ok(FrameKind::Segment) => {
+                arrival.hash = core.hash.hash(&arrival.tuple);
+                // A plain read, for its effect on the cache.
+                core::hint::black_box(core.table.peek(arrival.hash));
+                FrameKind::Segment
+            }
+            Ok(kind) => kind,
+            Err(reason) => FrameKind::Refused(reason),
+        }
+    };
+}
+
+#[inline]
+fn parse(
+    core: &Core,
+    interface: u8,
+    frame: &RxFrame<'_>,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
+    let (verify_ip, verify_tcp) = match frame.checksums {
+        Checksums::Good => (false, false),
+        Checksums::IpGood => (false, true),
+        Checksums::Unverified => (true, true),
+        Checksums::IpBad | Checksums::L4Bad => {
+            return parse_slowly(core, interface, frame, arrival);
+        }
+    };
+    let bytes = frame.bytes;
+    if bytes.first_chunk() != Some(&core.interfaces.mac(interface).0) || frame.vlan.is_some() {
+        return parse_slowly(core, interface, frame, arrival);
+    }
+    match plain::parse(&mut arrival.seg, bytes, verify_ip, verify_tcp) {
+        Some(packet) => place(core, interface, &packet, arrival),
+        None => parse_slowly(core, interface, frame, arrival),
+    }
+}
+
+/// Every frame that is not plain: with IP options, for others, malformed.
+#[cold]
+fn parse_slowly(
+    core: &Core,
+    interface: u8,
+    frame: &RxFrame<'_>,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
+    if frame.vlan.is_some() {
+        return Err(Drop::Vlan);
+    }
+    let bytes = frame.bytes;
+    let header = ethernet::parse(bytes)?;
+    if header.dst != core.interfaces.mac(interface) {
+        let group = header.dst.is_group();
+        return if group { Ok(FrameKind::Other) } else { Err(Drop::OtherStation) };
+    }
+    let packet_bytes = &bytes[ethernet::HEADER_BYTES..];
+    let packet = match header.ether_type {
+        ethernet::IPV4 if frame.checksums == Checksums::IpBad => return Err(Drop::IpChecksum),
+        ethernet::IPV4 => ip::parse_v4(packet_bytes, frame.checksums == Checksums::Unverified)?,
+        ethernet::IPV6 => ip::parse_v6(packet_bytes)?,
+        ethernet::VLAN => return Err(Drop::Vlan),
+        _ => return Ok(FrameKind::Other),
+    };
+    if packet.protocol != ip::TCP {
+        return Ok(FrameKind::Other);
+    }
+    let verify = match frame.checksums {
+        Checksums::Good => false,
+        Checksums::L4Bad => return Err(Drop::TcpChecksum),
+        Checksums::Unverified | Checksums::IpGood | Checksums::IpBad => true,
+    };
+    let payload = packet.payload(packet_bytes);
+    tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
+    place(core, interface, &packet, arrival)
+}
+
+/// Finds which of our addresses a segment is for.
+#[inline]
+fn place(
+    core: &Core,
+    interface: u8,
+    packet: &ip::Packet,
+    arrival: &mut Arrival,
+) -> Result<FrameKind, Drop> {
+    let Some(local) = core.interfaces.find(interface, packet.dst) else {
+        return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
+    };
+    let seg = &arrival.seg;
+    arrival.payload_at =
+        ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
+    arrival.tuple = Core::tuple_of(local, packet.src, seg);
+    Ok(FrameKind::Segment)
+}
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Takes one burst from an interface; returns how many frames there were.
+    pub(crate) fn receive(&mut self, interface: u8) -> usize {
+        let queue = &mut self.queues[interface as usize];
+        let count = queue.recv(self.burst.len()).min(self.burst.len());
+        if count == 0 {
+            return 0;
+        }
+        // Lent out for the turn, so that the worker can be changed while it is read.
+        let mut burst = core::mem::take(&mut self.burst);
+        for (index, arrival) in burst[..count].iter_mut().enumerate() {
+            let frame = queue.frame(index);
+            if self.behind && plain::looks_like_syn(frame.bytes) {
+                self.shed_next = !self.shed_next;
+                if self.shed_next {
+                    arrival.kind = FrameKind::Refused(Drop::SynOverload);
+                    continue;
+                }
+            }
+            classify(&self.core, interface, &frame, arrival);
+        }
+        for (index, arrival) in burst[..count].iter().enumerate() {
+            let source = Source::Ring { interface, index: index as u8 };
+            match arrival.kind {
+                FrameKind::Segment => self.on_arrival(arrival, source),
+                FrameKind::Other => self.on_other(source),
+                FrameKind::Parts => self.on_parts(interface, index),
+                FrameKind::Refused(reason) => self.core.drop(reason),
+            }
+        }
+        self.burst = burst;
+        self.queues[interface as usize].recycle();
+        self.core.counters.events(Event::InFrames, count as u64);
+        count
+    }
+
+    /// A frame over several descriptors: put together in the scratch buffer.
+    #[cold]
+    fn on_parts(&mut self, interface: u8, index: usize) {
+        let queue = &self.queues[interface as usize];
+        let frame = queue.frame(index);
+        let (mut bytes, parts) = (0, frame.parts);
+        for part in 0..=parts {
+            let piece = if part == 0 { frame.bytes } else { queue.part(index, part) };
+            let Some(room) = self.scratch.get_mut(bytes..bytes + piece.len()) else {
+                self.core.drop(Drop::TooLong);
+                return;
+            };
+            room.copy_from_slice(piece);
+            bytes += piece.len();
+        }
+        self.scratch_bytes = bytes;
+        let checksums = frame.checksums;
+        self.on_scratch(interface, checksums, false);
+    }
+
+    /// A frame in the scratch buffer: from another core, or put together from parts.
+    pub(crate) fn on_scratch(&mut self, interface: u8, checksums: Checksums, mailed: bool) {
+        let bytes = &self.scratch[..self.scratch_bytes];
+        let frame = RxFrame { bytes, parts: 0, checksums, hash: None, vlan: None };
+        let source = Source::Scratch { interface, mailed };
+        let mut arrival = Arrival::blank();
+        classify(&self.core, interface, &frame, &mut arrival);
+        match arrival.kind {
+            FrameKind::Segment => self.on_arrival(&arrival, source),
+            FrameKind::Other => self.on_other(source),
+            FrameKind::Parts => {}
+            FrameKind::Refused(reason) => self.core.drop(reason),
+        }
+    }
+
+    /// The whole frame that is being served, with the card's verdict.
+    pub(crate) fn frame(&self, source: Source) -> (&[u8], Checksums) {
+        match source {
+            Source::Ring { interface, index } => {
+                let frame = self.queues[interface as usize].frame(index as usize);
+                (frame.bytes, frame.checksums)
+            }
+            // What reached the scratch buffer was checked, or will be, from the bytes themselves.
+            Source::Scratch { .. } => (&self.scratch[..self.scratch_bytes], Checksums::Unverified),
+        }
+    }
+
+    /// The second pass: one segment to its connection, half-open connection or TIME-WAIT record.
+    #[inline]
+    fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
+        self.core.counters.event(Event::TcpInSegs);
+        match self.core.lookup(arrival.hash, &arrival.tuple) {
+            Some(reference) => match reference.kind() {
+                Kind::Connection => self.on_connection(reference.index(), arrival, source),
+                Kind::HalfOpen => self.on_half_open(reference.index(), arrival, source),
+                Kind::TimeWait => self.on_time_wait(reference.index(), arrival, source),
+            },
+            None => self.on_unknown(arrival, source),
+        }
+    }
+
+    fn on_connection(&mut self, index: u32, arrival: &Arrival, source: Source) {
+        if self.core.rfd.is_active(arrival.tuple.local_port) {
+            self.core.counters.event(Event::RfdHits);
+        }
+        self.serve(index, arrival, source);
+    }
+
+    /// No connection here: a client, a stray, or a segment that belongs to another core.
+    fn on_unknown(&mut self, arrival: &Arrival, source: Source) {
+        let addr = self.core.interfaces.addr(arrival.tuple.local);
+        let port = arrival.tuple.local_port;
+        let mailed = matches!(source, Source::Scratch { mailed: true, .. });
+        match self.core.listeners.lookup(addr, port) {
+            Some(Found::Here(listener, profile)) => {
+                self.on_listener(listener, profile, arrival, source);
+            }
+            Some(Found::Elsewhere(cores)) if !mailed => {
+                let core = pick(cores, arrival.hash);
+                self.misdirected(core, source);
+            }
+            Some(Found::Elsewhere(_)) => self.core.drop(Drop::MailStray),
+            None => match self.owner(arrival) {
+                Some(owner) if owner != self.core.number && !mailed => {
+                    self.misdirected(owner, source);
+                }
+                _ => self.refuse(arrival, Drop::TcpNoPort),
+            },
+        }
+    }
+
+    /// The core that opened the connection of a segment, if it is one of ours at all.
+    fn owner(&self, arrival: &Arrival) -> Option<u16> {
+        let tuple = &arrival.tuple;
+        let wanted = Wanted {
+            interface: self.core.interfaces.interface_of(tuple.local),
+            own: self.core.interfaces.addr(tuple.local),
+            remote: tuple.remote,
+            remote_port: tuple.remote_port,
+        };
+        self.core.rfd.owner_of(&wanted, tuple.local_port)
+    }
+
+    /// Sends the frame being served to the core that owns it.
+    pub(crate) fn misdirected(&mut self, core: u16, source: Source) {
+        let (bytes, checksums) = match source {
+            Source::Ring { interface, index } => {
+                let frame = self.queues[interface as usize].frame(index as usize);
+                (frame.bytes, frame.checksums)
+            }
+            Source::Scratch { .. } => (&self.scratch[..self.scratch_bytes], Checksums::Unverified),
+        };
+        let interface = source.interface();
+        match self.core.post.send(core, &mail::Message::Frame { interface, checksums, bytes }) {
+            Ok(()) => self.core.counters.event(Event::RfdMisdirected),
+            Err(mail::Refused::Full) => self.core.drop(Drop::MailFull),
+            Err(mail::Refused::TooLong) => self.core.drop(Drop::MailTooLong),
+            Err(mail::Refused::NoSuchCore) => self.core.drop(Drop::MailStray),
+        }
+    }
+
+    /// A segment to nobody: RFC 9293 section 3.10.7.1, within the limit.
+    pub(crate) fn refuse(&mut self, arrival: &Arrival, reason: Drop) {
+        self.core.drop(reason);
+        if !arrival.seg.flags.has(Flags::RST) && self.core.resets.take(self.core.millis) {
+            self.reset(&arrival.tuple, &arrival.seg);
+        }
+    }
+
+    /// The RST that answers a segment.
+    pub(crate) fn reset(&mut self, tuple: &Tuple, seg: &Segment) {
+        //= rfc9293#3.10.7.1
+        //# If the ACK bit is off, sequence number zero is used,
+        //# <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+        //# If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>
+        let (seq, ack, flags) = if seg.flags.has(Flags::ACK) {
+            (seg.ack, penstock_wire::SeqNum(0), Flags::RST)
+        } else {
+            (penstock_wire::SeqNum(0), seg.seq + seg.len(), Flags::RST.with(Flags::ACK))
+        };
+        let header = tcp::Header {
+            src_port: tuple.local_port,
+            dst_port: tuple.remote_port,
+            seq,
+            ack,
+            flags,
+            window: 0,
+        };
+        transmit::bare(&mut self.core, &mut self.queues, tuple, header, None);
+    }
+
+    fn on_time_wait(&mut self, index: u32, arrival: &Arrival, source: Source) {
+        let core = &mut self.core;
+        let answer = match core.time_wait.on_segment(index, &arrival.seg, core.millis) {
+            timewait::Verdict::Expired => {
+                core.time_wait.remove(index, &mut core.table);
+                self.on_unknown(arrival, source);
+                return;
+            }
+            timewait::Verdict::Reopen(successor) => {
+                let addr = core.interfaces.addr(arrival.tuple.local);
+                let found = core.listeners.lookup(addr, arrival.tuple.local_port);
+                let Some(Found::Here(listener, _)) = found else {
+                    core.drop(Drop::TimeWait);
+                    return;
+                };
+                core.time_wait.remove(index, &mut core.table);
+                core.counters.event(Event::TimeWaitRecycled);
+                self.on_syn(listener, arrival, Some(successor));
+                return;
+            }
+            timewait::Verdict::Acknowledge(answer) => answer,
+            timewait::Verdict::Challenge(answer, _) => {
+                core.drop(Drop::TimeWait);
+                answer
+            }
+            timewait::Verdict::Drop(_) => {
+                core.drop(Drop::TimeWait);
+                return;
+            }
+        };
+        let tuple = &arrival.tuple;
+        let header = tcp::Header {
+            src_port: tuple.local_port,
+            dst_port: tuple.remote_port,
+            seq: answer.seq,
+            ack: answer.ack,
+            flags: Flags::ACK,
+            window: answer.window,
+        };
+        let millis = core.millis;
+        let timestamps = answer.echo.map(|echo| tcp::Timestamps {
+            value: core.secrets.origin(tuple).timestamp(millis),
+            echo,
+        });
+        transmit::bare(core, &mut self.queues, tuple, header, timestamps);
+    }
+
+    /// Whether connection `index` has yet to hear from its peer.
+    pub(crate) fn is_opening(&self, index: u32) -> bool {
+        self.core.conns[index].state == State::SynSent
+    }
+}
+
+/// One of a set of cores, the same for every segment of a connection.
+fn pick(cores: u128, hash: u64) -> u16 {
+    let count = cores.count_ones().max(1);
+    let mut rest = cores;
+    for _ in 0..hash % count as u64 {
+        rest &= rest - 1;
+    }
+    rest.trailing_zeros() as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pick;
+
+    #[test]
+    fn every_core_of_a_set_is_picked() {
+        let set = 1 << 2 | 1 << 5 | 1 << 127;
+        let mut seen = 0u128;
+        for hash in 0..9 {
+            seen |= 1 << pick(set, hash);
+        }
+        assert_eq!(seen, set);
+    }
+}

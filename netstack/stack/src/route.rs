@@ -1,0 +1,128 @@
+//! Where packets go next: on-link networks, static routes, the default gateway.
+
+use alloc::vec::Vec;
+
+use penstock_wire::Addr;
+
+use crate::config::{Config, Route};
+use crate::interface::{ConfigError, Interfaces};
+
+/// The static routes, the longest prefix first.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes {
+    routes: Vec<Route>,
+    interfaces: Interfaces,
+}
+
+impl Routes {
+    /// Checks and sorts the configured routes.
+    pub(crate) fn new(config: &Config, interfaces: &Interfaces) -> Result<Routes, ConfigError> {
+        let mut routes = config.routes.clone();
+        for route in &routes {
+            let exists = route.interface < interfaces.count();
+            let bits = if route.network.is_v4() { 32 } else { 128 };
+            let reachable = route.gateway.is_none_or(|gateway| {
+                gateway.is_v4() == route.network.is_v4()
+                    && interfaces.is_on_link(route.interface, gateway)
+            });
+            if !exists || !reachable || route.prefix_bits > bits {
+                return Err(ConfigError::Route(route.network));
+            }
+        }
+        routes.sort_by_key(|route| core::cmp::Reverse(route.prefix_bits));
+        Ok(Routes { routes, interfaces: interfaces.clone() })
+    }
+
+    /// The interface and the neighbour that lead to `dst`: the longest prefix, a link before a
+    /// gateway.
+    pub(crate) fn lookup(&self, dst: Addr) -> Option<(u8, Addr)> {
+        let link = self.interfaces.on_link(dst);
+        let route =
+            self.routes.iter().find(|route| route.network.shares_prefix(dst, route.prefix_bits));
+        match (link, route) {
+            (Some((_, link_bits)), Some(route)) if route.prefix_bits > link_bits => {
+                Some((route.interface, route.gateway.unwrap_or(dst)))
+            }
+            (Some((interface, _)), _) => Some((interface, dst)),
+            (None, Some(route)) => Some((route.interface, route.gateway.unwrap_or(dst))),
+            (None, None) => None,
+        }
+    }
+
+    /// The neighbour that leads to `dst` from an interface: replies leave where the question came
+    /// in, by the routes of that interface.
+    pub(crate) fn lookup_on(&self, interface: u8, dst: Addr) -> Option<(u8, Addr)> {
+        if self.interfaces.is_on_link(interface, dst) {
+            return Some((interface, dst));
+        }
+        let route = self.routes.iter().find(|route| {
+            route.interface == interface && route.network.shares_prefix(dst, route.prefix_bits)
+        })?;
+        Some((interface, route.gateway.unwrap_or(dst)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The longest prefix wins, and replies stay on their interface.
+    use super::*;
+    use crate::config::{Capacity, Interface, Steering, Tcp};
+    use alloc::vec;
+    use core::net::IpAddr;
+    use penstock_wire::Mac;
+
+    fn addr(text: &str) -> Addr {
+        text.parse::<IpAddr>().expect("an address").into()
+    }
+
+    fn routes() -> (Config, Interfaces) {
+        let interface = |last, own| Interface {
+            mac: Mac([2, 0, 0, 0, 0, last]),
+            mtu: 1500,
+            addresses: vec![(addr(own), 24)],
+            steering: Steering::Unknown,
+        };
+        let route = |network, prefix_bits, gateway: Option<&str>, interface| Route {
+            network: addr(network),
+            prefix_bits,
+            gateway: gateway.map(addr),
+            interface,
+        };
+        let config = Config {
+            interfaces: vec![interface(1, "10.0.0.1"), interface(2, "10.1.0.1")],
+            routes: vec![
+                route("0.0.0.0", 0, Some("10.0.0.254"), 0),
+                route("192.168.0.0", 16, Some("10.1.0.254"), 1),
+                route("10.0.0.128", 25, Some("10.1.0.253"), 1),
+            ],
+            cores: 1,
+            ephemeral_ports: (32_768, 65_535),
+            capacity: Capacity::default(),
+            tcp: Tcp::default(),
+            seed: [0; 32],
+        };
+        let interfaces = Interfaces::new(&config).expect("valid");
+        (config, interfaces)
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let (config, interfaces) = routes();
+        let routes = Routes::new(&config, &interfaces).expect("valid");
+        assert_eq!(routes.lookup(addr("10.0.0.9")), Some((0, addr("10.0.0.9"))));
+        assert_eq!(routes.lookup(addr("8.8.8.8")), Some((0, addr("10.0.0.254"))));
+        assert_eq!(routes.lookup(addr("192.168.3.4")), Some((1, addr("10.1.0.254"))));
+        assert_eq!(routes.lookup(addr("10.0.0.200")), Some((1, addr("10.1.0.253"))));
+        assert_eq!(routes.lookup(addr("2001:db8::1")), None);
+        assert_eq!(routes.lookup_on(1, addr("8.8.8.8")), None, "no default route there");
+        assert_eq!(routes.lookup_on(1, addr("10.1.0.7")), Some((1, addr("10.1.0.7"))));
+    }
+
+    #[test]
+    fn a_gateway_must_be_a_neighbour() {
+        let (mut config, interfaces) = routes();
+        config.routes[0].gateway = Some(addr("172.16.0.1"));
+        let error = Routes::new(&config, &interfaces).err();
+        assert_eq!(error, Some(ConfigError::Route(addr("0.0.0.0"))));
+    }
+}

@@ -1,0 +1,162 @@
+//! Congestion control: slow start and avoidance (RFC 5681), CUBIC (RFC 9438).
+//!
+//! Windows are bytes, time is milliseconds, and all of it is integers: no floating point on the
+//! data path, and the same result on every machine.
+
+use crate::config::CongestionControl;
+
+use super::Env;
+use super::flight::{Flight, Phase};
+use super::tcb::{Bits, SENT_SHIFT, Tcb, stamp};
+
+/// CUBIC's multiplicative decrease, 0.7 (RFC 9438 section 4.6).
+const BETA_TENTHS: u64 = 7;
+/// CUBIC's C = 0.4 (section 5), as tenths.
+const C_TENTHS: u64 = 4;
+/// Milliseconds cubed in a second cubed.
+const MS3: u64 = 1_000_000_000;
+/// Beyond this distance from the plateau the cubic is far above any window we hold.
+const CUBIC_SPAN_MS: i64 = 60_000;
+/// The largest congestion window: twice the largest scaled window.
+const CWND_MAX: u32 = 1 << 30;
+
+impl Tcb {
+    /// Enlarges the window for `acked` newly acknowledged bytes.
+    pub(super) fn grow(&mut self, flight: &mut Flight, acked: u32, env: &Env<'_>) {
+        //= rfc9293#3.8.2
+        //# A TCP endpoint MUST implement the basic congestion control algorithms slow
+        //# start, congestion avoidance, and exponential backoff of RTO
+        // A window that the application does not fill says nothing about the path (RFC 7661).
+        if !self.has(Bits::CWND_LIMITED) {
+            return;
+        }
+        let mss = self.mss as u32;
+        if self.cwnd < self.ssthresh {
+            // RFC 3465 section 2.3 with L = 2: one acknowledgement stands for at most two segments;
+            // for one after a timeout, when it may cover what had arrived long before.
+            let limit = if flight.phase == Phase::Loss { mss } else { 2 * mss };
+            self.cwnd = (self.cwnd + acked.min(limit)).min(CWND_MAX);
+            return;
+        }
+        match env.tcp.congestion_control {
+            CongestionControl::NewReno => self.avoid_reno(flight, acked),
+            CongestionControl::Cubic => self.avoid_cubic(flight, acked, env.millis),
+        }
+    }
+
+    /// RFC 5681 section 3.1, by appropriate byte counting.
+    fn avoid_reno(&mut self, flight: &mut Flight, acked: u32) {
+        flight.credit = flight.credit.saturating_add(acked);
+        if flight.credit >= self.cwnd {
+            flight.credit -= self.cwnd;
+            self.cwnd = (self.cwnd + self.mss as u32).min(CWND_MAX);
+        }
+    }
+
+    /// RFC 9438 sections 4.2 to 4.5.
+    fn avoid_cubic(&mut self, flight: &mut Flight, acked: u32, millis: u32) {
+        let mss = self.mss as u32;
+        let epoch_at = match flight.epoch_at {
+            Some(at) => at,
+            None => {
+                flight.epoch_at = Some(millis);
+                flight.reno_estimate = self.cwnd;
+                if self.cubic_max < self.cwnd {
+                    self.cubic_max = self.cwnd;
+                }
+                //= rfc9438#4.2
+                //# K = cubic root of ((W_max - cwnd_epoch) / C)
+                let deficit = ((self.cubic_max - self.cwnd) / mss.max(1)) as u64;
+                flight.cubic_k_ms = cube_root(deficit * MS3 * 10 / C_TENTHS) as u32;
+                millis
+            }
+        };
+        // W_cubic(t + RTT): where the window should be one round trip from now.
+        let ahead = millis.wrapping_sub(epoch_at) as i64 + (self.srtt_us / 1000) as i64;
+        let distance = (ahead - flight.cubic_k_ms as i64).clamp(-CUBIC_SPAN_MS, CUBIC_SPAN_MS);
+        let cube_segments_thousandths =
+            distance * distance * distance / (MS3 as i64 / 1000) * C_TENTHS as i64 / 10;
+        let offset = cube_segments_thousandths * mss as i64 / 1000;
+        let target = (self.cubic_max as i64 + offset)
+            .clamp(self.cwnd as i64, self.cwnd as i64 * 3 / 2) as u64;
+
+        // The Reno-friendly region: alpha = 3 (1 - beta) / (1 + beta) = 9/17, and 1 once the
+        // estimate has passed W_max.
+        let (up, down) = if flight.reno_estimate < self.cubic_max { (9, 17) } else { (1, 1) };
+        let step = mss as u64 * acked as u64 * up / (self.cwnd.max(1) as u64 * down);
+        flight.reno_estimate = flight.reno_estimate.saturating_add(step as u32).min(CWND_MAX);
+
+        if flight.reno_estimate > self.cwnd && (flight.reno_estimate as u64) > target {
+            self.cwnd = flight.reno_estimate;
+        } else {
+            // (target - cwnd) / cwnd of a segment for each segment acknowledged.
+            let room = (target - self.cwnd as u64) * acked as u64 + flight.credit as u64;
+            self.cwnd = (self.cwnd as u64 + room / self.cwnd.max(1) as u64) as u32;
+            flight.credit = (room % self.cwnd.max(1) as u64) as u32;
+        }
+        self.cwnd = self.cwnd.min(CWND_MAX);
+    }
+
+    /// A loss was found with `outstanding` bytes in flight: the new threshold.
+    pub(super) fn reduce(&mut self, flight: &mut Flight, outstanding: u32, env: &Env<'_>) {
+        let mss = self.mss as u32;
+        let floor = 2 * mss;
+        match env.tcp.congestion_control {
+            CongestionControl::NewReno => {
+                //= rfc5681#3.1
+                //# ssthresh = max (FlightSize / 2, 2*SMSS)
+                self.ssthresh = (outstanding / 2).max(floor);
+            }
+            CongestionControl::Cubic => {
+                // Fast convergence (section 4.7): a flow that lost before it was back at its old
+                // plateau gives way to a newer one.
+                let shrunk = (self.cwnd as u64 * (10 + BETA_TENTHS) / 20) as u32;
+                self.cubic_max = if self.cwnd < self.cubic_max { shrunk } else { self.cwnd };
+                let kept = (outstanding.min(self.cwnd) as u64 * BETA_TENTHS / 10) as u32;
+                self.ssthresh = kept.max(floor);
+            }
+        }
+        flight.epoch_at = None;
+        flight.credit = 0;
+    }
+
+    /// Called before data is sent with nothing outstanding: an old window says little about a path
+    /// that was not used for a timeout (RFC 5681 section 4.1).
+    pub(super) fn restart_after_idle(&mut self, env: &Env<'_>) {
+        let quiet_ms =
+            (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;
+        if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, env.tcp) {
+            //= rfc5681#4.1
+            //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if
+            //# the TCP has not sent data in an interval exceeding the retransmission timeout
+            self.cwnd = self.cwnd.min(env.tcp.initial_window as u32 * self.mss as u32);
+        }
+    }
+}
+
+/// The integer cube root, rounded down.
+fn cube_root(number: u64) -> u64 {
+    let mut root: u64 = 0;
+    // 2^21 cubed is 2^63.
+    for bit in (0..21).rev() {
+        let candidate = root | 1 << bit;
+        if candidate * candidate * candidate <= number {
+            root = candidate;
+        }
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cube_root;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cube_roots_are_exact(number in 0..(1u64 << 62)) {
+            let root = cube_root(number);
+            prop_assert!(root.pow(3) <= number && (root + 1).pow(3) > number);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The TCP engine: numbers in, a verdict out.
+//!
+//! Nothing here touches a byte of payload, a table, a card or a clock. A [`Tcb`] is what a
+//! connection is for as long as it lives; a [`Flight`] is what it needs besides while something is
+//! under way: unacknowledged, unsent, out of order, or unread. The worker owns both and feeds them:
+//!
+//! ```text
+//!   segment ──▶ input::on_segment ──▶ Verdict ──▶ (worker: upcalls, buffers, tables)
+//!                  └─ acknowledge (RTT, congestion, SACK scoreboard)
+//!   timer   ──▶ timer::on_timer   ──▶ Expired
+//!   either  ──▶ output::next_segment ──▶ Emit (sequence, length, flags) ──▶ (worker: headers, ranges)
+//! ```
+//!
+//! Half-open connections (the passive SYN-RECEIVED) live in [`crate::halfopen`], TIME-WAIT in
+//! [`crate::timewait`], LISTEN in [`crate::listen`], CLOSED is the absence of all of them.
+//!
+//! Read RFC 9293 section 3.10 first; then 5961, 6298, 6675, 7323, 9438.
+
+mod acknowledge;
+mod congestion;
+mod flight;
+mod input;
+mod output;
+mod ranges;
+mod rtt;
+mod tcb;
+mod timer;
+
+pub(crate) use flight::{Flight, Flights, NO_FLIGHT, Retransmission};
+pub(crate) use input::{Acknowledge, Offer};
+pub(crate) use output::Emit;
+pub(crate) use ranges::Inserted;
+#[cfg(test)]
+pub(crate) use ranges::Ranges;
+pub use tcb::State;
+pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, first_window, our_scale, syn_options};
+pub(crate) use timer::Expired;
+
+use crate::config;
+use crate::time::Instant;
+
+/// What the engine is told besides the segment: the time, and what was frozen at the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Env<'a> {
+    /// Now.
+    pub(crate) now: Instant,
+    /// Now in milliseconds, on the timers' ring.
+    pub(crate) millis: u32,
+    /// TCP's knobs.
+    pub(crate) tcp: &'a config::Tcp,
+    /// The options of this connection.
+    pub(crate) options: &'a config::SocketOptions,
+    /// The receive window to aim for, in bytes.
+    pub(crate) window_bytes: u32,
+}

@@ -1,0 +1,524 @@
+//! One connection: 128 bytes, two cache lines, and nothing else while it is idle.
+//!
+//! ```text
+//!   Send sequence space (RFC 9293 section 3.3.1)
+//!
+//!        una              nxt        max          una + wnd
+//!   ──────┼────────────────┼──────────┼───────────────┼──────▶
+//!    acked │ in flight      │ sent once, to be sent    │ not yet
+//!          │                │ again after a timeout    │ allowed
+//!          └── the send queue begins here; `Flight::max` is `nxt` except after a timeout
+//!
+//!   Receive sequence space
+//!
+//!        acked            nxt                        edge
+//!   ──────┼────────────────┼───────────────────────────┼─────▶
+//!    told  │ received, not  │ the window we advertised: │ never
+//!    them  │ yet told       │ its right edge never      │ moves left
+//!          │                │ moves left                │
+//! ```
+
+use penstock_wire::SeqNum;
+use penstock_wire::tcp::{Options, Segment};
+
+use crate::config::{self, SocketOptions};
+use crate::hash::Tuple;
+use crate::limits;
+use crate::slab::{Linked, Slab};
+use crate::wheel::{Node, Nodes};
+
+use super::flight::NO_FLIGHT;
+
+/// The states in which a connection has a [`Tcb`] (RFC 9293 section 3.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum State {
+    /// Our SYN is out.
+    SynSent,
+    /// Both SYNs crossed (simultaneous open); a passive one waits in the half-open ring instead.
+    SynReceived,
+    /// Open.
+    Established,
+    /// Our FIN is out.
+    FinWait1,
+    /// Our FIN is acknowledged.
+    FinWait2,
+    /// Their FIN is in, ours is not out.
+    CloseWait,
+    /// Both FINs crossed.
+    Closing,
+    /// Their FIN is in, ours is out.
+    LastAck,
+    /// Both FINs are in and acknowledged, ours last; the application has yet to read. Otherwise
+    /// TIME-WAIT is a record elsewhere.
+    TimeWait,
+    /// Over; the application has yet to read.
+    Closed,
+}
+
+/// Single bits of a [`Tcb`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bits(pub(crate) u16);
+
+impl Bits {
+    /// An acknowledgement is to go out with the next segment, which is due now.
+    pub(crate) const ACK_NOW: Bits = Bits(1 << 0);
+    /// An acknowledgement is due by `ack_at`.
+    pub(crate) const ACK_LATER: Bits = Bits(1 << 1);
+    /// The application has shut the sending side; the FIN follows the data.
+    pub(crate) const FIN_QUEUED: Bits = Bits(1 << 2);
+    /// The application has closed: no upcalls any more.
+    pub(crate) const ORPHAN: Bits = Bits(1 << 3);
+    /// The application does not want data now.
+    pub(crate) const PAUSED: Bits = Bits(1 << 4);
+    /// Timestamps were agreed.
+    pub(crate) const TIMESTAMPS: Bits = Bits(1 << 5);
+    /// SACK was agreed.
+    pub(crate) const SACK: Bits = Bits(1 << 6);
+    /// The congestion window, not the application, limited what was sent last.
+    pub(crate) const CWND_LIMITED: Bits = Bits(1 << 7);
+    /// The application's timer (or an orphan's FIN-WAIT-2 timer) runs; see `app_at`.
+    pub(crate) const APP_TIMER: Bits = Bits(1 << 8);
+    /// It is to be aborted: a RST, and gone.
+    pub(crate) const ABORT: Bits = Bits(1 << 9);
+    /// The SYN or SYN-ACK had to be sent again (RFC 6298 section 5.7, RFC 5681 section 3.1).
+    pub(crate) const SYN_LOST: Bits = Bits(1 << 10);
+    /// A keep-alive or window probe is due now.
+    pub(crate) const PROBE_NOW: Bits = Bits(1 << 11);
+    /// Bytes in order wait in the store.
+    pub(crate) const UNREAD: Bits = Bits(1 << 12);
+    /// The peer's FIN was delivered to the application.
+    pub(crate) const EOF_TOLD: Bits = Bits(1 << 13);
+    /// A SYN (or SYN-ACK) is to be sent now.
+    pub(crate) const SYN_NOW: Bits = Bits(1 << 14);
+    /// The handshake has completed: the application knows of it.
+    pub(crate) const ESTABLISHED: Bits = Bits(1 << 15);
+}
+
+/// A connection.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Tcb {
+    // The first line: what every segment touches.
+    pub(crate) tuple: Tuple,
+    pub(crate) rcv_nxt: SeqNum,
+    pub(crate) rcv_edge: SeqNum,
+    pub(crate) una: SeqNum,
+    pub(crate) nxt: SeqNum,
+    /// The peer's window in bytes, scaled.
+    pub(crate) wnd: u32,
+    /// Our [`Flight`](super::Flight), or [`NO_FLIGHT`].
+    pub(crate) flight: u32,
+    pub(crate) ts_recent: u32,
+    /// The last acknowledgement we sent (RFC 7323's Last.ACK.sent).
+    pub(crate) rcv_acked: SeqNum,
+    pub(crate) state: State,
+    /// Window scales: the peer's in the low four bits, ours in the high four.
+    scales: u8,
+    bits: u16,
+    /// Payload bytes of a full segment to the peer, options deducted.
+    pub(crate) mss: u16,
+    /// The neighbour that carries our frames there.
+    pub(crate) hop: u16,
+
+    // The second line.
+    pub(crate) timer: Node,
+    /// When the peer was heard last, in milliseconds.
+    pub(crate) heard_at: u32,
+    /// Added to our clock to make our timestamps (RFC 7323 section 5.4).
+    pub(crate) ts_offset: u32,
+    /// The sequence number of the segment that last moved the window (SND.WL1).
+    pub(crate) wl1: SeqNum,
+    /// The largest window the peer ever offered (MAX.SND.WND).
+    pub(crate) wnd_max: u32,
+    pub(crate) cwnd: u32,
+    pub(crate) ssthresh: u32,
+    /// Smoothed round trip in microseconds; 0 before the first sample.
+    pub(crate) srtt_us: u32,
+    pub(crate) rttvar_us: u32,
+    /// CUBIC's W_max in bytes (RFC 9438 section 4.6).
+    pub(crate) cubic_max: u32,
+    /// When the application's timer (or an orphan's FIN-WAIT-2) runs out, in milliseconds.
+    pub(crate) app_at: u32,
+    /// When `ts_recent` was set: [`MINUTE_SHIFT`].
+    pub(crate) ts_recent_at: u16,
+    /// When we last sent data: [`SENT_SHIFT`].
+    pub(crate) sent_at: u16,
+    /// When an out-of-window segment was last answered: [`LIMITED_SHIFT`].
+    pub(crate) limited_at: u16,
+    /// When a delayed acknowledgement is due: the low half of the millisecond clock.
+    pub(crate) ack_at: u16,
+    pub(crate) generation: u16,
+    /// Segments still to be acknowledged at once, at the start.
+    pub(crate) quick: u8,
+    /// Which [`SocketOptions`] it has.
+    pub(crate) profile: u8,
+}
+
+const _: () = assert!(size_of::<Tcb>() == 128);
+
+// Coarse stamps of 16 bits: the millisecond clock, shifted. What a stamp may alias after its ring
+// has gone round is said where it is read.
+/// About a minute; the ring is 49 days, more than PAWS's 24 (RFC 7323 section 5.5).
+pub(super) const MINUTE_SHIFT: u32 = 16;
+/// 256 ms; the ring is 4.6 hours.
+pub(super) const SENT_SHIFT: u32 = 8;
+/// 16 ms; the ring is 17 minutes.
+pub(super) const LIMITED_SHIFT: u32 = 4;
+
+/// The stamp of `millis`.
+#[inline]
+pub(super) const fn stamp(millis: u32, shift: u32) -> u16 {
+    (millis >> shift) as u16
+}
+
+impl Linked for Tcb {
+    fn link(&mut self) -> &mut u32 {
+        &mut self.app_at
+    }
+}
+
+impl Nodes for Slab<Tcb> {
+    #[inline]
+    fn node(&mut self, index: u32) -> &mut Node {
+        &mut self[index].timer
+    }
+}
+
+/// What both sides said in their SYNs, and where the numbers start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handshake {
+    /// Our initial sequence number.
+    pub(crate) iss: SeqNum,
+    /// Theirs.
+    pub(crate) irs: SeqNum,
+    /// Their MSS option, or the default where they sent none.
+    pub(crate) peer_mss: u16,
+    /// Their window scale; `None` switches scaling off in both directions.
+    pub(crate) window_scale: Option<u8>,
+    pub(crate) sack: bool,
+    /// Their timestamp, if timestamps are on.
+    pub(crate) timestamp: Option<u32>,
+    pub(crate) ts_offset: u32,
+    /// The round trip of the handshake in microseconds, if it was measured.
+    pub(crate) rtt_us: Option<u32>,
+    /// The SYN-ACK had to be repeated.
+    pub(crate) repeated: bool,
+}
+
+impl Tcb {
+    /// A connection that is about to send its SYN.
+    pub(crate) fn active(tuple: Tuple, iss: SeqNum, ts_offset: u32, env: &super::Env<'_>) -> Tcb {
+        let mut tcb = Tcb::blank(tuple);
+        tcb.state = State::SynSent;
+        tcb.una = iss;
+        tcb.nxt = iss;
+        tcb.ts_offset = ts_offset;
+        tcb.heard_at = env.millis;
+        tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
+        tcb.set(Bits::SYN_NOW);
+        if env.tcp.timestamps {
+            tcb.set(Bits::TIMESTAMPS);
+        }
+        if env.tcp.sack {
+            tcb.set(Bits::SACK);
+        }
+        tcb
+    }
+
+    /// A connection whose handshake a client has just completed: `ack` is its last segment.
+    pub(crate) fn passive(
+        tuple: Tuple,
+        hand: &Handshake,
+        ack: &Segment,
+        mtu_mss: u16,
+        env: &super::Env<'_>,
+    ) -> Tcb {
+        let mut tcb = Tcb::blank(tuple);
+        tcb.state = State::Established;
+        tcb.set(Bits::ESTABLISHED);
+        tcb.una = hand.iss + 1;
+        tcb.nxt = hand.iss + 1;
+        tcb.rcv_nxt = hand.irs + 1;
+        tcb.rcv_acked = hand.irs + 1;
+        tcb.ts_offset = hand.ts_offset;
+        tcb.heard_at = env.millis;
+        tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
+        tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
+        tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
+        tcb.wl1 = ack.seq;
+        tcb.wnd = (ack.window as u32) << tcb.peer_scale();
+        tcb.wnd_max = tcb.wnd;
+        tcb.start_congestion(hand.repeated, env.tcp);
+        if let Some(rtt_us) = hand.rtt_us {
+            tcb.sample_rtt(rtt_us);
+        }
+        tcb
+    }
+
+    fn blank(tuple: Tuple) -> Tcb {
+        Tcb {
+            tuple,
+            rcv_nxt: SeqNum(0),
+            rcv_edge: SeqNum(0),
+            una: SeqNum(0),
+            nxt: SeqNum(0),
+            wnd: 0,
+            flight: NO_FLIGHT,
+            ts_recent: 0,
+            rcv_acked: SeqNum(0),
+            state: State::SynSent,
+            scales: 0,
+            bits: 0,
+            mss: limits::MSS_DEFAULT_V4,
+            hop: 0,
+            timer: Node::UNARMED,
+            heard_at: 0,
+            ts_offset: 0,
+            wl1: SeqNum(0),
+            wnd_max: 0,
+            cwnd: 0,
+            ssthresh: u32::MAX,
+            srtt_us: 0,
+            rttvar_us: 0,
+            cubic_max: 0,
+            app_at: 0,
+            ts_recent_at: 0,
+            sent_at: 0,
+            limited_at: 0,
+            ack_at: 0,
+            generation: 0,
+            quick: limits::QUICK_ACKS,
+            profile: 0,
+        }
+    }
+
+    /// Settles what the two SYNs agreed on.
+    pub(super) fn agree(
+        &mut self,
+        peer_mss: u16,
+        window_scale: Option<u8>,
+        sack: bool,
+        timestamp: Option<u32>,
+        mtu_mss: u16,
+        env: &super::Env<'_>,
+    ) {
+        self.assign(Bits::SACK, sack);
+        self.assign(Bits::TIMESTAMPS, timestamp.is_some());
+        if let Some(value) = timestamp {
+            self.ts_recent = value;
+            self.ts_recent_at = stamp(env.millis, MINUTE_SHIFT);
+        }
+        self.scales = match window_scale {
+            // RFC 7323 section 2.3: a shift above 14 counts as 14.
+            Some(shift) => shift.min(14) | (our_scale(env.window_bytes) << 4),
+            None => 0,
+        };
+        self.set_mss(peer_mss.min(mtu_mss));
+    }
+
+    /// The initial congestion window (RFC 6928), or one segment where the SYN was lost.
+    pub(super) fn start_congestion(&mut self, syn_lost: bool, tcp: &config::Tcp) {
+        //= rfc5681#3.1
+        //# If the SYN or SYN/ACK is lost, the initial window used by a sender after a
+        //# correctly transmitted SYN MUST be one segment consisting of at most SMSS bytes.
+        let segments = if syn_lost { 1 } else { tcp.initial_window as u32 };
+        self.cwnd = segments * self.mss as u32;
+        self.assign(Bits::SYN_LOST, syn_lost);
+    }
+
+    /// Sets the payload of a full segment from an MSS option (which counts no options).
+    pub(crate) fn set_mss(&mut self, mss: u16) {
+        let options = if self.has(Bits::TIMESTAMPS) { limits::TIMESTAMPS_BYTES } else { 0 };
+        self.mss = mss.max(limits::MSS_MIN) - options;
+    }
+
+    /// Takes a smaller segment size (as [`set_mss`](Self::set_mss)); whether it was smaller.
+    pub(crate) fn shrink_mss(&mut self, mss: u16) -> bool {
+        let before = self.mss;
+        self.set_mss(mss);
+        self.mss = self.mss.min(before);
+        self.mss < before
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, bits: Bits) -> bool {
+        self.bits & bits.0 != 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, bits: Bits) {
+        self.bits |= bits.0;
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self, bits: Bits) {
+        self.bits &= !bits.0;
+    }
+
+    /// Whether a segment is due whatever the send queue holds.
+    #[inline]
+    pub(crate) fn owes_now(&self) -> bool {
+        self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) != 0
+    }
+
+    /// Whether nothing can be due to be sent but what a flight holds.
+    #[inline]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.flight == NO_FLIGHT && !self.has(Bits::ACK_NOW)
+    }
+
+    #[inline]
+    pub(crate) fn assign(&mut self, bits: Bits, on: bool) {
+        if on { self.set(bits) } else { self.clear(bits) }
+    }
+
+    /// The shift of windows we receive.
+    #[inline]
+    pub(crate) fn peer_scale(&self) -> u8 {
+        self.scales & 15
+    }
+
+    /// The shift of windows we send.
+    #[inline]
+    pub(crate) fn our_scale(&self) -> u8 {
+        self.scales >> 4
+    }
+
+    /// Whether our FIN was sent at least once.
+    #[inline]
+    pub(crate) fn fin_sent(&self) -> bool {
+        matches!(
+            self.state,
+            State::FinWait1
+                | State::FinWait2
+                | State::Closing
+                | State::LastAck
+                | State::TimeWait
+                | State::Closed
+        )
+    }
+
+    /// Whether the peer's FIN was taken in.
+    #[inline]
+    pub(crate) fn fin_received(&self) -> bool {
+        matches!(
+            self.state,
+            State::CloseWait | State::Closing | State::LastAck | State::TimeWait | State::Closed
+        )
+    }
+
+    /// Where the payload taken in so far ends: before the FIN, if that was taken in too.
+    #[inline]
+    pub(crate) fn data_end(&self) -> SeqNum {
+        self.rcv_nxt - self.fin_received() as u32
+    }
+
+    /// Whether both sides have exchanged SYNs.
+    #[inline]
+    pub(crate) fn is_synchronised(&self) -> bool {
+        !matches!(self.state, State::SynSent | State::SynReceived)
+    }
+
+    /// Whether [`deliver`](crate::deliver) has something to do besides sending: bytes or an end to
+    /// tell of, an end to bring about, an orphan to watch.
+    #[inline]
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.bits & (Bits::UNREAD.0 | Bits::ABORT.0) != 0
+            || self.fin_received() && self.bits & (Bits::EOF_TOLD.0 | Bits::ORPHAN.0) == 0
+            || self.state == State::FinWait2 && self.has(Bits::ORPHAN)
+    }
+
+    /// Whether the peer may still send data.
+    #[inline]
+    pub(crate) fn may_receive(&self) -> bool {
+        matches!(self.state, State::Established | State::FinWait1 | State::FinWait2)
+    }
+
+    /// Whether the application may still queue data.
+    #[inline]
+    pub(crate) fn may_send(&self) -> bool {
+        matches!(self.state, State::Established | State::CloseWait) && !self.has(Bits::FIN_QUEUED)
+    }
+
+    /// Our timestamp now.
+    #[inline]
+    pub(crate) fn timestamp(&self, millis: u32) -> u32 {
+        millis.wrapping_add(self.ts_offset)
+    }
+
+    /// An acknowledgement is wanted with the next segment, at once.
+    #[inline]
+    pub(crate) fn acknowledge_now(&mut self) {
+        self.set(Bits::ACK_NOW);
+    }
+
+    /// Whether nothing needs a [`Flight`](super::Flight): everything sent is acknowledged, and
+    /// nothing waits to be acknowledged by us.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.una == self.nxt
+            && self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) == 0
+    }
+}
+
+/// The scale that lets `window_bytes` be advertised.
+pub(crate) const fn our_scale(window_bytes: u32) -> u8 {
+    let mut shift = 0;
+    while window_bytes >> shift > 0xffff {
+        shift += 1;
+    }
+    shift
+}
+
+/// The window that our SYN-ACK offered, rounded up to what a scaled field can say: its right edge
+/// must not move left with the first scaled segment.
+pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
+    window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
+}
+
+/// The options of our SYN or SYN-ACK.
+pub(crate) fn syn_options(
+    mss: u16,
+    window_scale: bool,
+    sack: bool,
+    timestamps: Option<penstock_wire::tcp::Timestamps>,
+    window_bytes: u32,
+) -> Options {
+    Options {
+        mss,
+        window_scale: window_scale.then_some(our_scale(window_bytes)),
+        sack_permitted: sack,
+        timestamps,
+        ..Options::default()
+    }
+}
+
+/// Interned [`SocketOptions`]: a connection names its set with one byte.
+#[derive(Debug)]
+pub(crate) struct Profiles {
+    sets: [SocketOptions; limits::PROFILES_MAX],
+    count: usize,
+}
+
+impl Profiles {
+    pub(crate) fn new(default: SocketOptions) -> Profiles {
+        Profiles { sets: [default; limits::PROFILES_MAX], count: 1 }
+    }
+
+    /// The number of `options`; `None` when [`limits::PROFILES_MAX`] different sets are in use.
+    pub(crate) fn intern(&mut self, options: SocketOptions) -> Option<u8> {
+        if let Some(found) = self.sets[..self.count].iter().position(|set| *set == options) {
+            return Some(found as u8);
+        }
+        let free = self.sets.get_mut(self.count)?;
+        *free = options;
+        self.count += 1;
+        Some(self.count as u8 - 1)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, profile: u8) -> &SocketOptions {
+        &self.sets[profile as usize % limits::PROFILES_MAX]
+    }
+}

@@ -1,0 +1,332 @@
+//! The short way for the frame that nearly all frames are: Ethernet, IP without options or extension
+//! headers, TCP.
+//!
+//! Three parsers in a row check three lengths and branch on what the next word could have said
+//! instead. Here one length is checked, then whole words are compared with what they must be, and
+//! what differs in anything takes the long way, which knows the reasons. So nothing is refused here,
+//! and nothing is accepted that the long way would refuse.
+
+use crate::address::{Addr, Mac};
+use crate::checksum::Sum;
+use crate::ethernet;
+use crate::fields::{array_at, put, u16_at, u32_at};
+use crate::ip::{HOP_LIMIT, Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
+use crate::tcp::{self, Flags, Segment};
+
+/// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
+/// checksums that no card has checked. `None`: take the long way, which will find the same segment
+/// under its options, or a name for what is wrong; what `segment` holds then is of no meaning.
+#[inline]
+pub fn parse(
+    segment: &mut Segment,
+    frame: &[u8],
+    verify_ip: bool,
+    verify_tcp: bool,
+) -> Option<Packet> {
+    let header = frame.first_chunk::<V4_BYTES>()?;
+    if u32_at(header, 12) & 0xffff_ff00 == 0x0800_4500 {
+        parse_v4(segment, frame, header, verify_ip, verify_tcp)
+    } else {
+        parse_v6(segment, frame, verify_tcp)
+    }
+}
+
+/// Whether a frame looks like a plain SYN: a glance at three fields, nothing checked. For whoever
+/// has more frames than time.
+#[inline]
+pub fn looks_like_syn(frame: &[u8]) -> bool {
+    const MASK: u8 = Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0;
+    let Some(header) = frame.first_chunk::<V4_BYTES>() else { return false };
+    if u32_at(header, 12) & 0xffff_ff00 == 0x0800_4500 {
+        return header[IP + 9] == TCP
+            && header[IP + V4_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0;
+    }
+    let Some(header) = frame.first_chunk::<V6_BYTES>() else { return false };
+    u32_at(header, 12) & 0xffff_f000 == 0x86dd_6000
+        && header[IP + 6] == TCP
+        && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
+}
+
+#[inline]
+fn parse_v4(
+    segment: &mut Segment,
+    frame: &[u8],
+    header: &[u8; V4_BYTES],
+    verify_ip: bool,
+    verify_tcp: bool,
+) -> Option<Packet> {
+    // No fragment, and TCP.
+    let word = u32_at(header, IP + 6);
+    if word & 0x3fff_00ff != TCP as u32 {
+        return None;
+    }
+    let src = u32_at(header, IP + 12);
+    // From 1.0.0.0 up to where groups begin, without loopback.
+    if src.wrapping_sub(1 << 24) >= 223 << 24 || src >> 24 == 127 {
+        return None;
+    }
+    if verify_ip && !Sum::of(&array_at::<V4_HEADER_BYTES, V4_BYTES>(header, IP)).is_good() {
+        return None;
+    }
+    let packet = Packet {
+        src: Addr::v4(src),
+        dst: Addr::v4(u32_at(header, IP + 16)),
+        protocol: TCP,
+        hop_limit: header[IP + 8],
+        traffic_class: header[IP + 1],
+        header_bytes: V4_HEADER_BYTES as u16,
+        payload_bytes: u16_at(header, IP + 2).wrapping_sub(V4_HEADER_BYTES as u16),
+    };
+    let bytes = &frame[IP + V4_HEADER_BYTES..];
+    parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
+}
+
+#[inline]
+fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
+    let header = frame.first_chunk::<V6_BYTES>()?;
+    if u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000 || header[IP + 6] != TCP {
+        return None;
+    }
+    let src = Addr::v6(array_at(header, IP + 8));
+    let dst = Addr::v6(array_at(header, IP + 24));
+    // All that no packet may carry begins with 64 zeros, or is a group.
+    if src.hi == 0 || dst.hi == 0 || src.hi >> 56 == 0xff {
+        return None;
+    }
+    let packet = Packet {
+        src,
+        dst,
+        protocol: TCP,
+        hop_limit: header[IP + 7],
+        traffic_class: (u16_at(header, IP) >> 4) as u8,
+        header_bytes: V6_HEADER_BYTES as u16,
+        payload_bytes: u16_at(header, IP + 4),
+    };
+    let bytes = &frame[IP + V6_HEADER_BYTES..];
+    parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
+}
+
+/// The segment at the start of `bytes`, which may end with padding; `false` where it is not one.
+/// Inlined into both families, or the packet would have to go through memory.
+#[inline(always)]
+fn parse_tcp(segment: &mut Segment, bytes: &[u8], packet: &Packet, verify: bool) -> bool {
+    let Some(bytes) = bytes.get(..packet.payload_bytes as usize) else { return false };
+    let Some((header, rest)) = bytes.split_first_chunk::<{ tcp::HEADER_BYTES }>() else {
+        return false;
+    };
+    let room = ((header[12] >> 4) as usize * 4).checked_sub(tcp::HEADER_BYTES);
+    let Some(option_bytes) = room.and_then(|length| rest.get(..length)) else { return false };
+    if verify && !tcp::is_intact(bytes, packet.src, packet.dst) {
+        return false;
+    }
+    tcp::read(segment, header, option_bytes, packet.payload_bytes);
+    true
+}
+
+/// The numbers of a plain IPv4 frame without TCP options but timestamps.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing {
+    /// Station it goes to.
+    pub to: Mac,
+    /// Our station.
+    pub from: Mac,
+    /// Source: an IPv4 address.
+    pub src: Addr,
+    /// Destination: an IPv4 address.
+    pub dst: Addr,
+    /// The TCP header.
+    pub header: tcp::Header,
+    /// The timestamps option.
+    pub timestamps: Option<tcp::Timestamps>,
+    /// Bytes of payload behind the header.
+    pub payload_bytes: u16,
+    /// The card inserts checksums: the IPv4 field is 0, the TCP field holds the sum of the
+    /// pseudo-header. Otherwise the IPv4 field is computed, and the TCP field 0.
+    pub checksums_by_card: bool,
+}
+
+/// Writes all headers of a plain IPv4 frame in one go, with one length check; returns the bytes of
+/// the TCP header, or `None` where `frame` is shorter than the headers may be.
+#[inline]
+pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
+    let frame = frame.first_chunk_mut::<V4_EMIT_BYTES>()?;
+    let l4_bytes = if outgoing.timestamps.is_some() {
+        tcp::TIMESTAMPS_HEADER_BYTES
+    } else {
+        tcp::HEADER_BYTES
+    };
+    let length = l4_bytes as u16 + outgoing.payload_bytes;
+    let total = length + V4_HEADER_BYTES as u16;
+    let (src, dst) = (outgoing.src.v4_number(), outgoing.dst.v4_number());
+    let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
+    let ip_checksum = if outgoing.checksums_by_card {
+        0
+    } else {
+        let fixed = 0x4500 + 0x4000 + ((HOP_LIMIT as u32) << 8 | TCP as u32);
+        !fold(fixed + total as u32 + addresses)
+    };
+    put(frame, 0, outgoing.to.0);
+    put(frame, 6, outgoing.from.0);
+    // EtherType, version and header length, traffic class.
+    put(frame, 12, 0x0800_4500u32.to_be_bytes());
+    put(frame, IP + 2, total.to_be_bytes());
+    // Identification 0 (RFC 6864: atomic), don't fragment, hop limit, protocol.
+    put(frame, IP + 4, 0x0000_4000u32.to_be_bytes());
+    put(frame, IP + 8, [HOP_LIMIT, TCP]);
+    put(frame, IP + 10, ip_checksum.to_be_bytes());
+    put(frame, IP + 12, src.to_be_bytes());
+    put(frame, IP + 16, dst.to_be_bytes());
+    const L4: usize = IP + V4_HEADER_BYTES;
+    let header = &outgoing.header;
+    put(frame, L4, ((header.src_port as u32) << 16 | header.dst_port as u32).to_be_bytes());
+    put(frame, L4 + 4, header.seq.0.to_be_bytes());
+    put(frame, L4 + 8, header.ack.0.to_be_bytes());
+    put(frame, L4 + 12, [(l4_bytes << 2) as u8, header.flags.0]);
+    put(frame, L4 + 14, header.window.to_be_bytes());
+    let tcp_checksum =
+        if outgoing.checksums_by_card { fold(addresses + TCP as u32 + length as u32) } else { 0 };
+    put(frame, L4 + 16, ((tcp_checksum as u32) << 16).to_be_bytes());
+    if let Some(timestamps) = outgoing.timestamps {
+        put(frame, L4 + 20, tcp::options::TIMESTAMPS_WORD.to_be_bytes());
+        put(frame, L4 + 24, timestamps.value.to_be_bytes());
+        put(frame, L4 + 28, timestamps.echo.to_be_bytes());
+    }
+    Some(l4_bytes)
+}
+
+/// Folds a sum of less than 2^16 halves to one half.
+#[inline]
+const fn fold(sum: u32) -> u16 {
+    let once = (sum >> 16) + (sum & 0xffff);
+    ((once >> 16) + (once & 0xffff)) as u16
+}
+
+/// Where the control bits stand in a TCP header.
+const FLAGS_AT: usize = 13;
+/// Where the IP header begins.
+const IP: usize = ethernet::HEADER_BYTES;
+/// Bytes that every plain IPv4 frame has.
+const V4_BYTES: usize = IP + V4_HEADER_BYTES + tcp::HEADER_BYTES;
+/// Bytes of the longest header that [`emit_v4`] writes.
+const V4_EMIT_BYTES: usize = IP + V4_HEADER_BYTES + tcp::TIMESTAMPS_HEADER_BYTES;
+/// Bytes that every plain IPv6 frame has.
+const V6_BYTES: usize = IP + V6_HEADER_BYTES + tcp::HEADER_BYTES;
+
+#[cfg(test)]
+mod tests {
+    //! The short way takes the frames it is for; that it agrees with the long way is part of every
+    //! round trip of the fuzz entry.
+
+    use super::*;
+    use crate::samples;
+    use std::vec::Vec;
+
+    #[test]
+    fn segments_without_ip_options_go_the_short_way() {
+        let mut segment = Segment::default();
+        let taken: Vec<_> = samples::frames()
+            .iter()
+            .filter_map(|frame| parse(&mut segment, frame, true, true))
+            .map(|packet| packet.src)
+            .collect();
+        let segments = samples::options().len();
+        assert_eq!(taken.iter().filter(|src| **src == samples::A4).count(), segments);
+        assert_eq!(taken.iter().filter(|src| **src == samples::A6).count(), segments);
+    }
+
+    #[test]
+    fn a_bad_checksum_does_not_go_the_short_way() {
+        let mut segment = Segment::default();
+        for frame in samples::frames() {
+            if parse(&mut segment, &frame, true, true).is_none() {
+                continue;
+            }
+            let mut frame = frame;
+            let last = frame.len() - 1;
+            frame[last] ^= 1;
+            assert!(parse(&mut segment, &frame, true, true).is_none());
+            assert!(parse(&mut segment, &frame, true, false).is_some());
+            frame[last] ^= 1;
+            if frame[12] == 0x08 {
+                frame[IP + 8] ^= 1;
+                assert!(parse(&mut segment, &frame, true, true).is_none());
+                assert!(parse(&mut segment, &frame, false, true).is_some());
+            }
+        }
+    }
+
+    /// A glance tells SYNs of both families from everything else.
+    #[test]
+    fn a_glance_tells_a_syn() {
+        let mut segment = Segment::default();
+        let mut seen = [0, 0];
+        for frame in samples::frames() {
+            if parse(&mut segment, &frame, true, true).is_some() {
+                let syn = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
+                assert_eq!(looks_like_syn(&frame), syn && !segment.flags.has(Flags::RST));
+                seen[syn as usize] += 1;
+            }
+        }
+        assert!(seen[0] > 0, "{seen:?}");
+        assert!(!looks_like_syn(&[0; 60]) && !looks_like_syn(&[]));
+    }
+
+    /// Whatever its numbers, the short way writes what the long way writes.
+    #[test]
+    fn writing_agrees_with_the_long_way() {
+        use crate::{ethernet, ip};
+        let (to, from) = (Mac([1, 2, 3, 4, 5, 6]), Mac([7, 8, 9, 10, 11, 12]));
+        let (src, dst) = (Addr::v4(0x0a00_ff01), Addr::v4(0xc0a8_fffe));
+        for round in 0..64u32 {
+            let header = tcp::Header {
+                src_port: 80 + round as u16,
+                dst_port: 0xfff0 | round as u16,
+                seq: crate::SeqNum(round.wrapping_mul(0x0123_4567)),
+                ack: crate::SeqNum(round.wrapping_mul(0xfedc_ba98)),
+                flags: tcp::Flags(round as u8 & 0x1f),
+                window: round as u16 * 999,
+            };
+            if header.flags.has(tcp::Flags::SYN) {
+                continue;
+            }
+            let stamps = tcp::Timestamps { value: round << 20, echo: !round };
+            let timestamps = (round % 2 == 1).then_some(stamps);
+            let by_card = round % 4 < 2;
+            let payload_bytes = round as u16 * 22;
+            let outgoing = Outgoing {
+                to,
+                from,
+                src,
+                dst,
+                header,
+                timestamps,
+                payload_bytes,
+                checksums_by_card: by_card,
+            };
+            let (mut short, mut long) = ([0xaa; 80], [0xaa; 80]);
+            let l4_bytes = emit_v4(&mut short, &outgoing).expect("room");
+            ethernet::emit(&mut long, to, from, ethernet::IPV4);
+            let options = tcp::Options { timestamps, ..tcp::Options::default() };
+            assert_eq!(tcp::header_bytes(header.flags, &options), l4_bytes);
+            let length = l4_bytes as u16 + payload_bytes;
+            let numbers = ip::HeaderV4 {
+                src,
+                dst,
+                protocol: TCP,
+                payload_bytes: length,
+                hop_limit: HOP_LIMIT,
+                traffic_class: 0,
+                identification: 0,
+                dont_fragment: true,
+                checksum: !by_card,
+            };
+            ip::emit_v4(&mut long[14..], &numbers);
+            tcp::emit(&mut long[34..], &header, &options);
+            if by_card {
+                tcp::fill_partial_checksum(&mut long[34..], src, dst, length);
+            }
+            let bytes = 34 + l4_bytes;
+            assert_eq!(short[..bytes], long[..bytes], "round {round}");
+        }
+    }
+}
