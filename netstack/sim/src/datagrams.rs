@@ -19,7 +19,7 @@ pub struct Question {
     pub from: (usize, u16),
     /// To which address.
     pub to: Addr,
-    /// Bytes of payload, at least `TAG_BYTES`.
+    /// Bytes of payload, at least 5.
     pub bytes: usize,
 }
 

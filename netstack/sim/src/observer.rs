@@ -71,6 +71,7 @@ struct End {
     /// The latest timestamp it was sent.
     remote_timestamp: Option<u32>,
     is_reset: bool,
+    heard_reset: bool,
     /// Segments heard that acknowledge no more than the SYN, but the first.
     duplicates: u64,
     /// It answered several SYNs.
@@ -226,6 +227,7 @@ impl End {
     /// A segment reached this end.
     fn hear(&mut self, segment: &Segment, now_us: u64) {
         self.heard_us = now_us;
+        self.heard_reset |= segment.flags.has(Flags::RST);
         if let Some(timestamps) = segment.options.timestamps {
             let is_later = |latest| (timestamps.value.wrapping_sub(latest) as i32) > 0;
             if self.remote_timestamp.is_none_or(is_later) {
@@ -337,7 +339,7 @@ impl End {
         }
         let ack = distance(segment.ack, remote_isn);
         let is_over = self.remote_fin.is_some_and(|fin| self.own_ack >= fin);
-        if ack < self.own_ack && is_over && may_return {
+        if ack < self.own_ack && (is_over || self.heard_reset) && may_return {
             // An old segment met a cookie: a ghost of the connection.
             self.is_ambiguous = true;
             return Ok(());

@@ -97,6 +97,11 @@ pub enum What {
         /// For how long it is down.
         down_us: u64,
     },
+    /// A host goes down and stays down.
+    Die {
+        /// The host.
+        host: usize,
+    },
     /// A cable carries nothing for a while, either way.
     Partition {
         /// The host whose cables are cut.
@@ -259,7 +264,7 @@ pub fn roomy() -> Capacity {
         half_open: 256,
         time_wait: 512,
         chunks: 1024,
-        neighbours: 16,
+        neighbours: 128,
         listeners: 16,
         udp: 4,
         send_buffer_bytes: 64 * 1024,

@@ -310,7 +310,8 @@ impl Talker {
             }
         }
         let mut taken = bytes.len();
-        if let Some(script) = self.script {
+        let is_named = self.side == Side::Initiator || self.header.len() == HEADER_BYTES as usize;
+        if let Some(script) = self.script.filter(|_| is_named) {
             taken = self.appetite(script, rng, cx, bytes.len());
         }
         if let Some(conversation) = self.conversation {

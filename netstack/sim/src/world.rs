@@ -359,6 +359,13 @@ impl World {
                 }
                 return;
             }
+            What::Die { host } => {
+                if let Station::Host(at) = &mut self.stations[host] {
+                    at.die();
+                    self.events.set_alarm(host, None);
+                }
+                return;
+            }
             What::Partition { host, for_us } => {
                 self.cut(host, true);
                 (host, for_us)
@@ -393,6 +400,7 @@ impl World {
                 }
                 self.run_station(host);
             }
+            What::Die { .. } => {}
             What::Partition { host, .. } => self.cut(host, false),
             What::Stall { host, .. } | What::Choke { host, .. } => {
                 self.wake(host, self.scene.now_us());

@@ -29,7 +29,7 @@ use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
-use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, Profiles, State, Tcb};
+use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, State, Tcb};
 use crate::time::Instant;
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) now: Instant,
     /// `now` in milliseconds.
     pub(crate) millis: u32,
+    /// The same for the engine, with what else it wants to know.
+    pub(crate) env: Env,
 
     pub(crate) hash: TupleHash,
     /// Tuples of connections, half-open connections and TIME-WAIT records: one lookup a segment.
@@ -52,7 +54,6 @@ pub(crate) struct Core {
     pub(crate) half_open: HalfOpens,
     pub(crate) time_wait: TimeWait,
     pub(crate) listeners: Listeners,
-    pub(crate) profiles: Profiles,
     pub(crate) wheel: Wheel,
     pub(crate) chunks: Chunks,
 
@@ -111,7 +112,7 @@ impl Core {
             half_open: HalfOpens::new(capacity.half_open, limits::SYN_ACK_FIRST_MS),
             time_wait: TimeWait::new(capacity.time_wait, time_wait_ms, config.tcp.timestamps),
             listeners: Listeners::new(capacity.listeners),
-            profiles: Profiles::new(config.tcp.options),
+            env: Env::new(&config),
             wheel: Wheel::new(0),
             chunks: parts.chunks,
             interfaces: parts.interfaces,
@@ -142,6 +143,8 @@ impl Core {
         if now > self.now {
             self.now = now;
             self.millis = now.millis();
+            self.env.now = now;
+            self.env.millis = self.millis;
         }
     }
 
@@ -172,15 +175,8 @@ impl Core {
     #[inline]
     pub(crate) fn open(&mut self, index: u32) -> Opened<'_> {
         let tcb = &mut self.conns[index];
-        let env = Env {
-            now: self.now,
-            millis: self.millis,
-            tcp: &self.config.tcp,
-            options: self.profiles.set(tcb.profile),
-            window_bytes: self.config.capacity.receive_window_bytes,
-        };
         let flight = self.flights.at_mut(tcb.flight);
-        Opened { tcb, flight, env, chunks: &mut self.chunks }
+        Opened { tcb, flight, env: &self.env, chunks: &mut self.chunks }
     }
 
     /// Takes a connection record; `None` when all are in use.
@@ -243,6 +239,9 @@ impl Core {
         let tcb = &mut self.conns[index];
         if tcb.flight == NO_FLIGHT {
             tcb.flight = self.flights.alloc(index, tcb.una)?;
+            if let Some(flight) = self.flights.at_mut(tcb.flight) {
+                flight.backoff = tcb.kept_backoff();
+            }
         }
         self.flights.at_mut(tcb.flight)
     }
@@ -328,9 +327,10 @@ impl Core {
             Some(flight) => flight.is_spent() && tcb.is_quiet() && flight.max == tcb.una,
             None => false,
         };
-        let deadline = tcb.deadline(if spent { None } else { flight.as_deref() }, &env);
+        let deadline = tcb.deadline(if spent { None } else { flight.as_deref() }, env);
         let number = tcb.flight;
         if spent {
+            tcb.keep_backoff(flight.map_or(0, |flight| flight.backoff));
             tcb.flight = NO_FLIGHT;
             self.flights.release(number);
         }
@@ -363,8 +363,7 @@ impl Core {
 
     /// The MSS option we send from `local`.
     pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
-        let mtu = self.interfaces.mtu(self.interfaces.interface_of(local));
-        mtu - limits::headers_bytes(self.interfaces.addr(local))
+        self.interfaces.station(local).map_or(limits::MSS_DEFAULT_V4, |station| station.mss())
     }
 
     /// Counts a drop.
@@ -408,6 +407,6 @@ impl Core {
 pub(crate) struct Opened<'a> {
     pub(crate) tcb: &'a mut Tcb,
     pub(crate) flight: Option<&'a mut Flight>,
-    pub(crate) env: Env<'a>,
+    pub(crate) env: &'a Env,
     pub(crate) chunks: &'a mut Chunks,
 }

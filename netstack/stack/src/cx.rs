@@ -14,7 +14,7 @@ use crate::mail::Message;
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
 use crate::table::Kind;
-use crate::tcp::{Bits, Env, State, Tcb};
+use crate::tcp::{Bits, State, Tcb};
 use crate::time::{Duration, Instant};
 use crate::timewait::Successor;
 
@@ -143,7 +143,7 @@ impl<'a> Cx<'a> {
         if addr.is_some_and(|addr| !core.interfaces.is_ours(addr)) || port == 0 {
             return Err(ListenError::NoSuchAddress);
         }
-        let profile = core.profiles.intern(options).ok_or(ListenError::TooMany)?;
+        let profile = core.env.profiles.intern(options).ok_or(ListenError::TooMany)?;
         let found = addr.and_then(|addr| core.listeners.lookup(addr, port));
         let index = match core.listeners.open(addr, port, profile) {
             Some(index) => index,
@@ -191,7 +191,7 @@ impl<'a> Cx<'a> {
         if core.conns.live() == core.conns.capacity() {
             return Err(ConnectError::TooManyConnections);
         }
-        let profile = core.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
+        let profile = core.env.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
         let millis = core.millis;
         let hop =
             core.neighbours.resolve(millis, interface, next).map_err(|_| ConnectError::NoMemory)?;
@@ -304,7 +304,7 @@ impl<'a> Cx<'a> {
         if self.core.find(conn).is_none() {
             return false;
         }
-        let Some(profile) = self.core.profiles.intern(options) else { return false };
+        let Some(profile) = self.core.env.profiles.intern(options) else { return false };
         self.core.conns[conn.index].profile = profile;
         self.core.mark_ready(conn.index);
         true
@@ -445,14 +445,7 @@ impl Core {
         {
             iss = successor.isn_after + 1;
         }
-        let env = Env {
-            now: self.now,
-            millis: self.millis,
-            tcp: &self.config.tcp,
-            options: self.profiles.set(profile),
-            window_bytes: self.config.capacity.receive_window_bytes,
-        };
-        let mut tcb = Tcb::active(tuple, iss, origin.timestamp_offset(), &env);
+        let mut tcb = Tcb::active(tuple, iss, origin.timestamp_offset(), &self.env);
         tcb.hop = hop.0;
         tcb.profile = profile;
         let hash = self.hash.hash(&tuple);

@@ -23,7 +23,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.current = index;
         let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
         let opened = self.core.open(index);
-        let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, &opened.env);
+        let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, opened.env);
         if let Some(reason) = verdict.drop {
             self.core.drop(reason);
         }
@@ -44,6 +44,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         if verdict.acked > 0 {
             self.acknowledged(index, verdict.acked);
+        } else if verdict.recovery {
+            let sack = self.core.conns[index].has(Bits::SACK);
+            let event = if sack { Event::TcpSackRecovery } else { Event::TcpRenoRecovery };
+            self.core.counters.event(event);
         }
         if let Some(offer) = verdict.offer {
             self.take_in(index, &offer, arrival.payload_at, source);
@@ -142,7 +146,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     ) -> u32 {
         let len = range.len() as u32;
         let opened = self.core.open(index);
-        let room = opened.tcb.room(opened.flight.as_deref(), seq, &opened.env);
+        let room = opened.tcb.room(opened.flight.as_deref(), seq, opened.env);
         if self.core.is_exhausted() || room == 0 {
             self.core.drop(Drop::ReceiveMemory);
             return 0;
@@ -198,18 +202,21 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
-        if offer.len == 0 {
-            // A FIN alone is not worth a flight: it comes again.
-            self.core.drop(Drop::OutOfOrderLimit);
-            return;
-        }
-        if self.core.want_flight(index).is_none() {
+        let Some(flight) = self.core.want_flight(index) else {
             self.core.drop(Drop::FlightMemory);
             return;
-        }
+        };
         let (from, len) = (offer.seq, offer.len as u32);
+        if len == 0 {
+            //= rfc9293#3.10.7.4
+            //# Segments with higher beginning sequence numbers SHOULD be held for later
+            //# processing (SHLD-31).
+            // A FIN alone too: its peer would find out by a timeout that it was not.
+            flight.fin_at = Some(from);
+            return;
+        }
         let opened = self.core.open(index);
-        if opened.tcb.room(opened.flight.as_deref(), from, &opened.env) < len {
+        if opened.tcb.room(opened.flight.as_deref(), from, opened.env) < len {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
@@ -241,7 +248,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let tcb = opened.tcb;
         if accepted > 0 {
-            tcb.received(accepted, &opened.env);
+            tcb.received(accepted, opened.env);
         }
         let mut fin = offer.fin && accepted == offer.len as u32;
         if let Some(flight) = opened.flight {
@@ -346,7 +353,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let beyond = flight.held.first().map(|range| range.from);
             flight.store.take(opened.chunks, tcb.data_end(), taken as u32, beyond);
             tcb.assign(Bits::UNREAD, flight.store.unread() > 0);
-            if tcb.window_update_due(Some(flight), &opened.env) {
+            if tcb.window_update_due(Some(flight), opened.env) {
                 tcb.acknowledge_now();
             }
         }
@@ -381,7 +388,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.current = index;
         let opened = self.core.open(index);
         if opened.flight.is_none()
-            && opened.tcb.needs_flight(&opened.env)
+            && opened.tcb.needs_flight(opened.env)
             && self.core.want_flight(index).is_none()
         {
             // No flight for a probe: the next one may find one.
@@ -391,16 +398,21 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let counts = |flight: &Flight| (flight.retries, flight.probes);
         let before = opened.flight.as_deref().map_or((0, 0), counts);
-        let expired = opened.tcb.on_timer(opened.flight, &opened.env);
+        let owed = opened.tcb.has(Bits::ACK_NOW);
+        let expired = opened.tcb.on_timer(opened.flight, opened.env);
         let opened = self.core.open(index);
         let after = opened.flight.as_deref().map_or((0, 0), counts);
         let probing = opened.tcb.has(Bits::PROBE_NOW);
-        if after.1 > before.1 {
-            self.core.counters.event(Event::TcpKeepAlive);
-        } else if after.0 > before.0 {
+        let owes = opened.tcb.has(Bits::ACK_NOW);
+        if after.0 > before.0 {
             let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
             self.core.counters.event(event);
             self.core.find_hop(index);
+        } else if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
+        }
+        if owes && !owed {
+            self.core.counters.event(Event::TcpDelayedAcks);
         }
         match expired {
             Expired::Nothing => {}

@@ -9,7 +9,7 @@ use core::fmt;
 
 use penstock_wire::{Addr, Mac};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::hash::AddrId;
 use crate::limits;
 
@@ -97,16 +97,35 @@ struct Address {
     mask: Addr,
     prefix_bits: u8,
     interface: u8,
-    /// The interface's station.
+    /// The interface's station and MTU.
     mac: Mac,
+    mtu: u16,
+}
+
+/// What frames from one of our addresses say of us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    pub(crate) addr: Addr,
+    pub(crate) mac: Mac,
+    pub(crate) mtu: u16,
+    pub(crate) interface: u8,
+}
+
+impl Station {
+    /// The MSS option we send from here.
+    #[inline]
+    pub(crate) fn mss(&self) -> u16 {
+        self.mtu - limits::headers_bytes(self.addr)
+    }
 }
 
 impl Address {
-    fn new(addr: Addr, prefix_bits: u8, interface: u8, mac: Mac) -> Address {
+    fn new(addr: Addr, prefix_bits: u8, number: u8, interface: &config::Interface) -> Address {
         let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
         let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
-        Address { addr, mask, prefix_bits, interface, mac }
+        let &config::Interface { mac, mtu, .. } = interface;
+        Address { addr, mask, prefix_bits, interface: number, mac, mtu }
     }
 
     /// Whether `dst` lies in its network.
@@ -164,7 +183,7 @@ impl Interfaces {
                 if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
                     return Err(ConfigError::Address(addr));
                 }
-                addresses.push(Address::new(addr, prefix_bits, number, interface.mac));
+                addresses.push(Address::new(addr, prefix_bits, number, interface));
             }
             let (mac, mtu) = (interface.mac, interface.mtu);
             interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16 });
@@ -203,11 +222,11 @@ impl Interfaces {
         self.addresses.get(id.0 as usize).map_or(0, |address| address.interface)
     }
 
-    /// The address, and the station it lives at.
+    /// The address, the station it lives at, and the interface.
     #[inline]
-    pub(crate) fn station(&self, id: AddrId) -> (Addr, Mac) {
-        let address = self.addresses.get(id.0 as usize);
-        address.map_or((Addr::UNSPECIFIED, Mac::default()), |address| (address.addr, address.mac))
+    pub(crate) fn station(&self, id: AddrId) -> Option<Station> {
+        let &Address { addr, mac, mtu, interface, .. } = self.addresses.get(id.0 as usize)?;
+        Some(Station { addr, mac, mtu, interface })
     }
 
     #[inline]
@@ -224,6 +243,9 @@ impl Interfaces {
     pub(crate) fn limit_mtu(&mut self, interface: u8, mtu: u16) {
         if let Some(own) = self.interfaces.get_mut(interface as usize) {
             own.mtu = own.mtu.min(mtu);
+            for address in &mut self.addresses[own.first as usize..own.end as usize] {
+                address.mtu = own.mtu;
+            }
         }
     }
 
@@ -234,6 +256,11 @@ impl Interfaces {
     /// Every address of an interface.
     pub(crate) fn addresses(&self, interface: u8) -> impl Iterator<Item = Addr> + '_ {
         self.own(interface).iter().map(|address| address.addr)
+    }
+
+    /// Every address of an interface, with the bits of its prefix.
+    pub(crate) fn links(&self, interface: u8) -> impl Iterator<Item = (Addr, u8)> + '_ {
+        self.own(interface).iter().map(|address| (address.addr, address.prefix_bits))
     }
 
     /// The interface on whose link `dst` lies, by the longest prefix of our addresses.

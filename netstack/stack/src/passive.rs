@@ -14,7 +14,7 @@ use crate::limits;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::table::{Kind, Reference};
-use crate::tcp::{Env, Handshake, Tcb, first_window, our_scale};
+use crate::tcp::{Handshake, Tcb, first_window, our_scale};
 use crate::timewait::Successor;
 use crate::transmit;
 use crate::worker::Worker;
@@ -277,15 +277,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     fn newborn(&self, hand: &Handshake, arrival: &Arrival, hop: HopId, profile: u8) -> Tcb {
         let core = &self.core;
-        let env = Env {
-            now: core.now,
-            millis: core.millis,
-            tcp: &core.config.tcp,
-            options: core.profiles.set(profile),
-            window_bytes: core.config.capacity.receive_window_bytes,
-        };
         let mtu_mss = core.path_mss(&arrival.tuple);
-        let mut tcb = Tcb::passive(arrival.tuple, hand, &arrival.seg, mtu_mss, &env);
+        let mut tcb = Tcb::passive(arrival.tuple, hand, &arrival.seg, mtu_mss, &core.env);
         tcb.hop = hop.0;
         tcb.profile = profile;
         tcb

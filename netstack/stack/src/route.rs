@@ -12,6 +12,23 @@ use crate::interface::{ConfigError, Interfaces};
 pub(crate) struct Routes {
     routes: Vec<Route>,
     interfaces: Interfaces,
+    /// By interface, what [`lookup_on`](Self::lookup_on) looks through for an IPv4 destination.
+    ways_v4: Vec<Vec<WayV4>>,
+}
+
+/// A way out of an interface, in the order in which they are tried: its links, then its routes.
+#[derive(Clone, Copy, Debug)]
+struct WayV4 {
+    network: u32,
+    mask: u32,
+    gateway: Option<Addr>,
+}
+
+impl WayV4 {
+    fn new(network: Addr, prefix_bits: u8, gateway: Option<Addr>) -> WayV4 {
+        let mask = u32::MAX.checked_shl(32 - prefix_bits.min(32) as u32).unwrap_or(0);
+        WayV4 { network: network.v4_number() & mask, mask, gateway }
+    }
 }
 
 impl Routes {
@@ -30,7 +47,17 @@ impl Routes {
             }
         }
         routes.sort_by_key(|route| core::cmp::Reverse(route.prefix_bits));
-        Ok(Routes { routes, interfaces: interfaces.clone() })
+        let ways_v4 = (0..interfaces.count()).map(|interface| {
+            let links = interfaces.links(interface).filter(|(addr, _)| addr.is_v4());
+            let links = links.map(|(addr, bits)| WayV4::new(addr, bits, None));
+            let own = routes.iter().filter(|route| route.interface == interface);
+            let routed = own.filter(|route| route.network.is_v4());
+            let routed =
+                routed.map(|route| WayV4::new(route.network, route.prefix_bits, route.gateway));
+            links.chain(routed).collect()
+        });
+        let ways_v4 = ways_v4.collect();
+        Ok(Routes { routes, interfaces: interfaces.clone(), ways_v4 })
     }
 
     /// The interface and the neighbour that lead to `dst`: the longest prefix, a link before a
@@ -52,6 +79,11 @@ impl Routes {
     /// The neighbour that leads to `dst` from an interface: replies leave where the question came
     /// in, by the routes of that interface.
     pub(crate) fn lookup_on(&self, interface: u8, dst: Addr) -> Option<(u8, Addr)> {
+        if dst.is_v4() {
+            let ways = self.ways_v4.get(interface as usize)?;
+            let covers = |way: &&WayV4| dst.v4_number() & way.mask == way.network;
+            return ways.iter().find(covers).map(|way| (interface, way.gateway.unwrap_or(dst)));
+        }
         if self.interfaces.is_on_link(interface, dst) {
             return Some((interface, dst));
         }

@@ -111,6 +111,17 @@ impl SendQueue {
         count
     }
 
+    /// The one range that holds `len` bytes from `offset` on, where the chunk of the last range
+    /// taken holds them all: for payload that fits behind its headers it nearly always does.
+    #[inline]
+    pub(crate) fn range(&self, offset: u32, len: u32) -> Option<Lent> {
+        let first = if self.cursor == self.head { self.from as u32 } else { 0 };
+        let end = if self.cursor == self.tail { self.fill as u32 } else { CHUNK_BYTES as u32 };
+        let from = first + offset.checked_sub(self.cursor_at)?;
+        let here = from + len <= end && !self.cursor.is_none();
+        here.then_some(Lent { chunk: self.cursor, from: from as u16, len: len as u16 })
+    }
+
     /// The first `bytes` bytes were acknowledged.
     pub(crate) fn pop(&mut self, chunks: &mut Chunks, bytes: u32) {
         let mut left = bytes.min(self.bytes);

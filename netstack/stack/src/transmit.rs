@@ -9,7 +9,9 @@
 //! A frame whose next hop is not resolved yet is built in a chunk instead and waits with the
 //! neighbour: it holds no slot meanwhile.
 
-use penstock_queue::{CHUNK_BYTES, ChunkId, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES};
+use penstock_queue::{
+    CHUNK_BYTES, ChunkId, Chunks, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES,
+};
 use penstock_wire::checksum::Sum;
 use penstock_wire::tcp::{self, Flags, Options, SackBlocks, Timestamps};
 use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip, plain};
@@ -18,6 +20,7 @@ use crate::core::Core;
 use crate::counters::{Drop, Event};
 use crate::halfopen::HalfOpen;
 use crate::hash::{AddrId, Tuple};
+use crate::interface::Station;
 use crate::limits;
 use crate::neighbour::HopId;
 use crate::tcp::{Bits, Emit, Flight, State, Tcb, syn_options};
@@ -48,9 +51,8 @@ pub(crate) struct Outgoing<'a> {
 
 /// Sends what connection `index` has to send now: at most a visit's worth.
 pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) {
-    let local = core.conns[index].tuple.local;
-    let interface = core.interfaces.interface_of(local) as usize;
-    let Some(queue) = queues.get_mut(interface) else { return };
+    let Some(station) = core.interfaces.station(core.conns[index].tuple.local) else { return };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return };
     let capabilities = queue.capabilities();
     let burst_bytes = if capabilities.segmentation {
         // A range may begin and end within chunks: two more than full ones are needed.
@@ -64,66 +66,99 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
             core.enlist(index);
             return;
         }
-        let opened = core.open(index);
-        let Some(emit) = opened.tcb.next_segment(opened.flight, burst_bytes, &opened.env) else {
-            return;
-        };
-        if !segment_plainly(core, queue, index, &emit) {
+        let tcb = &mut core.conns[index];
+        let mut flight = core.flights.at_mut(tcb.flight);
+        let emit = tcb.next_segment(flight.as_deref_mut(), burst_bytes, &core.env);
+        let Some(emit) = emit else { return };
+        let millis = core.env.millis;
+        if let Some(plain) = plain(tcb, flight.as_deref(), &emit, millis)
+            && let Some(to) = core.neighbours.mac(HopId(tcb.hop), millis)
+        {
+            let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
+            debug_assert!(sent == Sent::Gone, "a slot was free");
+            core.counters.event(sent_event(&emit));
+            core.counters.event(Event::OutFrames);
+        } else {
             segment(core, queue, index, &emit);
+        }
+        if emit.last {
+            return;
         }
     }
     core.enlist(index);
 }
 
-/// The short way for nearly every segment: IPv4, no options but timestamps, a neighbour that is
-/// known, and payload that fits behind its headers. `false`, and nothing done, where it is not that.
+/// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps and those of a SYN, a
+/// neighbour that is known, and payload that lies in one piece and fits behind its headers.
+struct Plain<'a> {
+    remote: Addr,
+    header: tcp::Header,
+    timestamps: Option<Timestamps>,
+    /// The other options, if it is a SYN.
+    syn: Option<&'a Options>,
+    payload: Option<Lent>,
+}
+
+/// A connection's segment, if it is plain.
 #[inline]
-fn segment_plainly<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit) -> bool {
-    let tcb = &core.conns[index];
+fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain<'static>> {
     let tuple = &tcb.tuple;
-    if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) || emit.len > limits::INLINE_BYTES as u32
-    {
-        return false;
+    if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
+        return None;
     }
-    let mut lent = [NO_LENT; 2];
-    let mut count = 0;
-    if let Some(flight) = core.flights.at_mut(tcb.flight) {
-        if !flight.held.is_empty() {
-            return false;
+    let mut payload = None;
+    if let Some(flight) = flight {
+        if !flight.held.is_empty() || emit.len > limits::INLINE_BYTES as u32 {
+            return None;
         }
         if emit.len > 0 {
-            count = flight.send.ranges(&core.chunks, emit.seq - tcb.una, emit.len, &mut lent);
+            payload = Some(flight.send.range(emit.seq - tcb.una, emit.len)?);
         }
     }
-    let Some(to) = core.neighbours.mac(HopId(tcb.hop), core.millis) else { return false };
-    let checksums_by_card = queue.capabilities().tx_checksums;
-    let Some(slot) = queue.slot() else { return false };
-    let (src, from) = core.interfaces.station(tuple.local);
+    let header = tcp::Header {
+        src_port: tuple.local_port,
+        dst_port: tuple.remote_port,
+        seq: emit.seq,
+        ack: tcb.rcv_nxt,
+        flags: emit.flags,
+        window: emit.window,
+    };
     let timestamps = tcb
         .has(Bits::TIMESTAMPS)
-        .then(|| Timestamps { value: tcb.timestamp(core.millis), echo: tcb.ts_recent });
+        .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
+    Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
+}
+
+/// Writes a plain frame and hands it to the card.
+#[inline]
+fn send_plain<Q: QueuePair>(
+    queue: &mut Q,
+    chunks: &mut Chunks,
+    station: &Station,
+    to: Mac,
+    plain: &Plain<'_>,
+) -> Sent {
+    let checksums_by_card = queue.capabilities().tx_checksums;
+    let Some(slot) = queue.slot() else { return Sent::NoSlot };
     let numbers = plain::Outgoing {
         to,
-        from,
-        src,
-        dst: tuple.remote,
-        header: tcp::Header {
-            src_port: tuple.local_port,
-            dst_port: tuple.remote_port,
-            seq: emit.seq,
-            ack: tcb.rcv_nxt,
-            flags: emit.flags,
-            window: emit.window,
-        },
-        timestamps,
-        payload_bytes: emit.len as u16,
+        from: station.mac,
+        src: station.addr,
+        dst: plain.remote,
+        header: plain.header,
+        timestamps: plain.timestamps,
+        payload_bytes: plain.payload.map_or(0, |range| range.len),
         checksums_by_card,
     };
-    let Some(l4_bytes) = plain::emit_v4(slot, &numbers) else { return false };
+    let l4_bytes = match plain.syn {
+        Some(options) => plain::emit_syn_v4(slot, &numbers, options),
+        None => plain::emit_v4(slot, &numbers),
+    };
+    let Some(l4_bytes) = l4_bytes else { return Sent::NoSlot };
     let headers = Headers { ip_bytes: ip::V4_HEADER_BYTES as u8, l4_bytes: l4_bytes as u8 };
     let mut bytes = headers.bytes();
-    for &range in &lent[..count] {
-        let payload = core.chunks.range(range);
+    if let Some(range) = plain.payload {
+        let payload = chunks.range(range);
         slot[bytes..bytes + payload.len()].copy_from_slice(payload);
         bytes += payload.len();
     }
@@ -131,15 +166,20 @@ fn segment_plainly<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emi
     if checksums_by_card {
         offload = headers.offload(true, 0);
     } else {
-        tcp::fill_checksum(&mut slot[headers.l4_at()..bytes], src, tuple.remote, Sum::ZERO, 0);
+        let l4 = &mut slot[headers.l4_at()..bytes];
+        tcp::fill_checksum(l4, station.addr, plain.remote, Sum::ZERO, 0);
     }
-    queue.send(bytes, &[], offload, &mut core.chunks);
-    core.counters.event(Event::OutFrames);
-    core.counters.event(if emit.again { Event::TcpRetransSegs } else { Event::TcpOutSegs });
-    true
+    queue.send(bytes, &[], offload, chunks);
+    Sent::Gone
+}
+
+#[inline]
+fn sent_event(emit: &Emit) -> Event {
+    if emit.again { Event::TcpRetransSegs } else { Event::TcpOutSegs }
 }
 
 /// Sends one segment of connection `index`, whatever it takes. A slot is free.
+#[inline(never)]
 fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit) {
     let tcb = &core.conns[index];
     let flight = core.flights.at(tcb.flight);
@@ -161,7 +201,7 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
         options: &options,
         segment_bytes: emit.segment_bytes,
     };
-    core.counters.event(if emit.again { Event::TcpRetransSegs } else { Event::TcpOutSegs });
+    core.counters.event(sent_event(emit));
     let sent = if emit.len == 0 {
         send(core, queue, &mut outgoing, &[], 0)
     } else {
@@ -218,34 +258,40 @@ fn sack_blocks(flight: &Flight) -> SackBlocks {
 
 /// Answers a SYN.
 pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &HalfOpen) -> Sent {
-    let timestamps = half.timestamps.then(|| Timestamps {
-        value: core.millis.wrapping_add(half.ts_offset),
-        echo: half.ts_recent,
-    });
-    let window_bytes = core.config.capacity.receive_window_bytes;
-    let options = syn_options(
-        core.own_mss(half.tuple.local),
-        half.window_scale.is_some(),
-        half.sack,
-        timestamps,
-        window_bytes,
-    );
-    let mut outgoing = Outgoing {
-        local: half.tuple.local,
-        remote: half.tuple.remote,
-        hop: HopId(half.hop),
-        flow_label: flow_label(half.ts_offset),
-        header: tcp::Header {
-            src_port: half.tuple.local_port,
-            dst_port: half.tuple.remote_port,
-            seq: half.iss,
-            ack: half.irs + 1,
-            flags: Flags::SYN.with(Flags::ACK),
-            window: window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
-        },
-        options: &options,
-        segment_bytes: 0,
+    let Tuple { local, remote, remote_port, local_port } = half.tuple;
+    let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
+    let millis = core.millis;
+    let timestamps = half
+        .timestamps
+        .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
+    let window_bytes = core.env.window_bytes;
+    let scaling = half.window_scale.is_some();
+    let options = syn_options(station.mss(), scaling, half.sack, timestamps, window_bytes);
+    let header = tcp::Header {
+        src_port: local_port,
+        dst_port: remote_port,
+        seq: half.iss,
+        ack: half.irs + 1,
+        flags: Flags::SYN.with(Flags::ACK),
+        window: window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };
+    if remote.is_v4()
+        && let Some(to) = core.neighbours.mac(HopId(half.hop), millis)
+    {
+        let plain = Plain { remote, header, timestamps, syn: Some(&options), payload: None };
+        let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
+        core.counters.event(Event::TcpOutSegs);
+        match sent {
+            Sent::Gone => core.counters.event(Event::OutFrames),
+            Sent::NoSlot => core.drop(Drop::NoSlot),
+        }
+        return sent;
+    }
+    let (hop, flow_label) = (HopId(half.hop), flow_label(half.ts_offset));
+    let options = &options;
+    let mut outgoing =
+        Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
     control(core, queues, &mut outgoing)
 }
 

@@ -11,7 +11,7 @@ use crate::checksum::Sum;
 use crate::ethernet;
 use crate::fields::{array_at, put, u16_at, u32_at};
 use crate::ip::{HOP_LIMIT, Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
-use crate::tcp::{self, Flags, Segment};
+use crate::tcp::{self, Flags, Options, Segment};
 
 /// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
 /// checksums that no card has checked. `None`: take the long way, which will find the same segment
@@ -150,20 +150,42 @@ pub struct Outgoing {
 #[inline]
 pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_BYTES>()?;
-    let l4_bytes = if outgoing.timestamps.is_some() {
-        tcp::TIMESTAMPS_HEADER_BYTES
-    } else {
-        tcp::HEADER_BYTES
+    let Some(timestamps) = outgoing.timestamps else {
+        put_headers(frame, outgoing, tcp::HEADER_BYTES);
+        return Some(tcp::HEADER_BYTES);
     };
+    put_headers(frame, outgoing, tcp::TIMESTAMPS_HEADER_BYTES);
+    put(frame, OPTIONS, tcp::options::TIMESTAMPS_WORD.to_be_bytes());
+    put(frame, OPTIONS + 4, timestamps.value.to_be_bytes());
+    put(frame, OPTIONS + 8, timestamps.echo.to_be_bytes());
+    Some(tcp::TIMESTAMPS_HEADER_BYTES)
+}
+
+/// The same for a SYN, whose other options than timestamps are in `options`.
+#[inline]
+pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, options: &Options) -> Option<usize> {
+    let frame = frame.first_chunk_mut::<V4_EMIT_SYN_BYTES>()?;
+    let mut bytes = tcp::HEADER_BYTES;
+    tcp::options::lay_out_syn(options, outgoing.timestamps, |word: u32| {
+        put(frame, IP + V4_HEADER_BYTES + bytes, word.to_be_bytes());
+        bytes += 4;
+    });
+    put_headers(frame, outgoing, bytes);
+    Some(bytes)
+}
+
+/// Everything but TCP options, with the length of a TCP header of `l4_bytes`.
+#[inline]
+fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing, l4_bytes: usize) {
     let length = l4_bytes as u16 + outgoing.payload_bytes;
     let total = length + V4_HEADER_BYTES as u16;
     let (src, dst) = (outgoing.src.v4_number(), outgoing.dst.v4_number());
     let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
-    let ip_checksum = if outgoing.checksums_by_card {
-        0
+    let (ip_checksum, tcp_checksum) = if outgoing.checksums_by_card {
+        (0, fold(addresses + TCP as u32 + length as u32))
     } else {
         let fixed = 0x4500 + 0x4000 + ((HOP_LIMIT as u32) << 8 | TCP as u32);
-        !fold(fixed + total as u32 + addresses)
+        (!fold(fixed + total as u32 + addresses), 0)
     };
     put(frame, 0, outgoing.to.0);
     put(frame, 6, outgoing.from.0);
@@ -183,15 +205,7 @@ pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
     put(frame, L4 + 8, header.ack.0.to_be_bytes());
     put(frame, L4 + 12, [(l4_bytes << 2) as u8, header.flags.0]);
     put(frame, L4 + 14, header.window.to_be_bytes());
-    let tcp_checksum =
-        if outgoing.checksums_by_card { fold(addresses + TCP as u32 + length as u32) } else { 0 };
     put(frame, L4 + 16, ((tcp_checksum as u32) << 16).to_be_bytes());
-    if let Some(timestamps) = outgoing.timestamps {
-        put(frame, L4 + 20, tcp::options::TIMESTAMPS_WORD.to_be_bytes());
-        put(frame, L4 + 24, timestamps.value.to_be_bytes());
-        put(frame, L4 + 28, timestamps.echo.to_be_bytes());
-    }
-    Some(l4_bytes)
 }
 
 /// Folds a sum of less than 2^16 halves to one half.
@@ -207,7 +221,11 @@ const FLAGS_AT: usize = 13;
 const IP: usize = ethernet::HEADER_BYTES;
 /// Bytes that every plain IPv4 frame has.
 const V4_BYTES: usize = IP + V4_HEADER_BYTES + tcp::HEADER_BYTES;
-/// Bytes of the longest header that [`emit_v4`] writes.
+/// Where TCP options begin.
+const OPTIONS: usize = IP + V4_HEADER_BYTES + tcp::HEADER_BYTES;
+/// Bytes of the longest headers that [`emit_syn_v4`] writes.
+const V4_EMIT_SYN_BYTES: usize = IP + V4_HEADER_BYTES + tcp::HEADER_BYTES_MAX;
+/// Bytes of the longest headers that [`emit_v4`] writes.
 const V4_EMIT_BYTES: usize = IP + V4_HEADER_BYTES + tcp::TIMESTAMPS_HEADER_BYTES;
 /// Bytes that every plain IPv6 frame has.
 const V6_BYTES: usize = IP + V6_HEADER_BYTES + tcp::HEADER_BYTES;

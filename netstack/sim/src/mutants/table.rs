@@ -17,8 +17,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the retransmission timer never fires",
         file: "netstack/stack/src/tcp/output.rs",
-        find: "flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));",
-        planted: "flight.timer_at = env.millis.wrapping_add(if MUTANT { 1 << 30 } else { self.rto_ms(flight.backoff, env.tcp) });",
+        find: "flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));",
+        planted: "flight.timer_at = env.millis.wrapping_add(if MUTANT { 1 << 30 } else { self.rto_ms(flight.backoff, &env.tcp) });",
     },
     Mutant {
         name: "the retransmission timeout does not double",
@@ -46,9 +46,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a connection picks a port of another core",
-        file: "netstack/stack/src/rfd.rs",
-        find: "let port = first + nth as u16 * self.step();",
-        planted: "let port = (first + nth as u16 * self.step()) ^ MUTANT as u16;",
+        file: "netstack/stack/src/rfd/ports.rs",
+        find: "let nth_port = |nth| first + nth as u16 * rfd.step();",
+        planted: "let nth_port = |nth| (first + nth as u16 * rfd.step()) ^ (MUTANT && rfd.step() > 1) as u16;",
     },
     Mutant {
         name: "SACK blocks end one byte too far",
@@ -59,8 +59,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the TCP checksum is not checked",
         file: "netstack/wire/src/tcp.rs",
-        find: "if verify && !pseudo_header(src, dst, TCP, total_bytes)",
-        planted: "if verify && !MUTANT && !pseudo_header(src, dst, TCP, total_bytes)",
+        find: "pseudo_header(src, dst, TCP, segment.len() as u16).add_bytes(segment).is_good()",
+        planted: "MUTANT || pseudo_header(src, dst, TCP, segment.len() as u16).add_bytes(segment).is_good()",
     },
     Mutant {
         name: "a card's verdict on a checksum is ignored",
@@ -101,8 +101,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a delayed acknowledgement is never sent",
         file: "netstack/stack/src/tcp/timer.rs",
-        find: "        if self.has(Bits::ACK_LATER) {\n            consider(self.ack_due(env.millis));",
-        planted: "        if self.has(Bits::ACK_LATER) && !MUTANT {\n            consider(self.ack_due(env.millis));",
+        find: "        if self.has(Bits::ACK_LATER) {\n            consider(self.ack_due(env));",
+        planted: "        if self.has(Bits::ACK_LATER) && !MUTANT {\n            consider(self.ack_due(env));",
     },
     Mutant {
         name: "payload is sent from one byte too far",
@@ -149,8 +149,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a damaged frame is dropped without a word",
         file: "netstack/stack/src/receive.rs",
-        find: "                Arrived::Refused(reason) => self.core.drop(reason),\n            }\n        }\n        if count > 0 {",
-        planted: "                Arrived::Refused(reason) => if !MUTANT { self.core.drop(reason) },\n            }\n        }\n        if count > 0 {",
+        find: "                FrameKind::Refused(reason) => self.core.drop(reason),\n            }\n        }\n        self.burst = burst;",
+        planted: "                FrameKind::Refused(reason) => if !MUTANT { self.core.drop(reason) },\n            }\n        }\n        self.burst = burst;",
     },
     Mutant {
         name: "a SYN within the window resets the connection",
@@ -167,7 +167,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the FIN is delivered before the data in front of it",
         file: "netstack/stack/src/deliver.rs",
-        find: "            if flight.fin_at == Some(tcb.rcv_nxt) {",
-        planted: "            if flight.fin_at == Some(tcb.rcv_nxt) || MUTANT && flight.fin_at.is_some() {",
+        find: "            fin |= flight.fin_at == Some(tcb.rcv_nxt);",
+        planted: "            fin |= flight.fin_at == Some(tcb.rcv_nxt) || MUTANT && flight.fin_at.is_some();",
     },
 ];

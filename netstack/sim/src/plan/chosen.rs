@@ -260,13 +260,16 @@ impl Plan {
         }
         if rng.percent(15) {
             self.heckler = Some((0, rng.range(2_000, 50_000)));
-            self.must_complete = false;
+            // A flood of SYNs without cookies shuts everybody out.
+            let lacks_cookies = |host: &HostPlan| host.config.tcp.syncookies == SynCookies::Never;
+            self.must_complete &= !self.hosts.iter().any(lacks_cookies);
             self.name.push_str(", heckled");
         }
         for _ in 0..rng.pick(&[0, 0, 0, 1, 1, 2]) {
             let host = rng.below(self.hosts.len() as u64) as usize;
             let at_us = rng.below(3_000_000);
             let what = match rng.below(5) {
+                0 if rng.percent(40) => What::Die { host },
                 0 => What::Reboot { host, down_us: rng.range(1_000, 3_000_000) },
                 1 => What::Partition { host, for_us: rng.range(1_000, 8_000_000) },
                 2 | 3 => {
@@ -275,7 +278,7 @@ impl Plan {
                 }
                 _ => What::Choke { host, for_us: rng.range(100, 2_000_000) },
             };
-            if matches!(what, What::Reboot { .. }) {
+            if matches!(what, What::Reboot { .. } | What::Die { .. }) {
                 self.must_complete = false;
             }
             self.incidents.push(Incident { at_us, what });
@@ -322,7 +325,7 @@ impl Plan {
         self.ends_by_us = match level {
             Level::Clean => within_us + pauses_us + 60_000_000,
             // A connection whose peer fell silent is given up after its retransmissions.
-            _ => self.faults_end_us + 1_300_000_000,
+            _ => self.faults_end_us + 2_500_000_000,
         };
     }
 }

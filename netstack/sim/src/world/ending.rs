@@ -62,8 +62,11 @@ impl World {
     fn judge_ghosts(&self, number: usize, record: &Record) {
         let to = &self.plan.hosts[record.plan.to];
         let keeps_state = to.config.tcp.syncookies == penstock_stack::SynCookies::Never;
-        let forgets =
-            self.plan.incidents.iter().any(|incident| matches!(incident.what, What::Reboot { .. }));
+        let forgets = self
+            .plan
+            .incidents
+            .iter()
+            .any(|incident| matches!(incident.what, What::Reboot { .. } | What::Die { .. }));
         if record.ghosts > 0 && keeps_state && !forgets {
             let text = format!("conversation {number} was accepted {} times", record.ghosts + 1);
             self.violate(Check::Upcall, text);
@@ -352,4 +355,4 @@ const EXCUSED: &[Drop] = &[
 ];
 
 /// TIME-WAIT, FIN-WAIT-2 of orphans, and the last retransmissions of connections nobody answers.
-const SETTLE_US: u64 = 1_300_000_000;
+const SETTLE_US: u64 = 2_500_000_000;

@@ -19,30 +19,25 @@ pub(super) struct Freed {
     pub(super) bytes: u32,
     /// Our FIN.
     pub(super) fin: bool,
-    /// Losses were found or repaired, or the window moved: there may be something to send.
-    pub(super) stirred: bool,
+    /// Nothing; but it showed a loss.
+    pub(super) recovery: bool,
 }
 
 impl Tcb {
     /// Takes in an acceptable acknowledgement: `una <= seg.ack <= max`.
-    pub(super) fn acknowledge(
-        &mut self,
-        flight: &mut Flight,
-        seg: &Segment,
-        env: &Env<'_>,
-    ) -> Freed {
+    pub(super) fn acknowledge(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let before = Snapshot { una: self.una, wnd: self.wnd };
         self.update_window(seg);
         if flight.timer == Retransmission::Probe && self.wnd > 0 {
             self.reopen(flight);
         }
         let news = self.note_sacks(flight, seg);
-        let freed =
-            if seg.ack.after(self.una) { self.advance(flight, seg, env) } else { Freed::default() };
-        if freed == Freed::default() && flight.max.after(self.una) {
-            self.note_duplicate(flight, seg, news, &before, env);
+        if seg.ack.after(self.una) {
+            return self.advance(flight, seg, env);
         }
-        Freed { stirred: true, ..freed }
+        let recovery =
+            flight.max.after(self.una) && self.note_duplicate(flight, seg, news, &before, env);
+        Freed { recovery, ..Freed::default() }
     }
 
     /// The peer's window (RFC 9293 section 3.10.7.4).
@@ -74,7 +69,7 @@ impl Tcb {
     }
 
     /// `una` moves.
-    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) -> Freed {
+    fn advance(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> Freed {
         let acked = seg.ack - self.una;
         let bytes = acked.min(flight.send.bytes());
         let fin = acked > bytes && self.fin_sent();
@@ -122,12 +117,16 @@ impl Tcb {
         //#       retransmission timer so that it will expire after RTO seconds
         //#       (for the current value of RTO).
         if self.una == flight.max {
+            if flight.timer == Retransmission::Probe {
+                // Probes back off for a shut window, not for a loss.
+                flight.backoff = 0;
+            }
             flight.timer = Retransmission::Idle;
         } else {
             flight.timer = Retransmission::Resend;
-            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));
+            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
         }
-        Freed { bytes, fin, stirred: true }
+        Freed { bytes, fin, recovery: false }
     }
 
     /// A partial acknowledgement: the next hole is lost too.
@@ -174,15 +173,16 @@ impl Tcb {
         news
     }
 
-    /// `una` did not move though something is outstanding: is this a sign of loss?
+    /// `una` did not move though something is outstanding: is this a sign of loss? Returns whether
+    /// a recovery begins.
     fn note_duplicate(
         &mut self,
         flight: &mut Flight,
         seg: &Segment,
         news: bool,
         before: &Snapshot,
-        env: &Env<'_>,
-    ) {
+        env: &Env,
+    ) -> bool {
         //= rfc5681#2
         //# An acknowledgment is considered a "duplicate" in the following algorithms when
         //# (a) the receiver of the ACK has outstanding data, (b) the incoming acknowledgment
@@ -195,11 +195,11 @@ impl Tcb {
         let duplicate = if self.has(Bits::SACK) { news } else { plain };
         // While the window is shut, answers to our probes look like duplicates and are none.
         if !duplicate || self.wnd == 0 || flight.timer == Retransmission::Probe {
-            return;
+            return false;
         }
         flight.duplicates = flight.duplicates.saturating_add(1);
         if flight.phase != Phase::Open {
-            return;
+            return false;
         }
         let lost = if self.has(Bits::SACK) {
             flight.duplicates >= DUPLICATES_MIN || self.lost_edge(flight).after(self.una)
@@ -210,9 +210,10 @@ impl Tcb {
         if lost {
             self.enter_recovery(flight, env);
         }
+        lost
     }
 
-    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env<'_>) {
+    fn enter_recovery(&mut self, flight: &mut Flight, env: &Env) {
         //= rfc5681#3.2
         //# When [RFC3042] is in use, additional data sent in limited transmit MUST
         //# NOT be included in this calculation.

@@ -22,7 +22,7 @@ const CWND_MAX: u32 = 1 << 30;
 
 impl Tcb {
     /// Enlarges the window for `acked` newly acknowledged bytes.
-    pub(super) fn grow(&mut self, flight: &mut Flight, acked: u32, env: &Env<'_>) {
+    pub(super) fn grow(&mut self, flight: &mut Flight, acked: u32, env: &Env) {
         //= rfc9293#3.8.2
         //# A TCP endpoint MUST implement the basic congestion control algorithms slow
         //# start, congestion avoidance, and exponential backoff of RTO
@@ -98,7 +98,7 @@ impl Tcb {
     }
 
     /// A loss was found with `outstanding` bytes in flight: the new threshold.
-    pub(super) fn reduce(&mut self, flight: &mut Flight, outstanding: u32, env: &Env<'_>) {
+    pub(super) fn reduce(&mut self, flight: &mut Flight, outstanding: u32, env: &Env) {
         let mss = self.mss as u32;
         let floor = 2 * mss;
         match env.tcp.congestion_control {
@@ -122,10 +122,10 @@ impl Tcb {
 
     /// Called before data is sent with nothing outstanding: an old window says little about a path
     /// that was not used for a timeout (RFC 5681 section 4.1).
-    pub(super) fn restart_after_idle(&mut self, env: &Env<'_>) {
+    pub(super) fn restart_after_idle(&mut self, env: &Env) {
         let quiet_ms =
             (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;
-        if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, env.tcp) {
+        if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, &env.tcp) {
             //= rfc5681#4.1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if
             //# the TCP has not sent data in an interval exceeding the retransmission timeout

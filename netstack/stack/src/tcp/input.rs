@@ -14,7 +14,7 @@ use crate::limits;
 
 use super::Env;
 use super::flight::Flight;
-use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, State, Tcb, stamp};
+use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, QUICK_MASK, State, Tcb, stamp};
 
 /// RFC 7323 section 5.5: a `ts_recent` older than this many minute stamps (24 days) is void.
 const TS_RECENT_STAMPS: u16 = ((24 * 24 * 3600 * 1000u64) >> MINUTE_SHIFT) as u16;
@@ -30,6 +30,8 @@ pub(crate) struct Verdict {
     pub(crate) connected: bool,
     /// The connection is over before its time. (Its proper end is a state: `TimeWait`, `Closed`.)
     pub(crate) end: Option<Close>,
+    /// It showed a loss, which is being repaired. Then nothing was acknowledged.
+    pub(crate) recovery: bool,
     /// The segment, or its payload, was refused.
     pub(crate) drop: Option<Drop>,
     /// What to answer to a refused segment.
@@ -65,6 +67,7 @@ impl Verdict {
         acked: 0,
         offer: None,
         connected: false,
+        recovery: false,
         end: None,
         drop: None,
         answer: Acknowledge::No,
@@ -86,7 +89,7 @@ impl Tcb {
         flight: Option<&mut Flight>,
         seg: &Segment,
         mtu_mss: u16,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         match self.state {
             State::SynSent => match flight {
@@ -132,7 +135,7 @@ impl Tcb {
         flight: &mut Flight,
         seg: &Segment,
         mtu_mss: u16,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         let acks = seg.flags.has(Flags::ACK);
         //= rfc9293#3.10.7.3
@@ -181,9 +184,8 @@ impl Tcb {
             self.set(Bits::SYN_NOW);
             return Verdict::NOTHING;
         }
-        self.start_congestion(flight.retries > 0, env.tcp);
+        self.start_congestion(flight.retries > 0, &env.tcp);
         self.establish(flight, seg, env);
-        self.set_window_of_syn(seg.window);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
     }
@@ -197,7 +199,7 @@ impl Tcb {
     }
 
     /// Our SYN is acknowledged.
-    fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env<'_>) {
+    fn establish(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) {
         self.state = State::Established;
         self.set(Bits::ESTABLISHED);
         // A repetition of the SYN may wait for a slot.
@@ -211,11 +213,7 @@ impl Tcb {
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
-            //= rfc7323#2.2
-            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
-            //# <SYN,ACK>) MUST NOT be scaled.
-            self.wnd = seg.window as u32;
-            self.wnd_max = self.wnd;
+            self.set_window_of_syn(seg.window);
         }
         flight.recover = self.una - 1;
     }
@@ -225,7 +223,7 @@ impl Tcb {
         &mut self,
         mut flight: Option<&mut Flight>,
         seg: &Segment,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Verdict {
         if let Some(refusal) = self.check_acceptable(seg, env) {
             return refusal;
@@ -259,7 +257,7 @@ impl Tcb {
             }
             let Some(flight) = flight else { return Verdict::refuse(Drop::FlightMemory) };
             self.note_timestamp(seg, env);
-            self.start_congestion(flight.retries > 0, env.tcp);
+            self.start_congestion(flight.retries > 0, &env.tcp);
             self.establish(flight, seg, env);
             return Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING };
         }
@@ -282,6 +280,7 @@ impl Tcb {
                 Some(flight) => {
                     let freed = self.acknowledge(flight, seg, env);
                     verdict.acked = freed.bytes;
+                    verdict.recovery = freed.recovery;
                     if freed.fin {
                         self.fin_acknowledged();
                     }
@@ -293,7 +292,7 @@ impl Tcb {
     }
 
     /// The sequence number, PAWS, and what else must hold before a segment is looked at.
-    fn check_acceptable(&mut self, seg: &Segment, env: &Env<'_>) -> Option<Verdict> {
+    fn check_acceptable(&mut self, seg: &Segment, env: &Env) -> Option<Verdict> {
         if let (true, Some(timestamps)) = (self.has(Bits::TIMESTAMPS), seg.options.timestamps)
             && (timestamps.value.wrapping_sub(self.ts_recent) as i32) < 0
             && !seg.flags.has(Flags::RST)
@@ -343,7 +342,7 @@ impl Tcb {
     /// RFC 9293 section 3.10.7.4, first step: answer with an acknowledgement, unless it is a RST.
     /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
     /// that two confused stacks do not answer each other for ever.
-    fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env<'_>) -> Verdict {
+    fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env) -> Verdict {
         if !seg.flags.has(Flags::RST) && (seg.payload_bytes > 0 || self.may_answer(env)) {
             self.acknowledge_now();
         }
@@ -352,7 +351,7 @@ impl Tcb {
 
     /// Whether this connection may answer another stray segment. The stamp's ring is 17 minutes:
     /// once in that time an answer may be withheld needlessly, and the peer asks again.
-    fn may_answer(&mut self, env: &Env<'_>) -> bool {
+    fn may_answer(&mut self, env: &Env) -> bool {
         let now = stamp(env.millis, LIMITED_SHIFT);
         let limit = (env.tcp.invalid_ratelimit.millis() >> LIMITED_SHIFT).min(1 << 14) as u16;
         let allowed = now.wrapping_sub(self.limited_at) >= limit;
@@ -362,7 +361,7 @@ impl Tcb {
         allowed
     }
 
-    fn challenge(&mut self, reason: Drop, env: &Env<'_>) -> Verdict {
+    fn challenge(&mut self, reason: Drop, env: &Env) -> Verdict {
         let mut verdict = Verdict::refuse(reason);
         if self.may_answer(env) {
             verdict.answer = Acknowledge::Challenge;
@@ -372,10 +371,6 @@ impl Tcb {
 
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
-        if matches!(self.state, State::TimeWait | State::Closed) {
-            // All that is left is for a paused application to read: nothing can be undone.
-            return Verdict::refuse(Drop::TimeWait);
-        }
         if matches!(self.state, State::TimeWait | State::Closed) {
             // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
             return Verdict::refuse(Drop::TimeWait);
@@ -398,7 +393,7 @@ impl Tcb {
     }
 
     /// RFC 7323 section 4.3: which timestamp to echo.
-    fn note_timestamp(&mut self, seg: &Segment, env: &Env<'_>) {
+    fn note_timestamp(&mut self, seg: &Segment, env: &Env) {
         if let Some(timestamps) = seg.options.timestamps
             && self.has(Bits::TIMESTAMPS)
         {
@@ -459,10 +454,11 @@ impl Tcb {
     /// The worker took in `bytes` in-order payload: the window's left edge moves, and an
     /// acknowledgement is owed.
     #[inline]
-    pub(crate) fn received(&mut self, bytes: u32, env: &Env<'_>) {
+    pub(crate) fn received(&mut self, bytes: u32, env: &Env) {
         self.rcv_nxt += bytes;
-        if self.quick > 0 || env.options.quickack {
-            self.quick = self.quick.saturating_sub(1);
+        let is_quick = self.quick & QUICK_MASK > 0;
+        if is_quick || env.options(self.profile).quickack {
+            self.quick -= is_quick as u8;
             self.acknowledge_now();
         } else if self.has(Bits::ACK_LATER) {
             //= rfc9293#3.8.6.3

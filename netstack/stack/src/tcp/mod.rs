@@ -40,16 +40,35 @@ use crate::config;
 use crate::time::Instant;
 
 /// What the engine is told besides the segment: the time, and what was frozen at the start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Env<'a> {
+#[derive(Debug)]
+pub(crate) struct Env {
     /// Now.
     pub(crate) now: Instant,
     /// Now in milliseconds, on the timers' ring.
     pub(crate) millis: u32,
-    /// TCP's knobs.
-    pub(crate) tcp: &'a config::Tcp,
-    /// The options of this connection.
-    pub(crate) options: &'a config::SocketOptions,
     /// The receive window to aim for, in bytes.
     pub(crate) window_bytes: u32,
+    /// TCP's knobs.
+    pub(crate) tcp: config::Tcp,
+    /// The options of connections, by [`Tcb::profile`].
+    pub(crate) profiles: Profiles,
+}
+
+impl Env {
+    /// What holds before the first turn.
+    pub(crate) fn new(config: &config::Config) -> Env {
+        Env {
+            now: Instant(0),
+            millis: 0,
+            window_bytes: config.capacity.receive_window_bytes,
+            tcp: config.tcp,
+            profiles: Profiles::new(config.tcp.options),
+        }
+    }
+
+    /// The options of the connections of a profile.
+    #[inline]
+    pub(crate) fn options(&self, profile: u8) -> &config::SocketOptions {
+        self.profiles.set(profile)
+    }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Emit {
     pub(crate) again: bool,
     /// The card is to cut the payload into segments of this many bytes; 0: it is one.
     pub(crate) segment_bytes: u16,
+    /// Nothing follows it now: there is no need to ask.
+    pub(crate) last: bool,
 }
 
 impl Tcb {
@@ -35,7 +37,7 @@ impl Tcb {
         &mut self,
         flight: Option<&mut Flight>,
         burst_bytes: u32,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Option<Emit> {
         if let Some(flight) = flight {
             if self.is_drained(flight) {
@@ -76,7 +78,7 @@ impl Tcb {
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
-    fn emit_syn(&mut self, flight: &mut Flight, env: &Env<'_>) -> Emit {
+    fn emit_syn(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::SYN_NOW);
         let again = flight.max != self.una;
         if !again {
@@ -93,25 +95,27 @@ impl Tcb {
             _ => Flags::SYN.with(Flags::ACK),
         };
         let window = env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16;
-        Emit { seq: self.una, len: 0, flags, window, again, segment_bytes: 0 }
+        Emit { seq: self.una, len: 0, flags, window, again, segment_bytes: 0, last: false }
     }
 
     /// A keep-alive or window probe. With data waiting it carries one byte of it; without, it
     /// repeats the last sequence number, which no receiver may ignore.
-    fn emit_probe(&mut self, flight: &mut Flight, env: &Env<'_>) -> Emit {
+    fn emit_probe(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::PROBE_NOW);
         if flight.send.is_empty() {
             let window = self.advertise(Some(flight), env);
             let flags = Flags::ACK;
             let seq = self.una - 1;
-            return Emit { seq, len: 0, flags, window, again: true, segment_bytes: 0 };
+            let again = true;
+            return Emit { seq, len: 0, flags, window, again, segment_bytes: 0, last: false };
         }
         //= rfc9293#3.8.6.1
         //# The sending TCP peer must regularly transmit at least one octet of new data
         let again = flight.max.after(self.una);
         flight.max = flight.max.max(self.una + 1);
         let window = self.advertise(Some(flight), env);
-        Emit { seq: self.una, len: 1, flags: Flags::ACK, window, again, segment_bytes: 0 }
+        let (seq, flags) = (self.una, Flags::ACK);
+        Emit { seq, len: 1, flags, window, again, segment_bytes: 0, last: false }
     }
 
     /// What a window that opened by less than a worthwhile segment holds, once the timer says that
@@ -158,7 +162,7 @@ impl Tcb {
         (from.before(edge) && from.before(to)).then_some((from, to))
     }
 
-    fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env<'_>) -> Emit {
+    fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env) -> Emit {
         flight.resend_first = false;
         flight.resent = to;
         flight.timing = false;
@@ -172,7 +176,7 @@ impl Tcb {
     }
 
     /// How many bytes from `nxt` may be sent now; `Some(0)` is a FIN alone.
-    fn next_new(&mut self, flight: &mut Flight, burst_bytes: u32, env: &Env<'_>) -> Option<u32> {
+    fn next_new(&mut self, flight: &mut Flight, burst_bytes: u32, env: &Env) -> Option<u32> {
         if !matches!(
             self.state,
             State::Established
@@ -231,7 +235,7 @@ impl Tcb {
     }
 
     /// Whether a segment shorter than full should go (RFC 9293 sections 3.7.4 and 3.8.6.2.1).
-    fn worth_sending(&mut self, flight: &mut Flight, len: u32, left: u32, env: &Env<'_>) -> bool {
+    fn worth_sending(&mut self, flight: &mut Flight, len: u32, left: u32, env: &Env) -> bool {
         let outstanding = flight.max != self.una;
         let resending = self.nxt.before(flight.max);
         if len == 0 {
@@ -244,7 +248,10 @@ impl Tcb {
             //# endpoint buffers all user data (regardless of the PSH bit) until the outstanding
             //# data has been acknowledged or until the TCP endpoint can send a full-sized
             //# segment
-            return !outstanding || resending || env.options.nodelay || self.has(Bits::FIN_QUEUED);
+            return !outstanding
+                || resending
+                || env.options(self.profile).nodelay
+                || self.has(Bits::FIN_QUEUED);
         }
         //= rfc9293#3.8.6.2.1
         //# if at least a fraction Fs of the maximum window can be sent
@@ -256,7 +263,7 @@ impl Tcb {
     }
 
     /// Data waits and nothing is on the way that would open the window: probe it.
-    fn wait_for_window(&mut self, flight: &mut Flight, outstanding: bool, env: &Env<'_>) {
+    fn wait_for_window(&mut self, flight: &mut Flight, outstanding: bool, env: &Env) {
         if !outstanding && flight.timer == Retransmission::Idle {
             flight.oldest_at = env.millis;
             self.arm(flight, Retransmission::Probe, env);
@@ -270,7 +277,7 @@ impl Tcb {
         }
     }
 
-    fn emit_new(&mut self, flight: &mut Flight, len: u32, env: &Env<'_>) -> Emit {
+    fn emit_new(&mut self, flight: &mut Flight, len: u32, env: &Env) -> Emit {
         let data_end = self.una + flight.send.bytes();
         let mut len = len;
         let from = self.nxt;
@@ -325,23 +332,25 @@ impl Tcb {
         len: u32,
         fin: bool,
         again: bool,
-        env: &Env<'_>,
+        env: &Env,
     ) -> Emit {
         let payload = self.mss as u32 - self.sack_bytes(flight);
         let mut flags = Flags::ACK;
         if fin {
             flags = flags.with(Flags::FIN);
         }
-        if len > 0 && seq + len == self.una + flight.send.bytes() {
+        let empties = seq + len == self.una + flight.send.bytes();
+        if len > 0 && empties {
             flags = flags.with(Flags::PSH);
         }
+        let last = empties && flight.phase == Phase::Open;
         let window = self.advertise(Some(flight), env);
         let segment_bytes = if len > payload { payload as u16 } else { 0 };
-        Emit { seq, len, flags, window, again, segment_bytes }
+        Emit { seq, len, flags, window, again, segment_bytes, last }
     }
 
     /// A bare acknowledgement, if one is owed now.
-    fn emit_acknowledgement(&mut self, flight: Option<&Flight>, env: &Env<'_>) -> Option<Emit> {
+    fn emit_acknowledgement(&mut self, flight: Option<&Flight>, env: &Env) -> Option<Emit> {
         if !self.has(Bits::ACK_NOW) {
             return None;
         }
@@ -349,11 +358,12 @@ impl Tcb {
         let max = flight.map_or(self.nxt, |flight| flight.max.max(self.nxt));
         let seq = max.min(self.una + self.wnd);
         let window = self.advertise(flight, env);
-        Some(Emit { seq, len: 0, flags: Flags::ACK, window, again: false, segment_bytes: 0 })
+        let flags = Flags::ACK;
+        Some(Emit { seq, len: 0, flags, window, again: false, segment_bytes: 0, last: true })
     }
 
     /// The window field, with everything that goes with telling the peer where we are.
-    fn advertise(&mut self, flight: Option<&Flight>, env: &Env<'_>) -> u16 {
+    fn advertise(&mut self, flight: Option<&Flight>, env: &Env) -> u16 {
         self.clear(Bits::ACK_NOW);
         self.clear(Bits::ACK_LATER);
         self.rcv_acked = self.rcv_nxt;
@@ -383,14 +393,14 @@ impl Tcb {
     /// How many bytes from `seq` on may be kept: the window counted from the first unread byte, and
     /// what rounding may add to it. Beyond, what we offered is refused all the same, and the peer
     /// sends it again.
-    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env<'_>) -> u32 {
+    pub(crate) fn room(&self, flight: Option<&Flight>, seq: SeqNum, env: &Env) -> u32 {
         let unread = flight.map_or(0, |flight| flight.store.unread());
         let end = self.rcv_nxt - unread + env.window_bytes + (1 << self.our_scale());
         if seq.before(end) { end - seq } else { 0 }
     }
 
     /// Whether telling the peer about the window now would open it by enough to matter.
-    pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env<'_>) -> bool {
+    pub(crate) fn window_update_due(&self, flight: Option<&Flight>, env: &Env) -> bool {
         let unread = flight.map_or(0, |flight| flight.store.unread());
         let most = limits::WINDOW_UNSCALED_MAX << self.our_scale();
         let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread).min(most);
@@ -410,8 +420,8 @@ impl Tcb {
     }
 
     /// Starts the retransmission timer.
-    pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env<'_>) {
+    pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env) {
         flight.timer = what;
-        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));
+        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
     }
 }

@@ -149,8 +149,9 @@ pub(crate) struct Tcb {
     /// When a delayed acknowledgement is due: the low half of the millisecond clock.
     pub(crate) ack_at: u16,
     pub(crate) generation: u16,
-    /// Segments still to be acknowledged at once, at the start.
-    pub(crate) quick: u8,
+    /// Segments still to be acknowledged at once, at the start, in the low bits ([`QUICK_MASK`]);
+    /// above them how often the timeout stands doubled while there is no flight to keep it.
+    pub(super) quick: u8,
     /// Which [`SocketOptions`] it has.
     pub(crate) profile: u8,
 }
@@ -165,6 +166,13 @@ pub(super) const MINUTE_SHIFT: u32 = 16;
 pub(super) const SENT_SHIFT: u32 = 8;
 /// 16 ms; the ring is 17 minutes.
 pub(super) const LIMITED_SHIFT: u32 = 4;
+
+/// The part of [`Tcb::quick`] that counts segments.
+pub(super) const QUICK_MASK: u8 = 31;
+/// The most doublings that are kept beside it.
+const BACKOFF_KEPT_MAX: u8 = 7;
+
+const _: () = assert!(limits::QUICK_ACKS <= QUICK_MASK);
 
 /// The stamp of `millis`.
 #[inline]
@@ -208,7 +216,7 @@ pub(crate) struct Handshake {
 
 impl Tcb {
     /// A connection that is about to send its SYN.
-    pub(crate) fn active(tuple: Tuple, iss: SeqNum, ts_offset: u32, env: &super::Env<'_>) -> Tcb {
+    pub(crate) fn active(tuple: Tuple, iss: SeqNum, ts_offset: u32, env: &super::Env) -> Tcb {
         let mut tcb = Tcb::blank(tuple);
         tcb.state = State::SynSent;
         tcb.una = iss;
@@ -232,7 +240,7 @@ impl Tcb {
         hand: &Handshake,
         ack: &Segment,
         mtu_mss: u16,
-        env: &super::Env<'_>,
+        env: &super::Env,
     ) -> Tcb {
         let mut tcb = Tcb::blank(tuple);
         tcb.state = State::Established;
@@ -249,7 +257,7 @@ impl Tcb {
         tcb.wl1 = ack.seq;
         tcb.wnd = (ack.window as u32) << tcb.peer_scale();
         tcb.wnd_max = tcb.wnd;
-        tcb.start_congestion(hand.repeated, env.tcp);
+        tcb.start_congestion(hand.repeated, &env.tcp);
         if let Some(rtt_us) = hand.rtt_us {
             tcb.sample_rtt(rtt_us);
         }
@@ -301,7 +309,7 @@ impl Tcb {
         sack: bool,
         timestamp: Option<u32>,
         mtu_mss: u16,
-        env: &super::Env<'_>,
+        env: &super::Env,
     ) {
         self.assign(Bits::SACK, sack);
         self.assign(Bits::TIMESTAMPS, timestamp.is_some());
@@ -451,6 +459,19 @@ impl Tcb {
     #[inline]
     pub(crate) fn acknowledge_now(&mut self) {
         self.set(Bits::ACK_NOW);
+    }
+
+    /// Keeps how often the timeout has doubled while there is no flight: it holds until a round
+    /// trip is measured, and an acknowledged retransmission measures none (RFC 6298 section 5).
+    #[inline]
+    pub(crate) fn keep_backoff(&mut self, backoff: u8) {
+        self.quick = self.quick & QUICK_MASK | backoff.min(BACKOFF_KEPT_MAX) * (QUICK_MASK + 1);
+    }
+
+    /// What [`keep_backoff`](Self::keep_backoff) kept.
+    #[inline]
+    pub(crate) fn kept_backoff(&self) -> u8 {
+        self.quick / (QUICK_MASK + 1)
     }
 
     /// Whether nothing needs a [`Flight`](super::Flight): everything sent is acknowledged, and

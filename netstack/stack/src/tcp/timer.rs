@@ -37,7 +37,7 @@ fn bounded_ms(span: Duration) -> u32 {
 
 impl Tcb {
     /// The nearest deadline in milliseconds.
-    pub(crate) fn deadline(&self, flight: Option<&Flight>, env: &Env<'_>) -> Option<u32> {
+    pub(crate) fn deadline(&self, flight: Option<&Flight>, env: &Env) -> Option<u32> {
         let mut nearest = None;
         let mut consider = |at: u32| {
             nearest = Some(match nearest {
@@ -49,7 +49,7 @@ impl Tcb {
             && flight.timer != Retransmission::Idle
         {
             consider(flight.timer_at);
-            if let Some(timeout) = env.options.user_timeout {
+            if let Some(timeout) = env.options(self.profile).user_timeout {
                 consider(flight.oldest_at.wrapping_add(bounded_ms(timeout)));
             }
         }
@@ -67,15 +67,15 @@ impl Tcb {
 
     /// The delayed acknowledgement's deadline: its low half was kept, and it is less than half a
     /// ring of 65 s away.
-    fn ack_due(&self, env: &Env<'_>) -> u32 {
+    fn ack_due(&self, env: &Env) -> u32 {
         let ahead = self.ack_at.wrapping_sub(env.millis as u16) as i16;
         // Further ahead than it was ever set: a core that stood still for half a ring is late.
         let late = ahead as i64 > env.tcp.delayed_ack.millis() as i64;
         if late { env.millis } else { env.millis.wrapping_add(ahead as i32 as u32) }
     }
 
-    fn keepalive_at(&self, flight: Option<&Flight>, env: &Env<'_>) -> Option<u32> {
-        let keepalive = env.options.keepalive?;
+    fn keepalive_at(&self, flight: Option<&Flight>, env: &Env) -> Option<u32> {
+        let keepalive = env.options(self.profile).keepalive?;
         let busy = flight.is_some_and(|flight| flight.timer != Retransmission::Idle);
         if busy || !self.is_synchronised() {
             return None;
@@ -86,12 +86,12 @@ impl Tcb {
     }
 
     /// Whether what is due now needs a flight to be remembered in.
-    pub(crate) fn needs_flight(&self, env: &Env<'_>) -> bool {
+    pub(crate) fn needs_flight(&self, env: &Env) -> bool {
         self.keepalive_at(None, env).is_some_and(|at| is_due(at, env.millis))
     }
 
     /// Fires everything that is due.
-    pub(crate) fn on_timer(&mut self, flight: Option<&mut Flight>, env: &Env<'_>) -> Expired {
+    pub(crate) fn on_timer(&mut self, flight: Option<&mut Flight>, env: &Env) -> Expired {
         if self.has(Bits::ACK_LATER) && is_due(self.ack_due(env), env.millis) {
             self.acknowledge_now();
         }
@@ -114,11 +114,11 @@ impl Tcb {
         Expired::Nothing
     }
 
-    fn check_flight_timers(&mut self, flight: &mut Flight, env: &Env<'_>) -> Option<Close> {
+    fn check_flight_timers(&mut self, flight: &mut Flight, env: &Env) -> Option<Close> {
         if flight.timer == Retransmission::Idle {
             return None;
         }
-        if let Some(timeout) = env.options.user_timeout
+        if let Some(timeout) = env.options(self.profile).user_timeout
             && env.millis.wrapping_sub(flight.oldest_at) >= bounded_ms(timeout)
         {
             return Some(Close::TimedOut);
@@ -132,7 +132,7 @@ impl Tcb {
         //# The sending TCP peer must regularly transmit at least one octet of new data (if
         //# available), or retransmit to the receiving TCP peer even if the send window is zero
         // What was sent into a window that has shut is probed for, not given up.
-        if self.is_synchronised() && self.wnd == 0 {
+        if self.is_synchronised() && self.wnd == 0 && !flight.send.is_empty() {
             flight.timer = Retransmission::Probe;
         }
         match flight.timer {
@@ -149,9 +149,12 @@ impl Tcb {
                 //# indefinitely. As long as the receiving TCP peer continues to send
                 //# acknowledgments in response to the probe segments, the sending TCP endpoint
                 //# MUST allow the connection to stay open
-                let silent = env.millis.wrapping_sub(self.heard_at)
-                    > self.rto_ms(flight.backoff, env.tcp).saturating_mul(2);
-                if flight.retries > self.retries_max(env) && (silent || self.has(Bits::ORPHAN)) {
+                // Any segment of the peer sets the count of unanswered probes back to 0. An orphan
+                // has nobody who would wait for it, answered or not.
+                flight.probes = flight.probes.saturating_add(1);
+                let patience = self.retries_max(env);
+                let spent = flight.retries > patience && self.has(Bits::ORPHAN);
+                if spent || flight.probes > patience {
                     return Some(Close::TimedOut);
                 }
                 self.set(Bits::PROBE_NOW);
@@ -161,7 +164,7 @@ impl Tcb {
         None
     }
 
-    fn retries_max(&self, env: &Env<'_>) -> u8 {
+    fn retries_max(&self, env: &Env) -> u8 {
         match self.state {
             State::SynSent | State::SynReceived => env.tcp.syn_retries,
             State::Established
@@ -182,7 +185,7 @@ impl Tcb {
     }
 
     /// RFC 6298 section 5, and RFC 5681 section 3.1 for the window.
-    fn resend(&mut self, flight: &mut Flight, env: &Env<'_>) {
+    fn resend(&mut self, flight: &mut Flight, env: &Env) {
         flight.timing = false;
         flight.fired_at = env.millis;
         if !self.is_synchronised() {
@@ -226,8 +229,8 @@ impl Tcb {
         self.nxt = self.una;
     }
 
-    fn check_keepalive(&mut self, flight: &mut Flight, env: &Env<'_>) -> Option<Close> {
-        let keepalive = env.options.keepalive?;
+    fn check_keepalive(&mut self, flight: &mut Flight, env: &Env) -> Option<Close> {
+        let keepalive = env.options(self.profile).keepalive?;
         let at = self.keepalive_at(Some(flight), env)?;
         if !is_due(at, env.millis) {
             return None;

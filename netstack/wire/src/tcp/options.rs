@@ -98,26 +98,14 @@ impl Words {
 /// scale; later timestamps and SACK blocks.
 pub(super) fn lay_out(options: &Options, syn: bool) -> Words {
     let mut words = Words { words: [0; WORDS_MAX], count: 0 };
-    if syn && options.mss != 0 {
-        words.push(word(MSS, 4, 0, 0) | options.mss as u32);
+    if syn {
+        lay_out_syn(options, options.timestamps, |word| words.push(word));
+        return words;
     }
-    let sack_permitted = syn && options.sack_permitted;
     if let Some(Timestamps { value, echo }) = options.timestamps {
-        words.push(if sack_permitted {
-            word(SACK_PERMITTED, 2, TIMESTAMPS, 10)
-        } else {
-            TIMESTAMPS_WORD
-        });
+        words.push(TIMESTAMPS_WORD);
         words.push(value);
         words.push(echo);
-    } else if sack_permitted {
-        words.push(word(NOP, NOP, SACK_PERMITTED, 2));
-    }
-    if syn {
-        if let Some(shift) = options.window_scale {
-            words.push(word(NOP, WINDOW_SCALE, 3, shift));
-        }
-        return words;
     }
     let room = (WORDS_MAX - words.count - 1) / 2;
     let blocks = (options.sack.count as usize).min(SACK_BLOCKS_MAX).min(room);
@@ -131,11 +119,42 @@ pub(super) fn lay_out(options: &Options, syn: bool) -> Words {
     words
 }
 
+/// The words of a SYN, at most [`SYN_WORDS_MAX`], one after the other to `push`.
+#[inline]
+pub(crate) fn lay_out_syn(
+    options: &Options,
+    timestamps: Option<Timestamps>,
+    mut push: impl FnMut(u32),
+) {
+    if options.mss != 0 {
+        push(word(MSS, 4, 0, 0) | options.mss as u32);
+    }
+    if let Some(Timestamps { value, echo }) = timestamps {
+        push(if options.sack_permitted {
+            word(SACK_PERMITTED, 2, TIMESTAMPS, 10)
+        } else {
+            TIMESTAMPS_WORD
+        });
+        push(value);
+        push(echo);
+    } else if options.sack_permitted {
+        push(word(NOP, NOP, SACK_PERMITTED, 2));
+    }
+    if let Some(shift) = options.window_scale {
+        push(word(NOP, WINDOW_SCALE, 3, shift));
+    }
+}
+
 const fn word(a: u8, b: u8, c: u8, d: u8) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
 const WORDS_MAX: usize = (HEADER_BYTES_MAX - HEADER_BYTES) / 4;
+
+/// MSS, timestamps, window scale.
+const SYN_WORDS_MAX: usize = 5;
+
+const _: () = assert!(SYN_WORDS_MAX <= WORDS_MAX);
 
 // Kinds (RFC 9293 section 3.1, RFC 2018, RFC 7323).
 const END: u8 = 0;
