@@ -44,6 +44,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         if verdict.acked > 0 {
             self.acknowledged(index, verdict.acked);
+        } else if verdict.recovery {
+            let sack = self.core.conns[index].has(Bits::SACK);
+            let event = if sack { Event::TcpSackRecovery } else { Event::TcpRenoRecovery };
+            self.core.counters.event(event);
         }
         if let Some(offer) = verdict.offer {
             self.take_in(index, &offer, arrival.payload_at, source);
@@ -198,16 +202,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.core.drop(Drop::ReceiveMemory);
             return;
         }
-        if offer.len == 0 {
-            // A FIN alone is not worth a flight: it comes again.
-            self.core.drop(Drop::OutOfOrderLimit);
-            return;
-        }
-        if self.core.want_flight(index).is_none() {
+        let Some(flight) = self.core.want_flight(index) else {
             self.core.drop(Drop::FlightMemory);
             return;
-        }
+        };
         let (from, len) = (offer.seq, offer.len as u32);
+        if len == 0 {
+            //= rfc9293#3.10.7.4
+            //# Segments with higher beginning sequence numbers SHOULD be held for later
+            //# processing (SHLD-31).
+            // A FIN alone too: its peer would find out by a timeout that it was not.
+            flight.fin_at = Some(from);
+            return;
+        }
         let opened = self.core.open(index);
         if opened.tcb.room(opened.flight.as_deref(), from, opened.env) < len {
             self.core.drop(Drop::ReceiveMemory);
@@ -391,16 +398,21 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let counts = |flight: &Flight| (flight.retries, flight.probes);
         let before = opened.flight.as_deref().map_or((0, 0), counts);
+        let owed = opened.tcb.has(Bits::ACK_NOW);
         let expired = opened.tcb.on_timer(opened.flight, opened.env);
         let opened = self.core.open(index);
         let after = opened.flight.as_deref().map_or((0, 0), counts);
         let probing = opened.tcb.has(Bits::PROBE_NOW);
-        if after.1 > before.1 {
-            self.core.counters.event(Event::TcpKeepAlive);
-        } else if after.0 > before.0 {
+        let owes = opened.tcb.has(Bits::ACK_NOW);
+        if after.0 > before.0 {
             let event = if probing { Event::TcpWinProbe } else { Event::TcpTimeouts };
             self.core.counters.event(event);
             self.core.find_hop(index);
+        } else if after.1 > before.1 {
+            self.core.counters.event(Event::TcpKeepAlive);
+        }
+        if owes && !owed {
+            self.core.counters.event(Event::TcpDelayedAcks);
         }
         match expired {
             Expired::Nothing => {}

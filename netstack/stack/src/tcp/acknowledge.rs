@@ -19,8 +19,8 @@ pub(super) struct Freed {
     pub(super) bytes: u32,
     /// Our FIN.
     pub(super) fin: bool,
-    /// Losses were found or repaired, or the window moved: there may be something to send.
-    pub(super) stirred: bool,
+    /// Nothing; but it showed a loss.
+    pub(super) recovery: bool,
 }
 
 impl Tcb {
@@ -32,12 +32,12 @@ impl Tcb {
             self.reopen(flight);
         }
         let news = self.note_sacks(flight, seg);
-        let freed =
-            if seg.ack.after(self.una) { self.advance(flight, seg, env) } else { Freed::default() };
-        if freed == Freed::default() && flight.max.after(self.una) {
-            self.note_duplicate(flight, seg, news, &before, env);
+        if seg.ack.after(self.una) {
+            return self.advance(flight, seg, env);
         }
-        Freed { stirred: true, ..freed }
+        let recovery =
+            flight.max.after(self.una) && self.note_duplicate(flight, seg, news, &before, env);
+        Freed { recovery, ..Freed::default() }
     }
 
     /// The peer's window (RFC 9293 section 3.10.7.4).
@@ -126,7 +126,7 @@ impl Tcb {
             flight.timer = Retransmission::Resend;
             flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
         }
-        Freed { bytes, fin, stirred: true }
+        Freed { bytes, fin, recovery: false }
     }
 
     /// A partial acknowledgement: the next hole is lost too.
@@ -173,7 +173,8 @@ impl Tcb {
         news
     }
 
-    /// `una` did not move though something is outstanding: is this a sign of loss?
+    /// `una` did not move though something is outstanding: is this a sign of loss? Returns whether
+    /// a recovery begins.
     fn note_duplicate(
         &mut self,
         flight: &mut Flight,
@@ -181,7 +182,7 @@ impl Tcb {
         news: bool,
         before: &Snapshot,
         env: &Env,
-    ) {
+    ) -> bool {
         //= rfc5681#2
         //# An acknowledgment is considered a "duplicate" in the following algorithms when
         //# (a) the receiver of the ACK has outstanding data, (b) the incoming acknowledgment
@@ -194,11 +195,11 @@ impl Tcb {
         let duplicate = if self.has(Bits::SACK) { news } else { plain };
         // While the window is shut, answers to our probes look like duplicates and are none.
         if !duplicate || self.wnd == 0 || flight.timer == Retransmission::Probe {
-            return;
+            return false;
         }
         flight.duplicates = flight.duplicates.saturating_add(1);
         if flight.phase != Phase::Open {
-            return;
+            return false;
         }
         let lost = if self.has(Bits::SACK) {
             flight.duplicates >= DUPLICATES_MIN || self.lost_edge(flight).after(self.una)
@@ -209,6 +210,7 @@ impl Tcb {
         if lost {
             self.enter_recovery(flight, env);
         }
+        lost
     }
 
     fn enter_recovery(&mut self, flight: &mut Flight, env: &Env) {

@@ -30,6 +30,8 @@ pub(crate) struct Verdict {
     pub(crate) connected: bool,
     /// The connection is over before its time. (Its proper end is a state: `TimeWait`, `Closed`.)
     pub(crate) end: Option<Close>,
+    /// It showed a loss, which is being repaired. Then nothing was acknowledged.
+    pub(crate) recovery: bool,
     /// The segment, or its payload, was refused.
     pub(crate) drop: Option<Drop>,
     /// What to answer to a refused segment.
@@ -65,6 +67,7 @@ impl Verdict {
         acked: 0,
         offer: None,
         connected: false,
+        recovery: false,
         end: None,
         drop: None,
         answer: Acknowledge::No,
@@ -183,7 +186,6 @@ impl Tcb {
         }
         self.start_congestion(flight.retries > 0, &env.tcp);
         self.establish(flight, seg, env);
-        self.set_window_of_syn(seg.window);
         self.acknowledge_now();
         Verdict { connected: true, offer: self.offer(seg), ..Verdict::NOTHING }
     }
@@ -211,17 +213,9 @@ impl Tcb {
         let freed = self.acknowledge(flight, seg, env);
         debug_assert!(freed.bytes == 0, "a SYN carries no data of ours");
         if seg.flags.has(Flags::SYN) {
-            //= rfc7323#2.2
-            //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or
-            //# <SYN,ACK>) MUST NOT be scaled.
-            self.wnd = seg.window as u32;
-            self.wnd_max = self.wnd;
+            self.set_window_of_syn(seg.window);
         }
         flight.recover = self.una - 1;
-        //= rfc6298#5
-        //# the RTO MUST be re-initialized to 3 seconds when data transmission
-        //# begins (i.e., after the three-way handshake completes).
-        flight.backoff = 0;
     }
 
     /// RFC 9293 section 3.10.7.4, in its order.
@@ -286,6 +280,7 @@ impl Tcb {
                 Some(flight) => {
                     let freed = self.acknowledge(flight, seg, env);
                     verdict.acked = freed.bytes;
+                    verdict.recovery = freed.recovery;
                     if freed.fin {
                         self.fin_acknowledged();
                     }
@@ -376,10 +371,6 @@ impl Tcb {
 
     /// A RST whose sequence number lies in the window.
     fn on_reset(&mut self, seg: &Segment) -> Verdict {
-        if matches!(self.state, State::TimeWait | State::Closed) {
-            // All that is left is for a paused application to read: nothing can be undone.
-            return Verdict::refuse(Drop::TimeWait);
-        }
         if matches!(self.state, State::TimeWait | State::Closed) {
             // As for a TIME-WAIT record (RFC 1337): what was acknowledged is still to be read.
             return Verdict::refuse(Drop::TimeWait);

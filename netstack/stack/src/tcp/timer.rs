@@ -132,7 +132,7 @@ impl Tcb {
         //# The sending TCP peer must regularly transmit at least one octet of new data (if
         //# available), or retransmit to the receiving TCP peer even if the send window is zero
         // What was sent into a window that has shut is probed for, not given up.
-        if self.is_synchronised() && self.wnd == 0 {
+        if self.is_synchronised() && self.wnd == 0 && !flight.send.is_empty() {
             flight.timer = Retransmission::Probe;
         }
         match flight.timer {
@@ -149,9 +149,12 @@ impl Tcb {
                 //# indefinitely. As long as the receiving TCP peer continues to send
                 //# acknowledgments in response to the probe segments, the sending TCP endpoint
                 //# MUST allow the connection to stay open
-                let silent = env.millis.wrapping_sub(self.heard_at)
-                    > self.rto_ms(flight.backoff, &env.tcp).saturating_mul(2);
-                if flight.retries > self.retries_max(env) && (silent || self.has(Bits::ORPHAN)) {
+                // Any segment of the peer sets the count of unanswered probes back to 0. An orphan
+                // has nobody who would wait for it, answered or not.
+                flight.probes = flight.probes.saturating_add(1);
+                let patience = self.retries_max(env);
+                let spent = flight.retries > patience && self.has(Bits::ORPHAN);
+                if spent || flight.probes > patience {
                     return Some(Close::TimedOut);
                 }
                 self.set(Bits::PROBE_NOW);
