@@ -149,12 +149,15 @@ impl Core {
     }
 
     /// The connection, half-open connection or TIME-WAIT record of a tuple.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(&self, hash: u64, tuple: &Tuple) -> Option<Reference> {
-        self.table.lookup(hash, |reference| match reference.kind() {
-            Kind::Connection => self.conns[reference.index()].tuple == *tuple,
-            Kind::HalfOpen => self.half_open.at(reference.index()).tuple == *tuple,
-            Kind::TimeWait => self.time_wait.is(reference.index(), hash),
+        self.table.lookup(hash, |reference| {
+            let found = match reference.kind() {
+                Kind::Connection => &self.conns[reference.index()].tuple,
+                Kind::HalfOpen => &self.half_open.at(reference.index()).tuple,
+                Kind::TimeWait => return self.time_wait.is(reference.index(), hash),
+            };
+            found == tuple
         })
     }
 

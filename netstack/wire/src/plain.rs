@@ -163,7 +163,7 @@ pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
 }
 
 /// The same for a SYN, whose other options than timestamps are in `syn`.
-#[inline]
+#[inline(always)]
 pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_SYN_BYTES>()?;
     let mut bytes = tcp::HEADER_BYTES;
@@ -176,7 +176,7 @@ pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<us
 }
 
 /// Everything but TCP options, with the length of a TCP header of `l4_bytes`.
-#[inline]
+#[inline(always)]
 fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing, l4_bytes: usize) {
     let length = l4_bytes as u16 + outgoing.payload_bytes;
     let total = length + V4_HEADER_BYTES as u16;
