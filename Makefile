@@ -9,7 +9,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
 
-.PHONY: help check test sim mutants loom bench fuzz soak format build fetch clean
+.PHONY: help check test sim mutants loom bench fuzz soak nic-test qemu-lock format build fetch clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,13 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	$(SIM) smoke $(WORLDS)
 	$(SIM) mutants
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+
+nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, about a minute each
+	qemu/nic-test
+	DRIVER=ipxe qemu/nic-test
+
+qemu-lock: ## Newest versions of what nic-test runs, into qemu/qemu.lock
+	qemu/packages lock
 
 format: ## Rewrites every file in the format that `make check` asks for
 	cargo fmt --all

@@ -383,7 +383,7 @@ impl Core {
     #[inline]
     pub(crate) fn is_memory_short(&self) -> bool {
         self.chunks.free_count() < self.chunks.count() >> limits::RESERVED_SHIFT
-            || self.flights.free() < self.config.capacity.flights >> limits::RESERVED_SHIFT
+            || self.flights.free() <= self.config.capacity.flights >> limits::RESERVED_SHIFT
     }
 
     /// Whether there is no memory for payload any more but what keeps the rest going.
