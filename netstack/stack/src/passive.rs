@@ -147,6 +147,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// A segment to a half-open connection.
+    #[inline(never)]
     pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);

@@ -93,7 +93,7 @@ impl<'a> Here<'a> {
 /// The first pass: bytes to numbers, and a first touch of the table. Inlined into the loop over a
 /// burst, or the frame would have to go through memory.
 #[inline(always)]
-fn classify(here: Here<'_>, frame: &RxFrame<'_>, arrival: &mut Arrival) {
+fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     arrival.kind = if frame.parts > 0 {
         FrameKind::Parts
     } else {
@@ -111,7 +111,7 @@ fn classify(here: Here<'_>, frame: &RxFrame<'_>, arrival: &mut Arrival) {
 }
 
 #[inline(always)]
-fn parse(here: Here<'_>, frame: &RxFrame<'_>, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
+fn parse(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
     let bytes = frame.bytes;
     if bytes.first_chunk() != Some(&here.mac.0) || frame.vlan.is_some() {
         return parse_slowly(here, frame, arrival);
@@ -126,7 +126,7 @@ fn parse(here: Here<'_>, frame: &RxFrame<'_>, arrival: &mut Arrival) -> Result<F
         }
     };
     match plain::parse(&mut arrival.seg, bytes, verify_ip, verify_tcp) {
-        Some(packet) => place(here, &packet, arrival),
+        Some(packet) => place(here, packet, arrival),
         None => parse_slowly(here, frame, arrival),
     }
 }
@@ -136,7 +136,7 @@ fn parse(here: Here<'_>, frame: &RxFrame<'_>, arrival: &mut Arrival) -> Result<F
 #[inline(never)]
 fn parse_slowly(
     here: Here<'_>,
-    frame: &RxFrame<'_>,
+    frame: RxFrame<'_>,
     arrival: &mut Arrival,
 ) -> Result<FrameKind, Drop> {
     if frame.vlan.is_some() {
@@ -166,12 +166,12 @@ fn parse_slowly(
     };
     let payload = packet.payload(packet_bytes);
     tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
-    place(here, &packet, arrival)
+    place(here, packet, arrival)
 }
 
 /// Finds which of our addresses a segment is for.
 #[inline(always)]
-fn place(here: Here<'_>, packet: &ip::Packet, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
+fn place(here: Here<'_>, packet: ip::Packet, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
     let Some(local) = here.own.find(packet.dst) else {
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
@@ -202,7 +202,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     continue;
                 }
             }
-            classify(here, &frame, arrival);
+            classify(here, frame, arrival);
         }
         for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface, index: index as u8 };
@@ -245,7 +245,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let frame = RxFrame { bytes, parts: 0, checksums, hash: None, vlan: None };
         let source = Source::Scratch { interface, mailed };
         let mut arrival = Arrival::blank();
-        classify(Here::new(&self.core, interface), &frame, &mut arrival);
+        classify(Here::new(&self.core, interface), frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
             FrameKind::Other => self.on_other(source),

@@ -100,7 +100,7 @@ impl Table {
 
     /// The entry of `hash` for which `is_it` holds. `is_it` is asked only where 32 bits of the hash
     /// agree: nearly always the entry sought.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(
         &self,
         hash: u64,

@@ -16,7 +16,7 @@ use crate::tcp::{self, Flags, Segment, Syn};
 /// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
 /// checksums that no card has checked. `None`: take the long way, which will find the same segment
 /// under its options, or a name for what is wrong; what `segment` holds then is of no meaning.
-/// IPv4 is read where it is called: through a call, all it finds would go through memory.
+/// Inlined everywhere: through a call, all it finds would go through memory.
 #[inline(always)]
 pub fn parse(
     segment: &mut Segment,
@@ -82,7 +82,7 @@ fn parse_v4(
     parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
     let header = frame.first_chunk::<V6_BYTES>()?;
     if u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000 || header[IP + 6] != TCP {
@@ -163,7 +163,7 @@ pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
 }
 
 /// The same for a SYN, whose other options than timestamps are in `syn`.
-#[inline]
+#[inline(always)]
 pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_SYN_BYTES>()?;
     let mut bytes = tcp::HEADER_BYTES;
@@ -176,7 +176,7 @@ pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<us
 }
 
 /// Everything but TCP options, with the length of a TCP header of `l4_bytes`.
-#[inline]
+#[inline(always)]
 fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing, l4_bytes: usize) {
     let length = l4_bytes as u16 + outgoing.payload_bytes;
     let total = length + V4_HEADER_BYTES as u16;

@@ -251,6 +251,7 @@ impl Tcb {
         tcb.rcv_acked = hand.irs + 1;
         tcb.ts_offset = hand.ts_offset;
         tcb.heard_at = env.millis;
+        tcb.sent_at = stamp(env.millis, SENT_SHIFT);
         tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
         tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
         tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
