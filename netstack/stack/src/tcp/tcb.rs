@@ -466,7 +466,8 @@ impl Tcb {
     /// trip is measured, and an acknowledged retransmission measures none (RFC 6298 section 5).
     #[inline]
     pub(crate) fn keep_backoff(&mut self, backoff: u8) {
-        self.quick = self.quick & QUICK_MASK | backoff.min(BACKOFF_KEPT_MAX) * (QUICK_MASK + 1);
+        let kept = backoff.min(BACKOFF_KEPT_MAX) * (QUICK_MASK + 1);
+        self.quick = self.quick & QUICK_MASK | kept;
     }
 
     /// What [`keep_backoff`](Self::keep_backoff) kept.
