@@ -83,7 +83,9 @@ impl Verdict {
 }
 
 impl Tcb {
-    /// Takes in a segment. `flight` is present whenever anything is outstanding.
+    /// Takes in a segment. `flight` is present whenever anything is outstanding. Inlined, as is its
+    /// main branch, or each verdict would go through memory.
+    #[inline(always)]
     pub(crate) fn on_segment(
         &mut self,
         flight: Option<&mut Flight>,
@@ -91,14 +93,17 @@ impl Tcb {
         mtu_mss: u16,
         env: &Env,
     ) -> Verdict {
-        match self.state {
-            State::SynSent => match flight {
-                Some(flight) => self.on_segment_in_syn_sent(flight, seg, mtu_mss, env),
-                None => Verdict::refuse(Drop::FlightMemory),
-            },
+        let rest;
+        let seg = match self.state {
+            State::SynSent => {
+                return match flight {
+                    Some(flight) => self.on_segment_in_syn_sent(flight, seg, mtu_mss, env),
+                    None => Verdict::refuse(Drop::FlightMemory),
+                };
+            }
             State::SynReceived => {
-                let rest = self.without_known_syn(seg);
-                self.on_segment_synchronised(flight, &rest, env)
+                rest = self.without_known_syn(seg);
+                &rest
             }
             State::Established
             | State::FinWait1
@@ -107,12 +112,14 @@ impl Tcb {
             | State::Closing
             | State::LastAck
             | State::TimeWait
-            | State::Closed => self.on_segment_synchronised(flight, seg, env),
-        }
+            | State::Closed => seg,
+        };
+        self.on_segment_synchronised(flight, seg, env)
     }
 
     /// When SYNs crossed, the peer's SYN-ACK repeats the SYN we know (RFC 9293 figure 8): what
     /// counts is the rest of it.
+    #[cold]
     fn without_known_syn(&mut self, seg: &Segment) -> Segment {
         let mut rest = *seg;
         if seg.flags.has(Flags::SYN) && seg.seq + 1 == self.rcv_nxt {
@@ -219,6 +226,7 @@ impl Tcb {
     }
 
     /// RFC 9293 section 3.10.7.4, in its order.
+    #[inline(always)]
     fn on_segment_synchronised(
         &mut self,
         mut flight: Option<&mut Flight>,
