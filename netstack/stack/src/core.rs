@@ -259,9 +259,7 @@ impl Core {
             if !flight.send.is_empty() {
                 flight.send.clear(&mut self.chunks);
             }
-            if !flight.store.is_empty() {
-                flight.store.clear(&mut self.chunks);
-            }
+            flight.store.clear(&mut self.chunks);
             self.flights.release(number);
             self.conns[index].flight = NO_FLIGHT;
         }

@@ -297,7 +297,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn conclude(&mut self, index: u32) {
         self.core.current = index;
         if self.core.conns[index].wants_attention() {
-            self.deliver_unread(index);
+            if self.core.conns[index].has(Bits::UNREAD) {
+                self.deliver_unread(index);
+            }
             self.deliver_end_of_stream(index);
             if self.core.conns[index].has(Bits::ABORT) {
                 self.abort(index);
