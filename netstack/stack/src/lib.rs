@@ -33,6 +33,7 @@ mod core;
 mod counters;
 mod cx;
 mod deliver;
+pub mod fuzz;
 mod halfopen;
 mod hash;
 mod icmp;
