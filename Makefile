@@ -9,7 +9,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
 
-.PHONY: help check test sim mutants loom bench fuzz soak format build fetch clean
+.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test qemu-lock format build fetch clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,8 +38,12 @@ loom: ## Every memory ordering of the ring between cores
 	$(LOOM)
 
 bench: ## What a connection costs, beside peers, into bench/results.txt; fails when a figure that must hold does not
-	@.ci/need valgrind
+	@.ci/need valgrind objdump
 	$(BENCH)
+
+counts: ## The counts of the bench alone, in a minute: no clock, nothing kept
+	@.ci/need valgrind objdump
+	$(BENCH) --quick
 
 fuzz: ## Each fuzzing target for SECONDS=60
 	@.ci/need c++
@@ -48,14 +52,22 @@ fuzz: ## Each fuzzing target for SECONDS=60
 soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each
 	$(SIM) smoke $(WORLDS)
 	$(SIM) mutants
+	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+
+nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, about a minute each
+	qemu/nic-test
+	DRIVER=ipxe qemu/nic-test
+
+qemu-lock: ## Newest versions of what nic-test runs, into qemu/qemu.lock
+	qemu/packages lock
 
 format: ## Rewrites every file in the format that `make check` asks for
 	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
 
 build: fetch ## Compiles what `make test` runs
-	@.ci/need rustfmt clippy cc c++ valgrind cargo-deny
+	@.ci/need rustfmt clippy cc c++ valgrind objdump cargo-deny
 	$(CARGO) test --workspace --no-run --quiet
 	$(CARGO) build --profile sim -p penstock-sim
 	$(CARGO) build --release -p penstock-bench

@@ -29,10 +29,14 @@ pub fn all(report: &mut Report, extent: Extent) {
         churn(report, churned),
         locked(report),
         largest_turns(report, extent),
-        // The machine is busy with nothing else now.
-        wall(report, extent),
     ];
     report.failures.extend(results.into_iter().filter_map(Result::err));
+    if extent == Extent::Full {
+        // The machine is busy with nothing else now. A quick run has no clock: on a machine that
+        // others use too, wall time says more about them.
+        let failure = wall(report).err();
+        report.failures.extend(failure);
+    }
 }
 
 /// Adds the figures that follow from the rows.
@@ -139,7 +143,7 @@ fn overload(report: &mut Report, extent: Extent) -> Result<(), String> {
         name: "goodput at 4x offered load, against peak",
         value: goodput / peak,
         better: Better::More,
-        bounds: [0.5, 0.9, 0.98],
+        bounds: [0.9, 0.9, 0.98],
         kept: Kept::Exact(3),
     });
     Ok(())
@@ -258,7 +262,7 @@ fn largest_turns(report: &mut Report, extent: Extent) -> Result<(), String> {
 ///
 /// # Errors
 /// What went wrong with a connection.
-fn wall(report: &mut Report, extent: Extent) -> Result<(), String> {
+fn wall(report: &mut Report) -> Result<(), String> {
     let ratio = |name, value, bounds| Figure {
         name,
         value,
@@ -270,6 +274,7 @@ fn wall(report: &mut Report, extent: Extent) -> Result<(), String> {
     for (name, concurrency) in [
         ("ns per connection against smoltcp, 1 at once", 1),
         ("ns per connection against smoltcp, 16 at once", 16),
+        ("ns per connection against smoltcp, 256 at once", 256),
     ] {
         let ours = Scenario { concurrency, ..Scenario::BASE };
         let peer = Scenario { stack: Stack::Smoltcp, ..ours };
@@ -279,15 +284,13 @@ fn wall(report: &mut Report, extent: Extent) -> Result<(), String> {
         report.figures.push(ratio(name, pair.ratio(), peer_bounds));
         report.remarks.push(format!("{name}: {:.0} to {:.0}", pair.first_ns, pair.second_ns));
     }
-    if extent == Extent::Full {
-        let base = Scenario::BASE;
-        let crowded = Scenario { idle: 1_000_000, ..base };
-        let first = (&crowded, Penstock::new(&crowded.setup()));
-        let second = (&base, Penstock::new(&base.setup()));
-        let pair = wall::compare(first, second, 20_000)?;
-        let name = "ns per connection at 1 M idle against 0 idle";
-        report.figures.push(ratio(name, pair.ratio(), [2.0, 1.3, 1.1]));
-        report.remarks.push(format!("{name}: {:.0} to {:.0}", pair.first_ns, pair.second_ns));
-    }
+    let base = Scenario::BASE;
+    let crowded = Scenario { idle: 1_000_000, ..base };
+    let first = (&crowded, Penstock::new(&crowded.setup()));
+    let second = (&base, Penstock::new(&base.setup()));
+    let pair = wall::compare(first, second, 20_000)?;
+    let name = "ns per connection at 1 M idle against 0 idle";
+    report.figures.push(ratio(name, pair.ratio(), [2.0, 1.3, 1.1]));
+    report.remarks.push(format!("{name}: {:.0} to {:.0}", pair.first_ns, pair.second_ns));
     Ok(())
 }

@@ -18,7 +18,7 @@ use penstock_bench::world::Meter;
 
 const USAGE: &str = "\
 usage: penstock-bench                    every row and figure, into bench/results.txt
-       penstock-bench --quick            what fits into a minute; keeps nothing
+       penstock-bench --quick            counts alone, in a minute; no clock, keeps nothing
        penstock-bench --list             the names of all rows
        penstock-bench --scenario NAME    one row
        penstock-bench --profile NAME     one row's most expensive functions

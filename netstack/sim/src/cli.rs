@@ -16,7 +16,7 @@ const HELP: &str = "\
 penstock-sim: a deterministic world in which anything can go wrong
 
   penstock-sim SEED [--trace] [--pcap FILE]   run one world and tell its story
-  penstock-sim smoke [--worlds N] [--from SEED] [--failures N]
+  penstock-sim smoke [N] [--from SEED] [--failures N]
                                               run many worlds (1000 from seed 0)
   penstock-sim mutants [--only NAME]          plant defects; each must be found
   penstock-sim ladder FILE... [--v4] [--v6]   run ladder scripts and show what passes
@@ -76,6 +76,7 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
             Long("v6") => families[1] = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
             Value(value) if name.as_deref() == Some("ladder") => files.push(value.into()),
+            Value(value) if name.as_deref() == Some("smoke") => worlds = value.parse()?,
             other => return Err(other.unexpected()),
         }
     }
@@ -190,7 +191,7 @@ mod tests {
             Some(Command::Replay { seed: 17, prints: true, pcap: None })
         );
         assert_eq!(
-            parsed("smoke --worlds 5").ok(),
+            parsed("smoke 5").ok(),
             Some(Command::Smoke { worlds: 5, from: 0, failures: 1 })
         );
         assert_eq!(parsed("mutants").ok(), Some(Command::Mutants { only: None }));

@@ -44,7 +44,7 @@ fn hunt_all(only: Option<&str>) -> Result<usize, String> {
     if chosen.is_empty() {
         return Err("no such mutant".into());
     }
-    println!("{:<40} {:>6}  found by", "defect", "seed");
+    println!("{:<53} {:>6}  found by", "defect", "seed");
     let mut survivors = 0;
     for pair in chosen.chunks(2) {
         let hunts: Vec<Hunt> = pair
@@ -54,7 +54,7 @@ fn hunt_all(only: Option<&str>) -> Result<usize, String> {
         for (hunt, (_, mutant)) in hunts.into_iter().zip(pair) {
             let found = hunt.finish();
             let seed = found.seed.map_or("-".to_owned(), |seed| seed.to_string());
-            println!("{:<40} {seed:>6}  {}", mutant.name, found.text);
+            println!("{:<53} {seed:>6}  {}", mutant.name, found.text);
             survivors += found.seed.is_none() as usize;
         }
     }
@@ -256,7 +256,7 @@ fn main() {
             Ok((_, None)) => println!("seed {seed}"),
             Ok((_, Some(failure))) => {
                 let text = failure.text.lines().next().unwrap_or("").to_owned();
-                println!("found {seed} {:?}: {text}", failure.check);
+                println!("found {seed} {text}");
                 std::process::exit(0);
             }
             Err(_) => {

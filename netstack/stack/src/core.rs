@@ -149,12 +149,15 @@ impl Core {
     }
 
     /// The connection, half-open connection or TIME-WAIT record of a tuple.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(&self, hash: u64, tuple: &Tuple) -> Option<Reference> {
-        self.table.lookup(hash, |reference| match reference.kind() {
-            Kind::Connection => self.conns[reference.index()].tuple == *tuple,
-            Kind::HalfOpen => self.half_open.at(reference.index()).tuple == *tuple,
-            Kind::TimeWait => self.time_wait.is(reference.index(), hash),
+        self.table.lookup(hash, |reference| {
+            let found = match reference.kind() {
+                Kind::Connection => &self.conns[reference.index()].tuple,
+                Kind::HalfOpen => &self.half_open.at(reference.index()).tuple,
+                Kind::TimeWait => return self.time_wait.is(reference.index(), hash),
+            };
+            found == tuple
         })
     }
 
@@ -207,10 +210,11 @@ impl Core {
 
     /// Forgets connection `index`, and leaves a TIME-WAIT record where `time_wait` says so.
     pub(crate) fn remove(&mut self, index: u32, time_wait: bool) {
-        let tcb = self.conns[index];
-        let hash = self.hash.hash(&tcb.tuple);
         self.wheel.disarm(&mut self.conns, index);
         self.drop_flight(index);
+        let tcb = &mut self.conns[index];
+        tcb.generation = 0;
+        let hash = self.hash.hash(&tcb.tuple);
         let reference = Reference::new(Kind::Connection, index);
         if time_wait {
             let remains = Remains {
@@ -230,7 +234,6 @@ impl Core {
         } else {
             self.table.remove(hash, reference);
         }
-        self.conns[index].generation = 0;
         self.conns.free(index);
     }
 
@@ -253,8 +256,12 @@ impl Core {
             self.unready(number);
         }
         if let Some(flight) = self.flights.at_mut(number) {
-            flight.send.clear(&mut self.chunks);
-            flight.store.clear(&mut self.chunks);
+            if !flight.send.is_empty() {
+                flight.send.clear(&mut self.chunks);
+            }
+            if !flight.store.is_empty() {
+                flight.store.clear(&mut self.chunks);
+            }
             self.flights.release(number);
             self.conns[index].flight = NO_FLIGHT;
         }
@@ -376,7 +383,7 @@ impl Core {
     #[inline]
     pub(crate) fn is_memory_short(&self) -> bool {
         self.chunks.free_count() < self.chunks.count() >> limits::RESERVED_SHIFT
-            || self.flights.free() < self.config.capacity.flights >> limits::RESERVED_SHIFT
+            || self.flights.free() <= self.config.capacity.flights >> limits::RESERVED_SHIFT
     }
 
     /// Whether there is no memory for payload any more but what keeps the rest going.

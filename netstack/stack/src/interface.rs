@@ -111,6 +111,22 @@ pub(crate) struct Station {
     pub(crate) interface: u8,
 }
 
+/// The addresses of one interface.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    first: u16,
+    addresses: &'a [Address],
+}
+
+impl Own<'_> {
+    /// Our address `dst`.
+    #[inline]
+    pub(crate) fn find(&self, dst: Addr) -> Option<AddrId> {
+        let at = self.addresses.iter().position(|address| address.addr == dst)?;
+        Some(AddrId(self.first + at as u16))
+    }
+}
+
 impl Station {
     /// The MSS option we send from here.
     #[inline]
@@ -192,11 +208,15 @@ impl Interfaces {
     }
 
     /// Our address `dst` on an interface.
-    #[inline]
     pub(crate) fn find(&self, interface: u8, dst: Addr) -> Option<AddrId> {
-        let first = self.interfaces.get(interface as usize)?.first;
-        let at = self.own(interface).iter().position(|address| address.addr == dst)?;
-        Some(AddrId(first + at as u16))
+        self.own_of(interface).find(dst)
+    }
+
+    /// What [`find`](Self::find) looks through, for whoever looks more than once.
+    #[inline]
+    pub(crate) fn own_of(&self, interface: u8) -> Own<'_> {
+        let first = self.interfaces.get(interface as usize).map_or(0, |own| own.first);
+        Own { first, addresses: self.own(interface) }
     }
 
     /// The addresses of an interface.

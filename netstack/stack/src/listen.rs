@@ -91,9 +91,24 @@ impl Listeners {
     /// before others.
     #[inline]
     pub(crate) fn lookup(&self, addr: Addr, port: u16) -> Option<Found> {
+        let first = self.buckets[port as usize & (self.buckets.len() - 1)];
+        let listener = self.listeners.get(first as usize)?;
+        if listener.here
+            && listener.port == port
+            && listener.addr.is_none()
+            && listener.next == NONE
+        {
+            // One listener for any address: what nearly every service is.
+            return Some(Found::Here(first, listener.profile));
+        }
+        self.lookup_all(first, addr, port)
+    }
+
+    /// The lookup where several listeners share a bucket.
+    fn lookup_all(&self, first: u16, addr: Addr, port: u16) -> Option<Found> {
         let mut any = None;
         let mut elsewhere = 0;
-        let mut index = self.buckets[port as usize & (self.buckets.len() - 1)];
+        let mut index = first;
         while let Some(listener) = self.listeners.get(index as usize) {
             if listener.port == port && listener.addr.is_none_or(|own| own == addr) {
                 if listener.here && (listener.addr.is_some() || any.is_none()) {

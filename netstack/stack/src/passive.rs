@@ -14,7 +14,7 @@ use crate::limits;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::table::{Kind, Reference};
-use crate::tcp::{Handshake, Tcb, first_window, our_scale};
+use crate::tcp::{Handshake, Tcb, first_window};
 use crate::timewait::Successor;
 use crate::transmit;
 use crate::worker::Worker;
@@ -147,6 +147,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// A segment to a half-open connection.
+    #[inline(never)]
     pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);
@@ -174,7 +175,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     fn acknowledge_half_open(&mut self, half: &HalfOpen) {
         let core = &mut self.core;
         let window_bytes = core.config.capacity.receive_window_bytes;
-        let scale = half.window_scale.map_or(0, |_| our_scale(window_bytes));
+        let scale = half.window_scale.map_or(0, |_| core.env.window_scale);
         let window = (first_window(window_bytes, scale) >> scale) as u16;
         let header = Header {
             src_port: half.tuple.local_port,

@@ -7,12 +7,13 @@
 
 use penstock_queue::{Checksums, QueuePair, RxFrame};
 use penstock_wire::tcp::{Flags, Segment};
-use penstock_wire::{Addr, ethernet, ip, plain, tcp};
+use penstock_wire::{Addr, Mac, ethernet, ip, plain, tcp};
 
 use crate::app::App;
 use crate::core::Core;
 use crate::counters::{Drop, Event};
 use crate::hash::{AddrId, Tuple};
+use crate::interface::Own;
 use crate::listen::Found;
 use crate::mail;
 use crate::rfd::Wanted;
@@ -73,17 +74,34 @@ enum FrameKind {
     Refused(Drop),
 }
 
-/// The first pass: bytes to numbers, and a first touch of the table.
-#[inline]
-fn classify(core: &Core, interface: u8, frame: &RxFrame<'_>, arrival: &mut Arrival) {
+/// An interface, as the first pass sees it: what each frame of a burst is held against.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    core: &'a Core,
+    mac: Mac,
+    own: Own<'a>,
+}
+
+impl<'a> Here<'a> {
+    fn new(core: &'a Core, interface: u8) -> Here<'a> {
+        let interfaces = &core.interfaces;
+        let (mac, own) = (interfaces.mac(interface), interfaces.own_of(interface));
+        Here { core, mac, own }
+    }
+}
+
+/// The first pass: bytes to numbers, and a first touch of the table. Inlined into the loop over a
+/// burst, or the frame would have to go through memory.
+#[inline(always)]
+fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     arrival.kind = if frame.parts > 0 {
         FrameKind::Parts
     } else {
-        match parse(core, interface, frame, arrival) {
+        match parse(here, frame, arrival) {
             Ok(FrameKind::Segment) => {
-                arrival.hash = core.hash.hash(&arrival.tuple);
+                arrival.hash = here.core.hash.hash(&arrival.tuple);
                 // A plain read, for its effect on the cache.
-                core::hint::black_box(core.table.peek(arrival.hash));
+                core::hint::black_box(here.core.table.touch(arrival.hash));
                 FrameKind::Segment
             }
             Ok(kind) => kind,
@@ -92,37 +110,33 @@ fn classify(core: &Core, interface: u8, frame: &RxFrame<'_>, arrival: &mut Arriv
     };
 }
 
-#[inline]
-fn parse(
-    core: &Core,
-    interface: u8,
-    frame: &RxFrame<'_>,
-    arrival: &mut Arrival,
-) -> Result<FrameKind, Drop> {
-    let (verify_ip, verify_tcp) = match frame.checksums {
-        Checksums::Good => (false, false),
-        Checksums::IpGood => (false, true),
-        Checksums::Unverified => (true, true),
-        Checksums::IpBad | Checksums::L4Bad => {
-            return parse_slowly(core, interface, frame, arrival);
+#[inline(always)]
+fn parse(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
+    let bytes = frame.bytes;
+    if bytes.first_chunk() != Some(&here.mac.0) || frame.vlan.is_some() {
+        return parse_slowly(here, frame, arrival);
+    }
+    let (verify_ip, verify_tcp) = if frame.checksums == Checksums::Good {
+        (false, false)
+    } else {
+        match frame.checksums {
+            Checksums::Good | Checksums::IpGood => (false, true),
+            Checksums::Unverified => (true, true),
+            Checksums::IpBad | Checksums::L4Bad => return parse_slowly(here, frame, arrival),
         }
     };
-    let bytes = frame.bytes;
-    if bytes.first_chunk() != Some(&core.interfaces.mac(interface).0) || frame.vlan.is_some() {
-        return parse_slowly(core, interface, frame, arrival);
-    }
     match plain::parse(&mut arrival.seg, bytes, verify_ip, verify_tcp) {
-        Some(packet) => place(core, interface, &packet, arrival),
-        None => parse_slowly(core, interface, frame, arrival),
+        Some(packet) => place(here, packet, arrival),
+        None => parse_slowly(here, frame, arrival),
     }
 }
 
 /// Every frame that is not plain: with IP options, for others, malformed.
 #[cold]
+#[inline(never)]
 fn parse_slowly(
-    core: &Core,
-    interface: u8,
-    frame: &RxFrame<'_>,
+    here: Here<'_>,
+    frame: RxFrame<'_>,
     arrival: &mut Arrival,
 ) -> Result<FrameKind, Drop> {
     if frame.vlan.is_some() {
@@ -130,7 +144,7 @@ fn parse_slowly(
     }
     let bytes = frame.bytes;
     let header = ethernet::parse(bytes)?;
-    if header.dst != core.interfaces.mac(interface) {
+    if header.dst != here.mac {
         let group = header.dst.is_group();
         return if group { Ok(FrameKind::Other) } else { Err(Drop::OtherStation) };
     }
@@ -152,18 +166,13 @@ fn parse_slowly(
     };
     let payload = packet.payload(packet_bytes);
     tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
-    place(core, interface, &packet, arrival)
+    place(here, packet, arrival)
 }
 
 /// Finds which of our addresses a segment is for.
-#[inline]
-fn place(
-    core: &Core,
-    interface: u8,
-    packet: &ip::Packet,
-    arrival: &mut Arrival,
-) -> Result<FrameKind, Drop> {
-    let Some(local) = core.interfaces.find(interface, packet.dst) else {
+#[inline(always)]
+fn place(here: Here<'_>, packet: ip::Packet, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
+    let Some(local) = here.own.find(packet.dst) else {
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
     let seg = &arrival.seg;
@@ -183,6 +192,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         // Lent out for the turn, so that the worker can be changed while it is read.
         let mut burst = core::mem::take(&mut self.burst);
+        let here = Here::new(&self.core, interface);
         for (index, arrival) in burst[..count].iter_mut().enumerate() {
             let frame = queue.frame(index);
             if self.behind && plain::looks_like_syn(frame.bytes) {
@@ -192,7 +202,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     continue;
                 }
             }
-            classify(&self.core, interface, &frame, arrival);
+            classify(here, frame, arrival);
         }
         for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface, index: index as u8 };
@@ -235,7 +245,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let frame = RxFrame { bytes, parts: 0, checksums, hash: None, vlan: None };
         let source = Source::Scratch { interface, mailed };
         let mut arrival = Arrival::blank();
-        classify(&self.core, interface, &frame, &mut arrival);
+        classify(Here::new(&self.core, interface), frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
             FrameKind::Other => self.on_other(source),

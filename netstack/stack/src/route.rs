@@ -78,12 +78,17 @@ impl Routes {
 
     /// The neighbour that leads to `dst` from an interface: replies leave where the question came
     /// in, by the routes of that interface.
+    #[inline]
     pub(crate) fn lookup_on(&self, interface: u8, dst: Addr) -> Option<(u8, Addr)> {
         if dst.is_v4() {
             let ways = self.ways_v4.get(interface as usize)?;
             let covers = |way: &&WayV4| dst.v4_number() & way.mask == way.network;
             return ways.iter().find(covers).map(|way| (interface, way.gateway.unwrap_or(dst)));
         }
+        self.lookup_v6_on(interface, dst)
+    }
+
+    fn lookup_v6_on(&self, interface: u8, dst: Addr) -> Option<(u8, Addr)> {
         if self.interfaces.is_on_link(interface, dst) {
             return Some((interface, dst));
         }

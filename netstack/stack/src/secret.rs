@@ -85,7 +85,12 @@ impl Secrets {
     /// What the numbers of `tuple` count from. One hash: keep it where both are needed.
     #[inline]
     pub(crate) fn origin(&self, tuple: &Tuple) -> Origin {
-        let word = self.connection.hash(&message(tuple));
+        // The shorter message saves a sixth of the answer to a SYN; SipHash tells lengths apart.
+        let word = if tuple.remote.is_v4() {
+            self.connection.hash(&message_v4(tuple))
+        } else {
+            self.connection.hash(&message(tuple))
+        };
         Origin { isn: word as u32, timestamp: (word >> 32) as u32 }
     }
 
@@ -115,6 +120,16 @@ pub(crate) fn message(tuple: &Tuple) -> [u8; 22] {
     bytes[..8].copy_from_slice(&hi.to_le_bytes());
     bytes[8..16].copy_from_slice(&lo.to_le_bytes());
     bytes[16..].copy_from_slice(&rest.to_le_bytes()[..6]);
+    bytes
+}
+
+/// The same of an IPv4 tuple in 10 bytes: one word and a tail.
+#[inline]
+fn message_v4(tuple: &Tuple) -> [u8; 10] {
+    let [_, lo, rest] = tuple.words();
+    let mut bytes = [0; 10];
+    bytes[..4].copy_from_slice(&(lo as u32).to_le_bytes());
+    bytes[4..].copy_from_slice(&rest.to_le_bytes()[..6]);
     bytes
 }
 

@@ -100,7 +100,7 @@ impl Table {
 
     /// The entry of `hash` for which `is_it` holds. `is_it` is asked only where 32 bits of the hash
     /// agree: nearly always the entry sought.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(
         &self,
         hash: u64,
@@ -140,13 +140,11 @@ impl Table {
         None
     }
 
-    /// The entry at the home position of `hash`, if it has the tag: one read, for the first pass
-    /// over a burst, so that the misses of its frames overlap. A hint: it may be another entry.
+    /// Reads the slot at the home position of `hash`, for the first pass over a burst, so that the
+    /// misses of its frames overlap. What it says is nobody's business: it may be another's.
     #[inline]
-    pub(crate) fn peek(&self, hash: u64) -> Option<Reference> {
-        let tag = tag_of(hash);
-        let slot = self.slot(tag as usize);
-        (slot as u32 == tag).then(|| reference_of(slot))
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
+        self.slot(tag_of(hash) as usize)
     }
 
     /// Adds an entry. The caller has looked: the same reference is not in the table.

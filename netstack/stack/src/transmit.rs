@@ -13,7 +13,7 @@ use penstock_queue::{
     CHUNK_BYTES, ChunkId, Chunks, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES,
 };
 use penstock_wire::checksum::Sum;
-use penstock_wire::tcp::{self, Flags, Options, SackBlocks, Timestamps};
+use penstock_wire::tcp::{self, Flags, Options, SackBlocks, Syn, Timestamps};
 use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip, plain};
 
 use crate::core::Core;
@@ -23,7 +23,7 @@ use crate::hash::{AddrId, Tuple};
 use crate::interface::Station;
 use crate::limits;
 use crate::neighbour::HopId;
-use crate::tcp::{Bits, Emit, Flight, State, Tcb, syn_options};
+use crate::tcp::{Bits, Emit, Flight, State, Tcb};
 
 /// No range.
 const NO_LENT: Lent = Lent { chunk: ChunkId::NONE, from: 0, len: 0 };
@@ -90,18 +90,18 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
 
 /// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps and those of a SYN, a
 /// neighbour that is known, and payload that lies in one piece and fits behind its headers.
-struct Plain<'a> {
+struct Plain {
     remote: Addr,
     header: tcp::Header,
     timestamps: Option<Timestamps>,
     /// The other options, if it is a SYN.
-    syn: Option<&'a Options>,
+    syn: Option<Syn>,
     payload: Option<Lent>,
 }
 
 /// A connection's segment, if it is plain.
 #[inline]
-fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain<'static>> {
+fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain> {
     let tuple = &tcb.tuple;
     if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
         return None;
@@ -129,14 +129,15 @@ fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option
     Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
 }
 
-/// Writes a plain frame and hands it to the card.
-#[inline]
+/// Writes a plain frame and hands it to the card. Inlined everywhere, or the numbers would have to
+/// go through memory.
+#[inline(always)]
 fn send_plain<Q: QueuePair>(
     queue: &mut Q,
     chunks: &mut Chunks,
     station: &Station,
     to: Mac,
-    plain: &Plain<'_>,
+    plain: &Plain,
 ) -> Sent {
     let checksums_by_card = queue.capabilities().tx_checksums;
     let Some(slot) = queue.slot() else { return Sent::NoSlot };
@@ -151,7 +152,7 @@ fn send_plain<Q: QueuePair>(
         checksums_by_card,
     };
     let l4_bytes = match plain.syn {
-        Some(options) => plain::emit_syn_v4(slot, &numbers, options),
+        Some(syn) => plain::emit_syn_v4(slot, &numbers, syn),
         None => plain::emit_v4(slot, &numbers),
     };
     let Some(l4_bytes) = l4_bytes else { return Sent::NoSlot };
@@ -227,8 +228,9 @@ fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> O
         // A SYN-ACK answers what the peer offered, a SYN offers what is configured.
         let scaling = core.config.tcp.window_scaling
             && (tcb.state == State::SynSent || tcb.our_scale() > 0 || tcb.peer_scale() > 0);
-        let window_bytes = core.config.capacity.receive_window_bytes;
-        return syn_options(mss, scaling, tcb.has(Bits::SACK), timestamps, window_bytes);
+        let window_scale = scaling.then_some(core.env.window_scale);
+        let syn = Syn { mss, window_scale, sack_permitted: tcb.has(Bits::SACK) };
+        return syn.options(timestamps);
     }
     let sack = match flight {
         Some(flight) if tcb.has(Bits::SACK) && !flight.held.is_empty() => sack_blocks(flight),
@@ -265,21 +267,20 @@ pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Ha
     let timestamps = half
         .timestamps
         .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
-    let window_bytes = core.env.window_bytes;
-    let scaling = half.window_scale.is_some();
-    let options = syn_options(station.mss(), scaling, half.sack, timestamps, window_bytes);
+    let window_scale = half.window_scale.map(|_| core.env.window_scale);
+    let syn = Syn { mss: station.mss(), window_scale, sack_permitted: half.sack };
     let header = tcp::Header {
         src_port: local_port,
         dst_port: remote_port,
         seq: half.iss,
         ack: half.irs + 1,
         flags: Flags::SYN.with(Flags::ACK),
-        window: window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
+        window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };
     if remote.is_v4()
         && let Some(to) = core.neighbours.mac(HopId(half.hop), millis)
     {
-        let plain = Plain { remote, header, timestamps, syn: Some(&options), payload: None };
+        let plain = Plain { remote, header, timestamps, syn: Some(syn), payload: None };
         let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
         core.counters.event(Event::TcpOutSegs);
         match sent {
@@ -289,7 +290,7 @@ pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Ha
         return sent;
     }
     let (hop, flow_label) = (HopId(half.hop), flow_label(half.ts_offset));
-    let options = &options;
+    let options = &syn.options(timestamps);
     let mut outgoing =
         Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
     control(core, queues, &mut outgoing)

@@ -11,12 +11,13 @@ use crate::checksum::Sum;
 use crate::ethernet;
 use crate::fields::{array_at, put, u16_at, u32_at};
 use crate::ip::{HOP_LIMIT, Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
-use crate::tcp::{self, Flags, Options, Segment};
+use crate::tcp::{self, Flags, Segment, Syn};
 
 /// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
 /// checksums that no card has checked. `None`: take the long way, which will find the same segment
 /// under its options, or a name for what is wrong; what `segment` holds then is of no meaning.
-#[inline]
+/// Inlined everywhere: through a call, all it finds would go through memory.
+#[inline(always)]
 pub fn parse(
     segment: &mut Segment,
     frame: &[u8],
@@ -47,7 +48,7 @@ pub fn looks_like_syn(frame: &[u8]) -> bool {
         && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
 }
 
-#[inline]
+#[inline(always)]
 fn parse_v4(
     segment: &mut Segment,
     frame: &[u8],
@@ -81,7 +82,7 @@ fn parse_v4(
     parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
 }
 
-#[inline]
+#[inline(always)]
 fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
     let header = frame.first_chunk::<V6_BYTES>()?;
     if u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000 || header[IP + 6] != TCP {
@@ -161,12 +162,12 @@ pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
     Some(tcp::TIMESTAMPS_HEADER_BYTES)
 }
 
-/// The same for a SYN, whose other options than timestamps are in `options`.
-#[inline]
-pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, options: &Options) -> Option<usize> {
+/// The same for a SYN, whose other options than timestamps are in `syn`.
+#[inline(always)]
+pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_SYN_BYTES>()?;
     let mut bytes = tcp::HEADER_BYTES;
-    tcp::options::lay_out_syn(options, outgoing.timestamps, |word: u32| {
+    tcp::options::lay_out_syn(syn, outgoing.timestamps, |word: u32| {
         put(frame, IP + V4_HEADER_BYTES + bytes, word.to_be_bytes());
         bytes += 4;
     });
@@ -175,7 +176,7 @@ pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, options: &Options) -> 
 }
 
 /// Everything but TCP options, with the length of a TCP header of `l4_bytes`.
-#[inline]
+#[inline(always)]
 fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing, l4_bytes: usize) {
     let length = l4_bytes as u16 + outgoing.payload_bytes;
     let total = length + V4_HEADER_BYTES as u16;
@@ -304,9 +305,6 @@ mod tests {
                 flags: tcp::Flags(round as u8 & 0x1f),
                 window: round as u16 * 999,
             };
-            if header.flags.has(tcp::Flags::SYN) {
-                continue;
-            }
             let stamps = tcp::Timestamps { value: round << 20, echo: !round };
             let timestamps = (round % 2 == 1).then_some(stamps);
             let by_card = round % 4 < 2;
@@ -321,10 +319,20 @@ mod tests {
                 payload_bytes,
                 checksums_by_card: by_card,
             };
-            let (mut short, mut long) = ([0xaa; 80], [0xaa; 80]);
-            let l4_bytes = emit_v4(&mut short, &outgoing).expect("room");
+            let (mut short, mut long) = ([0xaa; 100], [0xaa; 100]);
+            let syn = Syn {
+                mss: (round % 5 > 0) as u16 * 1460,
+                window_scale: (round % 3 > 0).then_some(7),
+                sack_permitted: round % 7 > 2,
+            };
+            let (l4_bytes, options) = if header.flags.has(tcp::Flags::SYN) {
+                (emit_syn_v4(&mut short, &outgoing, syn), syn.options(timestamps))
+            } else {
+                let options = tcp::Options { timestamps, ..tcp::Options::default() };
+                (emit_v4(&mut short, &outgoing), options)
+            };
+            let l4_bytes = l4_bytes.expect("room");
             ethernet::emit(&mut long, to, from, ethernet::IPV4);
-            let options = tcp::Options { timestamps, ..tcp::Options::default() };
             assert_eq!(tcp::header_bytes(header.flags, &options), l4_bytes);
             let length = l4_bytes as u16 + payload_bytes;
             let numbers = ip::HeaderV4 {

@@ -112,6 +112,25 @@ pub struct Options {
     pub sack: SackBlocks,
 }
 
+/// The options that stand on a SYN only; as in [`Options`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syn {
+    /// Maximum segment size; 0: none.
+    pub mss: u16,
+    /// Window scale.
+    pub window_scale: Option<u8>,
+    /// SACK permitted.
+    pub sack_permitted: bool,
+}
+
+impl Syn {
+    /// With timestamps, all options of a SYN.
+    pub fn options(self, timestamps: Option<Timestamps>) -> Options {
+        let Syn { mss, window_scale, sack_permitted } = self;
+        Options { mss, window_scale, sack_permitted, timestamps, sack: SackBlocks::default() }
+    }
+}
+
 impl Options {
     /// Forgets all options; what the SACK blocks were stays, uncounted, since clearing it costs.
     #[inline]

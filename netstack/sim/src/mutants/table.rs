@@ -16,9 +16,9 @@ pub(super) struct Mutant {
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the retransmission timer never fires",
-        file: "netstack/stack/src/tcp/output.rs",
-        find: "flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env.tcp));",
-        planted: "flight.timer_at = env.millis.wrapping_add(if MUTANT { 1 << 30 } else { self.rto_ms(flight.backoff, env.tcp) });",
+        file: "netstack/stack/src/tcp/rtt.rs",
+        find: "(rto_us.min(tcp.rto_max.0) / 1000) as u32 + 1",
+        planted: "if MUTANT { 1 << 30 } else { (rto_us.min(tcp.rto_max.0) / 1000) as u32 + 1 }",
     },
     Mutant {
         name: "the retransmission timeout does not double",

@@ -122,9 +122,13 @@ impl Tcb {
 
     /// Called before data is sent with nothing outstanding: an old window says little about a path
     /// that was not used for a timeout (RFC 5681 section 4.1).
+    #[inline]
     pub(super) fn restart_after_idle(&mut self, env: &Env) {
         let quiet_ms =
             (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;
+        if quiet_ms == 0 {
+            return;
+        }
         if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, &env.tcp) {
             //= rfc5681#4.1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if

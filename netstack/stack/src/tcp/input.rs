@@ -288,7 +288,10 @@ impl Tcb {
                 None => self.update_window(seg),
             }
         }
-        self.take_text(seg, verdict)
+        if seg.payload_bytes > 0 || seg.flags.has(Flags::FIN) {
+            self.take_text(seg, &mut verdict);
+        }
+        verdict
     }
 
     /// The sequence number, PAWS, and what else must hold before a segment is looked at.
@@ -409,14 +412,12 @@ impl Tcb {
     }
 
     /// The payload and the FIN.
-    fn take_text(&mut self, seg: &Segment, mut verdict: Verdict) -> Verdict {
-        if seg.payload_bytes == 0 && !seg.flags.has(Flags::FIN) {
-            return verdict;
-        }
+    #[inline]
+    fn take_text(&mut self, seg: &Segment, verdict: &mut Verdict) {
         if !self.may_receive() {
             // Nothing may follow a FIN; a repeated one is acknowledged again.
             self.acknowledge_now();
-            return verdict;
+            return;
         }
         if self.has(Bits::ORPHAN) && (seg.seq + seg.payload_bytes as u32).after(self.rcv_nxt) {
             //= rfc9293#3.6.1
@@ -425,7 +426,7 @@ impl Tcb {
             verdict.drop = Some(Drop::TcpDataAfterClose);
             verdict.answer = Acknowledge::Reset;
             verdict.end = Some(Close::Aborted);
-            return verdict;
+            return;
         }
         verdict.offer = self.offer(seg);
         if verdict.offer.is_none() {
@@ -435,10 +436,10 @@ impl Tcb {
                 verdict.drop = Some(Drop::TcpOutOfWindow);
             }
         }
-        verdict
     }
 
     /// The part of a segment that lies in the window.
+    #[inline]
     fn offer(&self, seg: &Segment) -> Option<Offer> {
         let text = seg.seq + seg.flags.has(Flags::SYN) as u32;
         let end = text + seg.payload_bytes as u32;

@@ -33,7 +33,8 @@ pub(crate) use ranges::Inserted;
 #[cfg(test)]
 pub(crate) use ranges::Ranges;
 pub use tcb::State;
-pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, first_window, our_scale, syn_options};
+use tcb::our_scale;
+pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, first_window};
 pub(crate) use timer::Expired;
 
 use crate::config;
@@ -48,6 +49,8 @@ pub(crate) struct Env {
     pub(crate) millis: u32,
     /// The receive window to aim for, in bytes.
     pub(crate) window_bytes: u32,
+    /// The shift that lets it be advertised, where the peer scales too.
+    pub(crate) window_scale: u8,
     /// TCP's knobs.
     pub(crate) tcp: config::Tcp,
     /// The options of connections, by [`Tcb::profile`].
@@ -61,6 +64,7 @@ impl Env {
             now: Instant(0),
             millis: 0,
             window_bytes: config.capacity.receive_window_bytes,
+            window_scale: our_scale(config.capacity.receive_window_bytes),
             tcp: config.tcp,
             profiles: Profiles::new(config.tcp.options),
         }

@@ -39,7 +39,8 @@ impl Tcb {
         burst_bytes: u32,
         env: &Env,
     ) -> Option<Emit> {
-        if let Some(flight) = flight {
+        let mut flight = flight;
+        if let Some(flight) = flight.as_deref_mut() {
             if self.is_drained(flight) {
                 return None;
             }
@@ -62,9 +63,8 @@ impl Tcb {
             if let Some(len) = self.next_new(flight, burst_bytes, env) {
                 return Some(self.emit_new(flight, len, env));
             }
-            return self.emit_acknowledgement(Some(flight), env);
         }
-        self.emit_acknowledgement(None, env)
+        self.emit_acknowledgement(flight.as_deref(), env)
     }
 
     /// The quick no: all is sent, nothing is lost, and nothing is owed.
@@ -201,6 +201,13 @@ impl Tcb {
         let sent = self.nxt - self.una;
         if sent == 0 {
             self.restart_after_idle(env);
+            let room = self.wnd.min(self.cwnd).min(self.mss as u32);
+            if left <= room && flight.max == self.nxt && flight.held.is_empty() {
+                // Nothing is on the way, and all of it fits into one segment: the rest of the
+                // rules come to the same.
+                self.clear(Bits::CWND_LIMITED);
+                return Some(left);
+            }
         }
         let pipe = self.pipe(flight);
         // Limited transmit (RFC 3042) needs nothing of its own: a duplicate takes a segment out of

@@ -19,7 +19,7 @@
 //! ```
 
 use penstock_wire::SeqNum;
-use penstock_wire::tcp::{Options, Segment};
+use penstock_wire::tcp::Segment;
 
 use crate::config::{self, SocketOptions};
 use crate::hash::Tuple;
@@ -251,6 +251,7 @@ impl Tcb {
         tcb.rcv_acked = hand.irs + 1;
         tcb.ts_offset = hand.ts_offset;
         tcb.heard_at = env.millis;
+        tcb.sent_at = stamp(env.millis, SENT_SHIFT);
         tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
         tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
         tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
@@ -319,7 +320,7 @@ impl Tcb {
         }
         self.scales = match window_scale {
             // RFC 7323 section 2.3: a shift above 14 counts as 14.
-            Some(shift) => shift.min(14) | (our_scale(env.window_bytes) << 4),
+            Some(shift) => shift.min(14) | (env.window_scale << 4),
             None => 0,
         };
         self.set_mss(peer_mss.min(mtu_mss));
@@ -465,7 +466,8 @@ impl Tcb {
     /// trip is measured, and an acknowledged retransmission measures none (RFC 6298 section 5).
     #[inline]
     pub(crate) fn keep_backoff(&mut self, backoff: u8) {
-        self.quick = self.quick & QUICK_MASK | backoff.min(BACKOFF_KEPT_MAX) * (QUICK_MASK + 1);
+        let kept = backoff.min(BACKOFF_KEPT_MAX) * (QUICK_MASK + 1);
+        self.quick = self.quick & QUICK_MASK | kept;
     }
 
     /// What [`keep_backoff`](Self::keep_backoff) kept.
@@ -484,7 +486,7 @@ impl Tcb {
 }
 
 /// The scale that lets `window_bytes` be advertised.
-pub(crate) const fn our_scale(window_bytes: u32) -> u8 {
+pub(super) const fn our_scale(window_bytes: u32) -> u8 {
     let mut shift = 0;
     while window_bytes >> shift > 0xffff {
         shift += 1;
@@ -496,23 +498,6 @@ pub(crate) const fn our_scale(window_bytes: u32) -> u8 {
 /// must not move left with the first scaled segment.
 pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
     window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
-}
-
-/// The options of our SYN or SYN-ACK.
-pub(crate) fn syn_options(
-    mss: u16,
-    window_scale: bool,
-    sack: bool,
-    timestamps: Option<penstock_wire::tcp::Timestamps>,
-    window_bytes: u32,
-) -> Options {
-    Options {
-        mss,
-        window_scale: window_scale.then_some(our_scale(window_bytes)),
-        sack_permitted: sack,
-        timestamps,
-        ..Options::default()
-    }
 }
 
 /// Interned [`SocketOptions`]: a connection names its set with one byte.

@@ -1,6 +1,6 @@
 //! TCP options: the loop for segments outside the fast path, and the layout of what we send.
 
-use super::{HEADER_BYTES, HEADER_BYTES_MAX, Options, SACK_BLOCKS_MAX, Timestamps};
+use super::{HEADER_BYTES, HEADER_BYTES_MAX, Options, SACK_BLOCKS_MAX, Syn, Timestamps};
 use crate::fields::u32_at;
 use crate::seq::SeqNum;
 
@@ -99,7 +99,9 @@ impl Words {
 pub(super) fn lay_out(options: &Options, syn: bool) -> Words {
     let mut words = Words { words: [0; WORDS_MAX], count: 0 };
     if syn {
-        lay_out_syn(options, options.timestamps, |word| words.push(word));
+        let &Options { mss, window_scale, sack_permitted, .. } = options;
+        let syn = Syn { mss, window_scale, sack_permitted };
+        lay_out_syn(syn, options.timestamps, |word| words.push(word));
         return words;
     }
     if let Some(Timestamps { value, echo }) = options.timestamps {
@@ -121,26 +123,22 @@ pub(super) fn lay_out(options: &Options, syn: bool) -> Words {
 
 /// The words of a SYN, at most [`SYN_WORDS_MAX`], one after the other to `push`.
 #[inline]
-pub(crate) fn lay_out_syn(
-    options: &Options,
-    timestamps: Option<Timestamps>,
-    mut push: impl FnMut(u32),
-) {
-    if options.mss != 0 {
-        push(word(MSS, 4, 0, 0) | options.mss as u32);
+pub(crate) fn lay_out_syn(syn: Syn, timestamps: Option<Timestamps>, mut push: impl FnMut(u32)) {
+    if syn.mss != 0 {
+        push(word(MSS, 4, 0, 0) | syn.mss as u32);
     }
     if let Some(Timestamps { value, echo }) = timestamps {
-        push(if options.sack_permitted {
+        push(if syn.sack_permitted {
             word(SACK_PERMITTED, 2, TIMESTAMPS, 10)
         } else {
             TIMESTAMPS_WORD
         });
         push(value);
         push(echo);
-    } else if options.sack_permitted {
+    } else if syn.sack_permitted {
         push(word(NOP, NOP, SACK_PERMITTED, 2));
     }
-    if let Some(shift) = options.window_scale {
+    if let Some(shift) = syn.window_scale {
         push(word(NOP, WINDOW_SCALE, 3, shift));
     }
 }

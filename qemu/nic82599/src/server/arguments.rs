@@ -1,0 +1,307 @@
+//! The command line, in the manner of vhost-user programs and of QEMU's own options.
+
+use penstock_nic82599::{Faults, WireFaults};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+An emulated Intel 82599 (10 GbE, 8086:10fb) for QEMU's vfio-user-pci.
+
+usage: penstock-nic82599 --socket-path=PATH [options]
+
+  --socket-path=PATH   listen on this unix socket
+  --fd=NUMBER          or on this inherited listening socket
+  --mac=ADDRESS        factory address (default 52:00:00:00:00:01)
+  --netdev=WIRE        what the port is plugged into (default none):
+      tap,ifname=NAME[,queues=N]     a Linux TAP device
+      stream,path=PATH[,server=on]   a unix socket in QEMU's framing (passt, -netdev stream);
+                                     with server=on wait for the peer before anything else
+      none                           nothing; the link is up
+  --fault=LIST         what goes wrong on the wire, both ways: loss=1%, duplicate=1%, corrupt=1%,
+                       reorder=1%, delay=5ms, jitter=1ms, rate=100mbit, seed=1
+  --card-fault=LIST    what is broken about the card: bad-eeprom-checksum, module-absent, no-light,
+                       flap=2s, stuck-master-disable, tx-hang, lost-interrupt=N, late-write-back=50us
+  --pcap=FILE          record every frame that passes the port
+  --strict             stop at the first access to an offset that is no register
+  --once               stop when the client leaves (default: wait for the next)
+  --help, --version
+
+QEMU must share its memory (memory-backend-memfd, share=on) and be 10.1 or later:
+
+  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}'
+";
+
+/// What to do.
+pub(crate) enum Command {
+    Help,
+    Version,
+    Run(Box<Options>),
+}
+
+/// How to run.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) socket: Socket,
+    pub(crate) mac: [u8; 6],
+    pub(crate) netdev: Netdev,
+    pub(crate) wire_faults: WireFaults,
+    pub(crate) seed: u64,
+    pub(crate) card_faults: Faults,
+    /// The link changes each time this has passed; 0 for never.
+    pub(crate) flap_us: u64,
+    pub(crate) pcap: Option<PathBuf>,
+    pub(crate) strict: bool,
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Socket {
+    Path(PathBuf),
+    Descriptor(i32),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Netdev {
+    None,
+    Tap { name: String, queues: u16 },
+    Stream { path: PathBuf, server: bool },
+}
+
+/// Reads the command line; the error is one line for a person.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    let mut socket = None;
+    let mut options = Options {
+        socket: Socket::Descriptor(-1),
+        mac: [0x52, 0, 0, 0, 0, 1],
+        netdev: Netdev::None,
+        wire_faults: WireFaults::default(),
+        seed: 1,
+        card_faults: Faults::default(),
+        flap_us: 0,
+        pcap: None,
+        strict: false,
+        once: false,
+    };
+    let text = |parser: &mut lexopt::Parser| -> Result<String, String> {
+        let value = parser.value().map_err(|error| error.to_string())?;
+        value.into_string().map_err(|value| format!("{} is not text", value.display()))
+    };
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        use lexopt::Arg::{Long, Short};
+        match argument {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Long("socket-path") => socket = Some(Socket::Path(text(&mut parser)?.into())),
+            Long("fd") => {
+                let number = text(&mut parser)?;
+                socket =
+                    Some(Socket::Descriptor(number.parse().ok().filter(|&fd| fd >= 0).ok_or(
+                        format!("--fd={number}: expected the number of a listening socket"),
+                    )?));
+            }
+            Long("mac") => options.mac = mac(&text(&mut parser)?)?,
+            Long("netdev") => options.netdev = netdev(&text(&mut parser)?)?,
+            Long("fault") => wire_faults(&text(&mut parser)?, &mut options)?,
+            Long("card-fault") => card_faults(&text(&mut parser)?, &mut options)?,
+            Long("pcap") => options.pcap = Some(text(&mut parser)?.into()),
+            Long("strict") => options.strict = true,
+            Long("once") => options.once = true,
+            other => return Err(format!("{}; see --help", other.unexpected())),
+        }
+    }
+    options.socket = socket.ok_or("say --socket-path=PATH (or --fd=NUMBER); see --help")?;
+    Ok(Command::Run(Box::new(options)))
+}
+
+fn mac(text: &str) -> Result<[u8; 6], String> {
+    let wrong = || format!("--mac={text}: expected a unicast address like 52:00:00:00:00:01");
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|part| u8::from_str_radix(part, 16).ok().filter(|_| part.len() == 2))
+        .collect::<Option<_>>()
+        .ok_or_else(wrong)?;
+    let mac: [u8; 6] = bytes.try_into().map_err(|_| wrong())?;
+    if mac[0] & 1 != 0 || mac == [0; 6] { Err(wrong()) } else { Ok(mac) }
+}
+
+fn netdev(text: &str) -> Result<Netdev, String> {
+    let mut words = text.split(',');
+    let kind = words.next().unwrap_or_default();
+    let pairs: Vec<(&str, &str)> = words.map(pair).collect();
+    let find = |key| pairs.iter().rev().find(|pair| pair.0 == key).map(|pair| pair.1);
+    let known: &[&str] = match kind {
+        "none" => &[],
+        "tap" => &["ifname", "queues"],
+        "stream" => &["path", "server"],
+        _ => return Err(format!("--netdev={text}: expected tap, stream or none")),
+    };
+    if let Some((key, _)) = pairs.iter().find(|pair| !known.contains(&pair.0)) {
+        return Err(format!("--netdev={text}: {kind} has no {key}; it has {}", known.join(", ")));
+    }
+    match kind {
+        "tap" => {
+            let name = find("ifname").filter(|name| (1..16).contains(&name.len()));
+            let queues = find("queues").unwrap_or("1").parse().ok();
+            let queues = queues.filter(|queues| (1..=QUEUES_MAX).contains(queues));
+            Ok(Netdev::Tap {
+                name: name.ok_or(format!("--netdev={text}: expected ifname=NAME"))?.into(),
+                queues: queues
+                    .ok_or(format!("--netdev={text}: expected queues=1 to {QUEUES_MAX}"))?,
+            })
+        }
+        "stream" => Ok(Netdev::Stream {
+            path: find("path").ok_or(format!("--netdev={text}: expected path=PATH"))?.into(),
+            server: match find("server") {
+                None | Some("off") => false,
+                Some("on") => true,
+                Some(_) => {
+                    return Err(format!("--netdev={text}: expected server=on or server=off"));
+                }
+            },
+        }),
+        _ => Ok(Netdev::None),
+    }
+}
+
+fn wire_faults(text: &str, options: &mut Options) -> Result<(), String> {
+    let faults = &mut options.wire_faults;
+    for (key, value) in text.split(',').map(pair) {
+        let done = match key {
+            "loss" => set(&mut faults.loss_ppm, ppm(value)),
+            "duplicate" => set(&mut faults.duplicate_ppm, ppm(value)),
+            "corrupt" => set(&mut faults.corrupt_ppm, ppm(value)),
+            "reorder" => {
+                faults.reorder_us = 1000;
+                set(&mut faults.reorder_ppm, ppm(value))
+            }
+            "delay" => set(&mut faults.delay_us, micros(value)),
+            "jitter" => set(&mut faults.jitter_us, micros(value)),
+            "rate" => set(&mut faults.rate, bytes_per_second(value)),
+            "seed" => set(&mut options.seed, value.parse().ok()),
+            _ => return Err(format!("--fault={text}: no fault is called {key}; see --help")),
+        };
+        done.ok_or(format!("--fault={text}: {key}={value} is not what it takes; see --help"))?;
+    }
+    Ok(())
+}
+
+fn card_faults(text: &str, options: &mut Options) -> Result<(), String> {
+    let faults = &mut options.card_faults;
+    for (key, value) in text.split(',').map(pair) {
+        let flag = value.is_empty().then_some(true);
+        let done = match key {
+            "bad-eeprom-checksum" => set(&mut faults.bad_eeprom_checksum, flag),
+            "module-absent" => set(&mut faults.module_absent, flag),
+            "no-light" => set(&mut faults.no_light, flag),
+            "stuck-master-disable" => set(&mut faults.stuck_master_disable, flag),
+            "tx-hang" => set(&mut faults.transmit_hang, flag),
+            "lost-interrupt" => set(&mut faults.lost_message_every, value.parse().ok()),
+            "late-write-back" => set(&mut faults.late_write_back_us, micros(value)),
+            "flap" => set(&mut options.flap_us, micros(value)),
+            _ => return Err(format!("--card-fault={text}: no fault is called {key}; see --help")),
+        };
+        done.ok_or(format!("--card-fault={text}: {key}={value} is not what it takes; see --help"))?;
+    }
+    Ok(())
+}
+
+fn set<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
+
+fn pair(word: &str) -> (&str, &str) {
+    word.split_once('=').unwrap_or((word, ""))
+}
+
+/// A share like `1%` or `0.5%` in parts per million.
+fn ppm(text: &str) -> Option<u32> {
+    let share: f64 = text.strip_suffix('%')?.parse().ok()?;
+    (0.0..=100.0).contains(&share).then_some((share * 10_000.0) as u32)
+}
+
+/// A time like `5ms`, `50us` or `2s`.
+fn micros(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "us" => 1,
+        "ms" => 1000,
+        "s" => 1_000_000,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// A rate like `100mbit` or `10gbit`.
+fn bytes_per_second(text: &str) -> Option<u64> {
+    let units = [("kbit", 125), ("mbit", 125_000), ("gbit", 125_000_000)];
+    units.iter().find_map(|(suffix, bytes)| {
+        text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(*bytes)
+    })
+}
+
+/// Queues of a TAP device, Linux's own limit.
+const QUEUES_MAX: u16 = 256;
+
+#[cfg(test)]
+mod tests {
+    //! Proves what each option becomes and that a wrong one is named with what was expected.
+    use super::*;
+
+    fn run(words: &[&str]) -> Result<Options, String> {
+        let words = ["penstock-nic82599"].iter().chain(words).map(OsString::from);
+        match parse(words)? {
+            Command::Run(options) => Ok(*options),
+            Command::Help | Command::Version => Err("help".into()),
+        }
+    }
+
+    #[test]
+    fn options_become_values() {
+        let options = run(&[
+            "--socket-path=/run/nic",
+            "--mac",
+            "52:54:00:ab:cd:ef",
+            "--netdev=tap,ifname=dut0,queues=4",
+            "--fault=loss=1%,delay=5ms,rate=100mbit,seed=9",
+            "--card-fault=no-light,flap=2s,late-write-back=50us",
+            "--strict",
+        ])
+        .expect("valid");
+        assert_eq!(options.socket, Socket::Path("/run/nic".into()));
+        assert_eq!(options.mac, [0x52, 0x54, 0, 0xAB, 0xCD, 0xEF]);
+        assert_eq!(options.netdev, Netdev::Tap { name: "dut0".into(), queues: 4 });
+        let faults = options.wire_faults;
+        assert_eq!((faults.loss_ppm, faults.delay_us, faults.rate), (10_000, 5000, 12_500_000));
+        assert_eq!((options.seed, options.flap_us, options.strict), (9, 2_000_000, true));
+        assert!(options.card_faults.no_light);
+        assert_eq!(options.card_faults.late_write_back_us, 50);
+        let stream = run(&["--fd=3", "--netdev=stream,path=/x,server=on"]).expect("valid");
+        assert_eq!(stream.netdev, Netdev::Stream { path: "/x".into(), server: true });
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        for (words, part) in [
+            (&["--mac=zz"][..], "--mac=zz: expected"),
+            (&["--mac=01:00:00:00:00:00"], "unicast"),
+            (&["--netdev=user"], "expected tap, stream or none"),
+            (&["--netdev=tap"], "ifname=NAME"),
+            (&["--netdev=tap,ifname=a,queues=0"], "queues=1 to"),
+            (&["--netdev=tap,iface=a"], "no iface"),
+            (&["--fault=lost=1%"], "no fault is called lost"),
+            (&["--fault=loss=101%"], "loss=101%"),
+            (&["--fault=delay=5"], "delay=5"),
+            (&["--card-fault=flap"], "flap="),
+            (&["--fd=-1"], "listening socket"),
+            (&["--wrong"], "--wrong"),
+            (&[], "--socket-path"),
+        ] {
+            let message = run(words).expect_err("wrong");
+            assert!(message.contains(part), "{words:?}: {message}");
+            assert_eq!(message.lines().count(), 1);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `penstock-nic82599`: the emulated 82599 as a vfio-user device.
+//!
+//! ```text
+//!   QEMU ── socket ──▶ control thread: registers, memory map, eventfds ─┐
+//!                                                                      ├── Machine, behind one lock
+//!   TAP, stream ── poll ──▶ worker thread: frames in, timers ──────────┘
+//! ```
+//!
+//! Both threads step the card while they hold the lock: a doorbell sends at once, a frame is
+//! delivered at once. QEMU may leave and come back; the card is reset in between.
+
+mod arguments;
+mod device;
+mod guest_memory;
+mod machine;
+mod pcap;
+mod ports;
+mod stream;
+mod tap;
+mod vectors;
+mod worker;
+
+use arguments::{Command, Options, Socket};
+use device::Device;
+use machine::{Machine, Shared};
+use penstock_nic82599::{Card, CardConfig, ConfigSpace};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use vfio_user::Server;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os()) {
+        Ok(Command::Help) => {
+            print!("{}", arguments::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Version) => {
+            println!("penstock-nic82599 {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Run(options)) => match run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => fail(&message),
+        },
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("penstock-nic82599: {message}");
+    ExitCode::FAILURE
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let (port, watched) = ports::open(options)?;
+    let config = CardConfig {
+        mac: options.mac,
+        faults: options.card_faults.clone(),
+        ..CardConfig::default()
+    };
+    let machine = Machine::new(Card::new(config), ConfigSpace::new(options.mac), port, options);
+    let shared = Arc::new(Shared::new(machine).map_err(|error| format!("eventfd: {error}"))?);
+    worker::start(Arc::clone(&shared), watched).map_err(|error| format!("worker: {error}"))?;
+    let server = listen(&options.socket)?;
+    let mut device = Device::new(Arc::clone(&shared), options.strict);
+    loop {
+        // One client at a time; a client that breaks the protocol is disconnected, not fatal.
+        if let Err(error) = server.run(&mut device) {
+            eprintln!("penstock-nic82599: client: {error}");
+        }
+        device.disconnect();
+        if options.once {
+            return Ok(());
+        }
+    }
+}
+
+fn listen(socket: &Socket) -> Result<Server, String> {
+    match socket {
+        Socket::Path(path) => {
+            // What a crashed run left behind must not keep the next one from starting.
+            let stale = std::fs::symlink_metadata(path)
+                .is_ok_and(|file| std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()));
+            if stale {
+                std::fs::remove_file(path)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            Server::new(path, true, device::interrupts(), device::regions())
+                .map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Socket::Descriptor(number) => {
+            let socket = inherited(*number).map_err(|error| format!("--fd={number}: {error}"))?;
+            Ok(Server::from_owned_fd(socket, true, device::interrupts(), device::regions()))
+        }
+    }
+}
+
+/// Our own copy of a descriptor that we were started with.
+fn inherited(number: i32) -> rustix::io::Result<OwnedFd> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    pidfd_getfd(own, number, PidfdGetfdFlags::empty())
+}

@@ -1,0 +1,9 @@
+//! Proves the card as a driver meets it: rings, offloads, steering, interrupts and faults, with a
+//! small driver on each of two cards that one cable joins.
+
+mod frames;
+mod hostile;
+mod mock;
+mod offloads;
+mod rings;
+mod steering;
