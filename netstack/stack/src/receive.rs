@@ -84,9 +84,8 @@ struct Here<'a> {
 
 impl<'a> Here<'a> {
     fn new(core: &'a Core, interface: u8) -> Here<'a> {
-        let interfaces = &core.interfaces;
-        let (mac, own) = (interfaces.mac(interface), interfaces.own_of(interface));
-        Here { core, mac, own }
+        let own = core.interfaces.own_of(interface);
+        Here { core, mac: own.mac, own }
     }
 }
 
@@ -267,7 +266,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The second pass: one segment to its connection, half-open connection or TIME-WAIT record.
-    #[inline]
+    #[inline(always)]
     fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
         self.core.counters.event(Event::TcpInSegs);
         match self.core.lookup(arrival.hash, &arrival.tuple) {
@@ -288,6 +287,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// No connection here: a client, a stray, or a segment that belongs to another core.
+    #[inline(never)]
     fn on_unknown(&mut self, arrival: &Arrival, source: Source) {
         let addr = self.core.interfaces.addr(arrival.tuple.local);
         let port = arrival.tuple.local_port;
@@ -370,6 +370,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         transmit::bare(&mut self.core, &mut self.queues, tuple, header, None);
     }
 
+    #[inline(never)]
     fn on_time_wait(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let answer = match core.time_wait.on_segment(index, &arrival.seg, core.millis) {
