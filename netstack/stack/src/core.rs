@@ -12,7 +12,6 @@ use penstock_wire::tcp::Segment;
 
 use crate::app::ConnId;
 use crate::config::Config;
-use crate::control::Queued;
 use crate::cookie::Cookies;
 use crate::counters::{Counters, Drop};
 use crate::halfopen::HalfOpens;
@@ -22,6 +21,7 @@ use crate::limits;
 use crate::listen::Listeners;
 use crate::mail::Post;
 use crate::neighbour::Neighbours;
+use crate::packet::Queued;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::RateLimit;
 use crate::rfd::{PortAllocator, Rfd};
