@@ -207,15 +207,27 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let source = Source::Ring { interface, index: index as u8 };
             match arrival.kind {
                 FrameKind::Segment => self.on_arrival(arrival, source),
-                FrameKind::Other => self.on_other(source),
-                FrameKind::Parts => self.on_parts(interface, index),
-                FrameKind::Refused(reason) => self.core.drop(reason),
+                kind => self.on_rare(kind, source),
             }
         }
         self.burst = burst;
         self.queues[interface as usize].recycle();
         self.core.counters.events(Event::InFrames, count as u64);
         count
+    }
+
+    /// A frame that is not a segment for us: apart, so that segments are asked for first.
+    #[inline(never)]
+    fn on_rare(&mut self, kind: FrameKind, source: Source) {
+        match (kind, source) {
+            (FrameKind::Other, source) => self.on_other(source),
+            (FrameKind::Parts, Source::Ring { interface, index }) => {
+                self.on_parts(interface, index as usize);
+            }
+            (FrameKind::Refused(reason), _) => self.core.drop(reason),
+            // Neither comes here: a segment is served, what lies in the scratch buffer is whole.
+            (FrameKind::Segment, _) | (FrameKind::Parts, Source::Scratch { .. }) => {}
+        }
     }
 
     /// A frame over several descriptors: put together in the scratch buffer.
@@ -247,9 +259,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         classify(Here::new(&self.core, interface), frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
-            FrameKind::Other => self.on_other(source),
-            FrameKind::Parts => {}
-            FrameKind::Refused(reason) => self.core.drop(reason),
+            kind => self.on_rare(kind, source),
         }
     }
 
