@@ -23,6 +23,7 @@ pub mod cli;
 mod datagrams;
 mod foreign;
 mod frame;
+pub mod fuzz;
 mod heckler;
 mod host;
 mod ladder;

@@ -34,6 +34,7 @@ mod core;
 mod counters;
 mod cx;
 mod deliver;
+pub mod fuzz;
 mod halfopen;
 mod hash;
 mod icmp;

@@ -242,7 +242,7 @@ impl Run {
             return Err(format!("sent to another peer: {seen_text}"));
         }
         match self.difference(expected, &seen) {
-            Some(what) => Err(format!("{what} differs: {seen_text}")),
+            Some(what) => Err(format!("not the expected {what}: {seen_text}")),
             None => Ok(seen.to_string()),
         }
     }
@@ -308,27 +308,27 @@ impl Run {
     fn difference(&self, expected: &Segment, seen: &Segment) -> Option<&'static str> {
         let pushed = if expected.has(PSH) { 0 } else { PSH };
         if (expected.flags ^ seen.flags) & !pushed != 0 {
-            return Some("the flags");
+            return Some("flags");
         }
         if expected.seq != seen.seq {
-            return Some("the sequence number");
+            return Some("sequence number");
         }
         if expected.payload_bytes != seen.payload_bytes {
-            return Some("the length");
+            return Some("length");
         }
         if expected.ack != seen.ack {
-            return Some("the acknowledgement");
+            return Some("acknowledgement");
         }
         if expected.window.is_some() && expected.window != seen.window {
-            return Some("the window");
+            return Some("window");
         }
         if expected.urgent != seen.urgent {
-            return Some("the urgent pointer");
+            return Some("urgent pointer");
         }
         let (Some(wanted), Some(options)) = (&expected.options, &seen.options) else { return None };
         let alike = wanted.len() == options.len()
             && wanted.iter().zip(options).all(|(wanted, option)| self.is_alike(wanted, option));
-        if alike { None } else { Some("the options") }
+        if alike { None } else { Some("options") }
     }
 
     fn is_alike(&self, wanted: &TcpOption, seen: &TcpOption) -> bool {

@@ -123,7 +123,7 @@ impl Tcb {
     /// What a window that opened by less than a worthwhile segment holds, once the timer says that
     /// the rest is not coming.
     //= rfc9293#3.8.6.2.1
-    //# or if data is available and the override timeout occurs.
+    //# or if the override timeout occurs.
     fn overridden(&self, flight: &Flight) -> Option<u32> {
         let idle = flight.max == self.una && self.nxt == self.una;
         let len = flight.send.bytes().min(self.wnd).min(self.mss as u32 - self.sack_bytes(flight));
@@ -384,8 +384,8 @@ impl Tcb {
         let mut window = old;
         if wanted.after(self.rcv_edge) {
             //= rfc9293#3.8.6.2.2
-            //# keep RCV.NXT+RCV.WND fixed until: RCV.BUFF - RCV.USER - RCV.WND  >=
-            //# min( Fr * RCV.BUFF, Eff.snd.MSS )
+            //# keep RCV.NXT+RCV.WND fixed until the reduction satisfies:
+            //# RCV.BUFF - RCV.USER - RCV.WND  >= min( Fr * RCV.BUFF, Eff.snd.MSS )
             let gain = wanted - self.rcv_edge;
             if gain >= (self.mss as u32).min(env.window_bytes / 2) {
                 window = wanted - self.rcv_nxt;

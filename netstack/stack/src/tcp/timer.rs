@@ -146,9 +146,9 @@ impl Tcb {
             Retransmission::Probe => {
                 //= rfc9293#3.8.6.1
                 //# A TCP implementation MAY keep its offered receive window closed
-                //# indefinitely. As long as the receiving TCP peer continues to send
-                //# acknowledgments in response to the probe segments, the sending TCP endpoint
-                //# MUST allow the connection to stay open
+                //# indefinitely (MAY-8).  As long as the receiving TCP peer continues to send
+                //# acknowledgments in response to the probe segments, the sending TCP peer
+                //# MUST allow the connection to stay open (MUST-37).
                 // Any segment of the peer sets the count of unanswered probes back to 0. An orphan
                 // has nobody who would wait for it, answered or not.
                 flight.probes = flight.probes.saturating_add(1);
