@@ -111,9 +111,10 @@ pub(crate) struct Station {
     pub(crate) interface: u8,
 }
 
-/// The addresses of one interface.
+/// The addresses of one interface: its station, and what it has above.
 #[derive(Clone, Copy)]
 pub(crate) struct Own<'a> {
+    pub(crate) mac: Mac,
     first: u16,
     addresses: &'a [Address],
 }
@@ -215,16 +216,16 @@ impl Interfaces {
     /// What [`find`](Self::find) looks through, for whoever looks more than once.
     #[inline]
     pub(crate) fn own_of(&self, interface: u8) -> Own<'_> {
-        let first = self.interfaces.get(interface as usize).map_or(0, |own| own.first);
-        Own { first, addresses: self.own(interface) }
+        let Some(own) = self.interfaces.get(interface as usize) else {
+            return Own { mac: Mac::default(), first: 0, addresses: &[] };
+        };
+        let addresses = self.addresses.get(own.first as usize..own.end as usize).unwrap_or(&[]);
+        Own { mac: own.mac, first: own.first, addresses }
     }
 
     /// The addresses of an interface.
-    #[inline]
     fn own(&self, interface: u8) -> &[Address] {
-        let range =
-            self.interfaces.get(interface as usize).map(|own| own.first as usize..own.end as usize);
-        range.and_then(|range| self.addresses.get(range)).unwrap_or(&[])
+        self.own_of(interface).addresses
     }
 
     /// Whether `addr` is ours on any interface.

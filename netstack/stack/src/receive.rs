@@ -84,9 +84,8 @@ struct Here<'a> {
 
 impl<'a> Here<'a> {
     fn new(core: &'a Core, interface: u8) -> Here<'a> {
-        let interfaces = &core.interfaces;
-        let (mac, own) = (interfaces.mac(interface), interfaces.own_of(interface));
-        Here { core, mac, own }
+        let own = core.interfaces.own_of(interface);
+        Here { core, mac: own.mac, own }
     }
 }
 
@@ -208,15 +207,27 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let source = Source::Ring { interface, index: index as u8 };
             match arrival.kind {
                 FrameKind::Segment => self.on_arrival(arrival, source),
-                FrameKind::Other => self.on_other(source),
-                FrameKind::Parts => self.on_parts(interface, index),
-                FrameKind::Refused(reason) => self.core.drop(reason),
+                kind => self.on_rare(kind, source),
             }
         }
         self.burst = burst;
         self.queues[interface as usize].recycle();
         self.core.counters.events(Event::InFrames, count as u64);
         count
+    }
+
+    /// A frame that is not a segment for us: apart, so that segments are asked for first.
+    #[inline(never)]
+    fn on_rare(&mut self, kind: FrameKind, source: Source) {
+        match (kind, source) {
+            (FrameKind::Other, source) => self.on_other(source),
+            (FrameKind::Parts, Source::Ring { interface, index }) => {
+                self.on_parts(interface, index as usize);
+            }
+            (FrameKind::Refused(reason), _) => self.core.drop(reason),
+            // Neither comes here: a segment is served, what lies in the scratch buffer is whole.
+            (FrameKind::Segment, _) | (FrameKind::Parts, Source::Scratch { .. }) => {}
+        }
     }
 
     /// A frame over several descriptors: put together in the scratch buffer.
@@ -248,9 +259,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         classify(Here::new(&self.core, interface), frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
-            FrameKind::Other => self.on_other(source),
-            FrameKind::Parts => {}
-            FrameKind::Refused(reason) => self.core.drop(reason),
+            kind => self.on_rare(kind, source),
         }
     }
 
@@ -267,7 +276,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The second pass: one segment to its connection, half-open connection or TIME-WAIT record.
-    #[inline]
+    #[inline(always)]
     fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
         self.core.counters.event(Event::TcpInSegs);
         match self.core.lookup(arrival.hash, &arrival.tuple) {
@@ -288,6 +297,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// No connection here: a client, a stray, or a segment that belongs to another core.
+    #[inline(never)]
     fn on_unknown(&mut self, arrival: &Arrival, source: Source) {
         let addr = self.core.interfaces.addr(arrival.tuple.local);
         let port = arrival.tuple.local_port;
@@ -370,6 +380,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         transmit::bare(&mut self.core, &mut self.queues, tuple, header, None);
     }
 
+    #[inline(never)]
     fn on_time_wait(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let answer = match core.time_wait.on_segment(index, &arrival.seg, core.millis) {

@@ -22,14 +22,18 @@ const CWND_MAX: u32 = 1 << 30;
 
 impl Tcb {
     /// Enlarges the window for `acked` newly acknowledged bytes.
+    #[inline]
     pub(super) fn grow(&mut self, flight: &mut Flight, acked: u32, env: &Env) {
+        // A window that the application does not fill says nothing about the path (RFC 7661).
+        if self.has(Bits::CWND_LIMITED) {
+            self.enlarge(flight, acked, env);
+        }
+    }
+
+    fn enlarge(&mut self, flight: &mut Flight, acked: u32, env: &Env) {
         //= rfc9293#3.8.2
         //# A TCP endpoint MUST implement the basic congestion control algorithms slow
         //# start, congestion avoidance, and exponential backoff of RTO
-        // A window that the application does not fill says nothing about the path (RFC 7661).
-        if !self.has(Bits::CWND_LIMITED) {
-            return;
-        }
         let mss = self.mss as u32;
         if self.cwnd < self.ssthresh {
             // RFC 3465 section 2.3 with L = 2: one acknowledgement stands for at most two segments;

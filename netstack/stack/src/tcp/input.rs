@@ -431,8 +431,8 @@ impl Tcb {
         }
     }
 
-    /// The payload and the FIN.
-    #[inline]
+    /// The payload and the FIN. Apart, since a bare acknowledgement has neither.
+    #[inline(never)]
     fn take_text(&mut self, seg: &Segment, verdict: &mut Verdict) {
         if !self.may_receive() {
             // Nothing may follow a FIN; a repeated one is acknowledged again.

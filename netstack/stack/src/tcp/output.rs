@@ -47,21 +47,21 @@ impl Tcb {
             if self.has(Bits::SYN_NOW) {
                 return Some(self.emit_syn(flight, env));
             }
-            if !self.is_synchronised() {
-                return self.emit_acknowledgement(Some(flight), env);
-            }
-            if self.has(Bits::PROBE_NOW) {
-                if let Some(len) = self.overridden(flight) {
+            if self.is_synchronised() {
+                let len = if self.has(Bits::PROBE_NOW) {
+                    let Some(len) = self.overridden(flight) else {
+                        return Some(self.emit_probe(flight, env));
+                    };
                     self.clear(Bits::PROBE_NOW);
+                    Some(len)
+                } else if let Some((from, to)) = self.next_lost(flight) {
+                    return Some(self.emit_lost(flight, from, to, env));
+                } else {
+                    self.next_new(flight, burst_bytes, env)
+                };
+                if let Some(len) = len {
                     return Some(self.emit_new(flight, len, env));
                 }
-                return Some(self.emit_probe(flight, env));
-            }
-            if let Some((from, to)) = self.next_lost(flight) {
-                return Some(self.emit_lost(flight, from, to, env));
-            }
-            if let Some(len) = self.next_new(flight, burst_bytes, env) {
-                return Some(self.emit_new(flight, len, env));
             }
         }
         self.emit_acknowledgement(flight.as_deref(), env)
@@ -78,6 +78,7 @@ impl Tcb {
     }
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
+    #[inline(never)]
     fn emit_syn(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::SYN_NOW);
         let again = flight.max != self.una;
@@ -100,6 +101,7 @@ impl Tcb {
 
     /// A keep-alive or window probe. With data waiting it carries one byte of it; without, it
     /// repeats the last sequence number, which no receiver may ignore.
+    #[inline(never)]
     fn emit_probe(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::PROBE_NOW);
         if flight.send.is_empty() {
@@ -162,6 +164,7 @@ impl Tcb {
         (from.before(edge) && from.before(to)).then_some((from, to))
     }
 
+    #[inline(never)]
     fn emit_lost(&mut self, flight: &mut Flight, from: SeqNum, to: SeqNum, env: &Env) -> Emit {
         flight.resend_first = false;
         flight.resent = to;

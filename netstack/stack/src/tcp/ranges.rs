@@ -127,7 +127,14 @@ impl Ranges {
     }
 
     /// Forgets everything before `seq`.
+    #[inline]
     pub(crate) fn forget_before(&mut self, seq: SeqNum) {
+        if !self.is_empty() {
+            self.cut(seq);
+        }
+    }
+
+    fn cut(&mut self, seq: SeqNum) {
         let held = self.as_slice();
         let gone = held.iter().take_while(|range| range.to.at_or_before(seq)).count();
         if gone > 0 {
