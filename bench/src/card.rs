@@ -40,8 +40,8 @@ pub struct Card {
     burst: usize,
     sent: Ring,
     /// Lent ranges by transmit slot.
-    lent: Box<[[Lent; LENT_MAX]]>,
-    lent_counts: Box<[u8]>,
+    lent: Box<[[Lent; LENT_MAX]; RING_SLOTS]>,
+    lent_counts: Box<[u8; RING_SLOTS]>,
     /// Transmit slots up to here were collected by the client: written back, in a card's words.
     collected: usize,
     checksums: ChecksumBy,
@@ -57,8 +57,8 @@ impl Card {
             received: Ring::new(),
             burst: 0,
             sent: Ring::new(),
-            lent: vec![[nothing; LENT_MAX]; RING_SLOTS].into_boxed_slice(),
-            lent_counts: vec![0; RING_SLOTS].into_boxed_slice(),
+            lent: ring_of([nothing; LENT_MAX]),
+            lent_counts: ring_of(0),
             collected: 0,
             checksums,
             checking: false,
@@ -285,23 +285,25 @@ impl Departure<'_> {
     }
 }
 
-/// Slots from `head` (oldest) to `tail` (next to write); both run freely.
+/// Slots from `head` (oldest) to `tail` (next to write); both run freely. How many there are is known
+/// when the bench is compiled, as a driver knows its rings, so that no place in one is checked twice.
 #[derive(Debug)]
 struct Ring {
-    memory: Box<[u8]>,
-    lengths: Box<[u16]>,
+    memory: Box<[[u8; SLOT_BYTES]; RING_SLOTS]>,
+    lengths: Box<[u16; RING_SLOTS]>,
     head: usize,
     tail: usize,
 }
 
+/// An array of the rings' length, on the heap.
+fn ring_of<T: Copy>(element: T) -> Box<[T; RING_SLOTS]> {
+    let elements = vec![element; RING_SLOTS].into_boxed_slice();
+    elements.try_into().unwrap_or_else(|_| unreachable!("as many as there are slots"))
+}
+
 impl Ring {
     fn new() -> Ring {
-        Ring {
-            memory: vec![0; RING_SLOTS * SLOT_BYTES].into_boxed_slice(),
-            lengths: vec![0; RING_SLOTS].into_boxed_slice(),
-            head: 0,
-            tail: 0,
-        }
+        Ring { memory: ring_of([0; SLOT_BYTES]), lengths: ring_of(0), head: 0, tail: 0 }
     }
 
     #[inline]
@@ -311,15 +313,13 @@ impl Ring {
 
     #[inline]
     fn slot_mut(&mut self, position: usize) -> &mut [u8] {
-        let from = position % RING_SLOTS * SLOT_BYTES;
-        &mut self.memory[from..from + SLOT_BYTES]
+        &mut self.memory[position % RING_SLOTS]
     }
 
     #[inline]
     fn frame(&self, position: usize) -> &[u8] {
         let at = position % RING_SLOTS;
-        let from = at * SLOT_BYTES;
-        &self.memory[from..from + self.lengths[at] as usize]
+        &self.memory[at][..self.lengths[at] as usize]
     }
 
     #[inline]

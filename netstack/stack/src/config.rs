@@ -145,7 +145,8 @@ pub struct Tcp {
     /// `tcp_invalid_ratelimit`: challenge and out-of-window acknowledgements of one connection are
     /// this far apart.
     pub invalid_ratelimit: Duration,
-    /// `tcp_challenge_ack_limit`: challenge acknowledgements of one worker a second (RFC 5961).
+    /// `tcp_challenge_ack_limit`: challenge acknowledgements of one worker a second at most (RFC
+    /// 5961 section 7); how many exactly is drawn anew each second.
     pub challenge_ack_limit: u32,
     /// RSTs to closed ports, and ICMP errors, of one worker a second (`icmp_msgs_per_sec`).
     pub reset_limit: u32,

@@ -1,24 +1,22 @@
-//! What is not TCP: neighbours, ICMP, UDP. Few packets, so clarity before instructions: each is
-//! copied to the scratch buffer, parsed there, and answered from there.
+//! What is not TCP: ICMP, UDP, and the way to [`crate::link`]. Few packets, so clarity before
+//! instructions: each is copied to the scratch buffer, parsed there, and answered from there.
 
-use penstock_queue::{Checksums, ChunkId, Offload, QueuePair};
+use penstock_queue::{Checksums, QueuePair};
 use penstock_wire::icmp::{self, Message, Outgoing, Quote};
-use penstock_wire::{Addr, Mac, arp, ethernet, ip, udp};
+use penstock_wire::{Addr, arp, ethernet, ip, udp};
 
-use crate::app::{App, Close, Datagram, Endpoint, UdpId};
+use crate::app::{App, Close, Datagram, Endpoint};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
-use crate::cx::{Cx, UdpError};
+use crate::cx::Cx;
 use crate::hash::Tuple;
 use crate::icmp::{Trouble, may_complain, trouble};
 use crate::limits;
 use crate::mail;
-use crate::ndp;
-use crate::neighbour::{Action, HopId, How};
+use crate::packet::send_packet;
 use crate::receive::Source;
 use crate::table::Kind;
 use crate::tcp::State;
-use crate::transmit;
 use crate::worker::Worker;
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
@@ -261,141 +259,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         Err(Drop::UdpNoPort)
     }
-
-    fn on_arp(&mut self, interface: u8, packet: &arp::Packet) -> Result<(), Drop> {
-        let interfaces = &self.core.interfaces;
-        let own = interfaces.mac(interface);
-        let is_own = |addr| interfaces.find(interface, addr).is_some();
-        let learn = match crate::arp::on_packet(is_own, packet) {
-            crate::arp::Verdict::Reply { learn } => {
-                self.send_frame(interface, |slot| crate::arp::write_reply(slot, own, packet));
-                learn
-            }
-            crate::arp::Verdict::Learn { learn } => Some(learn),
-            crate::arp::Verdict::Drop(reason) => return Err(reason),
-        };
-        if let Some((addr, mac, how)) = learn {
-            self.learn(interface, addr, Some(mac), how);
-        }
-        Ok(())
-    }
-
-    fn on_ndp(
-        &mut self,
-        interface: u8,
-        packet: &ip::Packet,
-        message: &Message,
-    ) -> Result<(), Drop> {
-        let src_mac = ethernet::parse(&self.scratch[..self.scratch_bytes])?.src;
-        let interfaces = &self.core.interfaces;
-        let own = interfaces.mac(interface);
-        let is_own = |addr| interfaces.find(interface, addr).is_some();
-        let hops = packet.hop_limit;
-        let learn = match ndp::on_message(is_own, packet.src, src_mac, hops, message) {
-            ndp::Verdict::Reply { answer, learn } => {
-                self.send_frame(interface, |slot| ndp::write_advertisement(slot, own, &answer));
-                learn
-            }
-            ndp::Verdict::Learn { learn } => Some(learn),
-            ndp::Verdict::Drop(reason) => return Err(reason),
-        };
-        if let Some((addr, mac, how)) = learn {
-            self.learn(interface, addr, mac, how);
-        }
-        Ok(())
-    }
-
-    /// A neighbour's station address was learned: here, or by another core.
-    pub(crate) fn learn(&mut self, interface: u8, addr: Addr, mac: Option<Mac>, how: How) {
-        let core = &mut self.core;
-        let learned = core.neighbours.learn(core.millis, interface, addr, mac, how);
-        let mac = learned.mac;
-        if learned.moved {
-            core.counters.event(Event::NeighbourMoves);
-        }
-        if learned.changed && how != How::Mail {
-            core.post.broadcast(&mail::Message::Neighbour { interface, addr, mac });
-        }
-        if let Some(hop) = learned.hop {
-            while let Some((chunk, bytes)) = core.neighbours.take_waiting(hop) {
-                if let Some(queue) = self.queues.get_mut(interface as usize) {
-                    transmit::released(core, queue, chunk, bytes, mac);
-                }
-            }
-        }
-    }
-
-    /// Asks for a neighbour, from an address it can answer to.
-    fn solicit(&mut self, interface: u8, addr: Addr, to: Option<Mac>) {
-        let interfaces = &self.core.interfaces;
-        let own = interfaces.mac(interface);
-        let Some(source) = interfaces.source_for(interface, addr) else { return };
-        let source = interfaces.addr(source);
-        self.core.counters.event(Event::NeighbourSolicits);
-        self.send_frame(interface, |slot| {
-            if addr.is_v4() {
-                crate::arp::write_request(slot, own, source, addr, to)
-            } else {
-                ndp::write_solicitation(slot, own, source, addr, to)
-            }
-        });
-    }
-
-    /// Tells every link of our addresses.
-    pub(crate) fn announce(&mut self) {
-        for interface in 0..self.core.interfaces.count() {
-            let own = self.core.interfaces.mac(interface);
-            let mut number = 0;
-            loop {
-                let addr = self.core.interfaces.addresses(interface).nth(number);
-                let Some(addr) = addr else { break };
-                number += 1;
-                self.send_frame(interface, |slot| {
-                    if addr.is_v4() {
-                        crate::arp::write_announcement(slot, own, addr)
-                    } else {
-                        ndp::write_announcement(slot, own, addr)
-                    }
-                });
-            }
-        }
-    }
-
-    /// Writes a frame straight into a slot.
-    fn send_frame(&mut self, interface: u8, write: impl FnOnce(&mut [u8]) -> usize) {
-        let Some(queue) = self.queues.get_mut(interface as usize) else { return };
-        let Some(slot) = queue.slot() else {
-            self.core.drop(Drop::NoSlot);
-            return;
-        };
-        let bytes = write(slot);
-        if bytes > 0 {
-            queue.send(bytes, &[], Offload::NONE, &mut self.core.chunks);
-            self.core.counters.event(Event::OutFrames);
-        }
-    }
-
-    /// Asks for neighbours that are wanted or doubted, and gives up those that do not answer.
-    pub(crate) fn serve_neighbours(&mut self) {
-        for _ in 0..limits::TIMERS_PER_TURN {
-            let millis = self.core.millis;
-            match self.core.neighbours.expire(millis) {
-                None => return,
-                Some(Action::Solicit { interface, addr, to }) => self.solicit(interface, addr, to),
-                Some(Action::Failed { hop }) => self.neighbour_failed(hop),
-            }
-        }
-    }
-
-    /// Frames that waited are lost; connections find out by their own timers, except those that
-    /// are only just being opened.
-    fn neighbour_failed(&mut self, hop: HopId) {
-        let core = &mut self.core;
-        while let Some((chunk, _)) = core.neighbours.take_waiting(hop) {
-            core.chunks.free(chunk);
-            core.drop(Drop::NeighbourFailed);
-        }
-    }
 }
 
 /// Sends an ICMP message from one of our addresses.
@@ -418,172 +281,4 @@ fn send_icmp<Q: QueuePair>(
 
 fn icmp_protocol(src: Addr) -> u8 {
     if src.is_v4() { ip::ICMP } else { ip::ICMPV6 }
-}
-
-/// Builds an IP packet in a chunk and sends it, now or when the neighbour is known. `write` writes
-/// the IP payload and returns its length, 0 if it does not fit.
-fn send_packet<Q: QueuePair>(
-    core: &mut Core,
-    queues: &mut [Q],
-    interface: u8,
-    src: Addr,
-    dst: Addr,
-    protocol: u8,
-    write: impl FnOnce(&mut [u8]) -> usize,
-) -> Result<(), Drop> {
-    let (_, next) = core.routes.lookup_on(interface, dst).ok_or(Drop::NoRoute)?;
-    let hop = core.neighbours.resolve(core.millis, interface, next)?;
-    let chunk = core.chunks.alloc().ok_or(Drop::NoSlot)?;
-    let own = core.interfaces.mac(interface);
-    let mtu = core.interfaces.mtu(interface) as usize;
-    let frame = core.chunks.bytes_mut(chunk);
-    let room = frame.len().min(ethernet::HEADER_BYTES + mtu);
-    let bytes = write_packet(&mut frame[..room], own, src, dst, protocol, write);
-    if bytes == 0 {
-        core.chunks.free(chunk);
-        return Err(Drop::TooLong);
-    }
-    post_frame(core, queues, interface, hop, chunk, bytes as u16);
-    Ok(())
-}
-
-/// Sends a frame built in a chunk, or leaves it with the neighbour it waits for.
-fn post_frame<Q: QueuePair>(
-    core: &mut Core,
-    queues: &mut [Q],
-    interface: u8,
-    hop: HopId,
-    chunk: ChunkId,
-    bytes: u16,
-) {
-    match (core.neighbours.mac(hop, core.millis), queues.get_mut(interface as usize)) {
-        (Some(mac), Some(queue)) => transmit::released(core, queue, chunk, bytes, mac),
-        (Some(_), None) => core.chunks.free(chunk),
-        (None, _) => {
-            if let Some(evicted) = core.neighbours.enqueue(hop, chunk, bytes) {
-                core.chunks.free(evicted);
-                core.drop(Drop::NeighbourQueueFull);
-            }
-        }
-    }
-}
-
-/// Writes Ethernet and IP headers around what `write` writes; the station is filled in later.
-fn write_packet(
-    frame: &mut [u8],
-    own: Mac,
-    src: Addr,
-    dst: Addr,
-    protocol: u8,
-    write: impl FnOnce(&mut [u8]) -> usize,
-) -> usize {
-    let v4 = dst.is_v4();
-    let ip_bytes = if v4 { ip::V4_HEADER_BYTES } else { ip::V6_HEADER_BYTES };
-    let at = ethernet::HEADER_BYTES + ip_bytes;
-    let Some(room) = frame.get_mut(at..) else { return 0 };
-    let payload_bytes = write(room);
-    if payload_bytes == 0 {
-        return 0;
-    }
-    let ether_type = if v4 { ethernet::IPV4 } else { ethernet::IPV6 };
-    ethernet::emit(frame, Mac::default(), own, ether_type);
-    let header = &mut frame[ethernet::HEADER_BYTES..];
-    if v4 {
-        let numbers = ip::HeaderV4 {
-            src,
-            dst,
-            protocol,
-            payload_bytes: payload_bytes as u16,
-            hop_limit: ip::HOP_LIMIT,
-            traffic_class: 0,
-            identification: 0,
-            dont_fragment: true,
-            checksum: true,
-        };
-        ip::emit_v4(header, &numbers);
-    } else {
-        let numbers = ip::HeaderV6 {
-            src,
-            dst,
-            protocol,
-            payload_bytes: payload_bytes as u16,
-            hop_limit: ip::HOP_LIMIT,
-            traffic_class: 0,
-            flow_label: 0,
-        };
-        ip::emit_v6(header, &numbers);
-    }
-    at + payload_bytes
-}
-
-impl<Q: QueuePair, A: App> Worker<Q, A> {
-    /// Sends the datagrams that the application queued.
-    pub(crate) fn send_datagrams(&mut self) {
-        while let Some(queued) = self.core.datagrams.pop_front() {
-            let core = &mut self.core;
-            post_frame(
-                core,
-                &mut self.queues,
-                queued.interface,
-                queued.hop,
-                queued.chunk,
-                queued.bytes,
-            );
-            core.counters.event(Event::UdpOutDatagrams);
-        }
-    }
-}
-
-/// A datagram that waits for the end of the turn: a downcall never sends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Queued {
-    interface: u8,
-    hop: HopId,
-    chunk: ChunkId,
-    bytes: u16,
-}
-
-impl Core {
-    /// Builds a datagram in a chunk and queues it.
-    pub(crate) fn queue_datagram(
-        &mut self,
-        socket: UdpId,
-        from: Option<Addr>,
-        to: Endpoint,
-        bytes: &[u8],
-    ) -> Result<(), UdpError> {
-        let (bound, port) = self.udp.bound(socket).ok_or(UdpError::NotBound)?;
-        let (interface, next) = self.routes.lookup(to.addr).ok_or(UdpError::NoRoute)?;
-        let local = match from.or(bound) {
-            Some(own) => self.interfaces.find(interface, own),
-            None => self.interfaces.source_for(interface, to.addr),
-        };
-        let src = self.interfaces.addr(local.ok_or(UdpError::NoAddress)?);
-        if self.datagrams.len() == self.datagrams.capacity() {
-            return Err(UdpError::NoMemory);
-        }
-        let hop = self.neighbours.resolve(self.millis, interface, next);
-        let hop = hop.map_err(|_| UdpError::NoMemory)?;
-        let chunk = self.chunks.alloc().ok_or(UdpError::NoMemory)?;
-        let own = self.interfaces.mac(interface);
-        let mtu = self.interfaces.mtu(interface) as usize;
-        let frame = self.chunks.bytes_mut(chunk);
-        let room = frame.len().min(ethernet::HEADER_BYTES + mtu);
-        let payload_bytes = bytes.len() as u16;
-        let numbers = udp::Datagram { src_port: port, dst_port: to.port, payload_bytes };
-        let length = write_packet(&mut frame[..room], own, src, to.addr, ip::UDP, |room| {
-            let total = udp::HEADER_BYTES + bytes.len();
-            let Some(room) = room.get_mut(..total) else { return 0 };
-            room[udp::HEADER_BYTES..].copy_from_slice(bytes);
-            udp::emit(room, &numbers);
-            udp::fill_checksum(room, src, to.addr, penstock_wire::checksum::Sum::ZERO, 0);
-            total
-        });
-        if length == 0 {
-            self.chunks.free(chunk);
-            return Err(UdpError::TooLong);
-        }
-        self.datagrams.push_back(Queued { interface, hop, chunk, bytes: length as u16 });
-        Ok(())
-    }
 }

@@ -12,7 +12,6 @@ use penstock_wire::tcp::Segment;
 
 use crate::app::ConnId;
 use crate::config::Config;
-use crate::control::Queued;
 use crate::cookie::Cookies;
 use crate::counters::{Counters, Drop};
 use crate::halfopen::HalfOpens;
@@ -22,8 +21,9 @@ use crate::limits;
 use crate::listen::Listeners;
 use crate::mail::Post;
 use crate::neighbour::Neighbours;
+use crate::packet::Queued;
 use crate::pmtu::PathMtus;
-use crate::ratelimit::RateLimit;
+use crate::ratelimit::{RateLimit, SecretQuota};
 use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
@@ -71,7 +71,7 @@ pub(crate) struct Core {
     /// Datagrams that leave at the end of the turn.
     pub(crate) datagrams: VecDeque<Queued>,
 
-    pub(crate) challenges: RateLimit,
+    pub(crate) challenges: SecretQuota,
     pub(crate) resets: RateLimit,
     pub(crate) errors: RateLimit,
     pub(crate) counters: Counters,
@@ -99,6 +99,7 @@ impl Core {
         let secrets = Secrets::new(&config.seed);
         let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
         let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
+        let challenge_secret = secrets.table()[1].rotate_left(number as u32 + 1);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         Core {
@@ -126,7 +127,7 @@ impl Core {
             ports: PortAllocator::new(port_seed),
             post: parts.post,
             datagrams: VecDeque::with_capacity(limits::DATAGRAMS_PER_TURN),
-            challenges: RateLimit::new(config.tcp.challenge_ack_limit),
+            challenges: SecretQuota::new(config.tcp.challenge_ack_limit, challenge_secret),
             resets: RateLimit::new(config.tcp.reset_limit),
             errors: RateLimit::new(config.tcp.reset_limit),
             counters: Counters::new(),
@@ -259,9 +260,7 @@ impl Core {
             if !flight.send.is_empty() {
                 flight.send.clear(&mut self.chunks);
             }
-            if !flight.store.is_empty() {
-                flight.store.clear(&mut self.chunks);
-            }
+            flight.store.clear(&mut self.chunks);
             self.flights.release(number);
             self.conns[index].flight = NO_FLIGHT;
         }

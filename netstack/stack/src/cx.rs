@@ -266,7 +266,9 @@ impl<'a> Cx<'a> {
             self.abort(conn);
             return;
         }
-        self.shutdown(conn);
+        if tcb.may_send() {
+            self.shutdown(conn);
+        }
         let tcb = &mut self.core.conns[conn.index];
         tcb.set(Bits::ORPHAN);
         tcb.clear(Bits::APP_TIMER);

@@ -55,8 +55,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.conclude(index);
     }
 
-    /// RFC 5961 section 7: challenges within a limit that nobody can count from outside, since it
-    /// is shared by nothing and its moment is the worker's own.
+    /// Sends a challenge (RFC 5961), if `tcp_challenge_ack_limit` allows.
     fn challenge(&mut self, index: u32) {
         let core = &mut self.core;
         if core.challenges.take(core.millis) {
@@ -297,7 +296,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn conclude(&mut self, index: u32) {
         self.core.current = index;
         if self.core.conns[index].wants_attention() {
-            self.deliver_unread(index);
+            if self.core.conns[index].has(Bits::UNREAD) {
+                self.deliver_unread(index);
+            }
             self.deliver_end_of_stream(index);
             if self.core.conns[index].has(Bits::ABORT) {
                 self.abort(index);

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Around that line: [`passive`] and [`halfopen`] (handshakes before there is a connection),
-//! [`timewait`] (after), [`control`] (ARP, NDP, ICMP, UDP), [`mail`] and [`rfd`] (other cores).
+//! [`timewait`] (after), [`control`] and [`link`] (ICMP, UDP, ARP, NDP), [`mail`] and [`rfd`] (other
+//! cores).
 #![no_std]
 #![allow(rustdoc::private_intra_doc_links)]
 
@@ -39,10 +40,12 @@ mod hash;
 mod icmp;
 mod interface;
 mod limits;
+mod link;
 mod listen;
 pub mod mail;
 mod ndp;
 mod neighbour;
+mod packet;
 mod passive;
 mod pmtu;
 mod ratelimit;

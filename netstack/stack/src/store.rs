@@ -127,17 +127,23 @@ impl Store {
     }
 
     /// Frees everything.
+    #[inline]
     pub(crate) fn clear(&mut self, chunks: &mut Chunks) {
         if !self.index.is_none() {
-            for position in 0..STORE_SLOTS {
-                let chunk = read_slot(chunks, self.index, position);
-                if !chunk.is_none() {
-                    chunks.free(chunk);
-                }
-            }
-            chunks.free(self.index);
+            self.free_all(chunks);
         }
         *self = Store::EMPTY;
+    }
+
+    #[cold]
+    fn free_all(&self, chunks: &mut Chunks) {
+        for position in 0..STORE_SLOTS {
+            let chunk = read_slot(chunks, self.index, position);
+            if !chunk.is_none() {
+                chunks.free(chunk);
+            }
+        }
+        chunks.free(self.index);
     }
 
     /// How many chunks it holds, the index among them.

@@ -66,7 +66,7 @@ impl Addr {
     /// Whether this is an IPv4 address.
     #[inline]
     pub const fn is_v4(self) -> bool {
-        self.hi == 0 && self.lo & !0xffff_ffff == V4_MARK
+        self.hi == 0 && self.lo >> 32 == V4_MARK >> 32
     }
 
     /// The number of an IPv4 address; meaningless for IPv6.

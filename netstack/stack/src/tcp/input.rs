@@ -83,7 +83,9 @@ impl Verdict {
 }
 
 impl Tcb {
-    /// Takes in a segment. `flight` is present whenever anything is outstanding.
+    /// Takes in a segment. `flight` is present whenever anything is outstanding. Inlined, as is its
+    /// main branch, or each verdict would go through memory.
+    #[inline(always)]
     pub(crate) fn on_segment(
         &mut self,
         flight: Option<&mut Flight>,
@@ -91,14 +93,17 @@ impl Tcb {
         mtu_mss: u16,
         env: &Env,
     ) -> Verdict {
-        match self.state {
-            State::SynSent => match flight {
-                Some(flight) => self.on_segment_in_syn_sent(flight, seg, mtu_mss, env),
-                None => Verdict::refuse(Drop::FlightMemory),
-            },
+        let rest;
+        let seg = match self.state {
+            State::SynSent => {
+                return match flight {
+                    Some(flight) => self.on_segment_in_syn_sent(flight, seg, mtu_mss, env),
+                    None => Verdict::refuse(Drop::FlightMemory),
+                };
+            }
             State::SynReceived => {
-                let rest = self.without_known_syn(seg);
-                self.on_segment_synchronised(flight, &rest, env)
+                rest = self.without_known_syn(seg);
+                &rest
             }
             State::Established
             | State::FinWait1
@@ -107,12 +112,14 @@ impl Tcb {
             | State::Closing
             | State::LastAck
             | State::TimeWait
-            | State::Closed => self.on_segment_synchronised(flight, seg, env),
-        }
+            | State::Closed => seg,
+        };
+        self.on_segment_synchronised(flight, seg, env)
     }
 
     /// When SYNs crossed, the peer's SYN-ACK repeats the SYN we know (RFC 9293 figure 8): what
     /// counts is the rest of it.
+    #[cold]
     fn without_known_syn(&mut self, seg: &Segment) -> Segment {
         let mut rest = *seg;
         if seg.flags.has(Flags::SYN) && seg.seq + 1 == self.rcv_nxt {
@@ -219,13 +226,21 @@ impl Tcb {
     }
 
     /// RFC 9293 section 3.10.7.4, in its order.
+    #[inline(always)]
     fn on_segment_synchronised(
         &mut self,
         mut flight: Option<&mut Flight>,
         seg: &Segment,
         env: &Env,
     ) -> Verdict {
-        if let Some(refusal) = self.check_acceptable(seg, env) {
+        if self.has(Bits::TIMESTAMPS)
+            && let Some(refusal) = self.check_timestamp(seg, env)
+        {
+            return refusal;
+        }
+        if seg.seq != self.rcv_nxt
+            && let Some(refusal) = self.check_window(seg, env)
+        {
             return refusal;
         }
         if seg.flags.has(Flags::RST) {
@@ -294,30 +309,35 @@ impl Tcb {
         verdict
     }
 
-    /// The sequence number, PAWS, and what else must hold before a segment is looked at.
-    fn check_acceptable(&mut self, seg: &Segment, env: &Env) -> Option<Verdict> {
-        if let (true, Some(timestamps)) = (self.has(Bits::TIMESTAMPS), seg.options.timestamps)
-            && (timestamps.value.wrapping_sub(self.ts_recent) as i32) < 0
-            && !seg.flags.has(Flags::RST)
-        {
-            let age = stamp(env.millis, MINUTE_SHIFT).wrapping_sub(self.ts_recent_at);
-            //= rfc7323#5.3
-            //# If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent,
-            //# TS.Recent is valid (see later discussion), and if the RST bit is not set, then
-            //# treat the arriving segment as not acceptable
-            if age < TS_RECENT_STAMPS {
-                return Some(self.answer_unacceptable(seg, Drop::TcpPaws, env));
-            }
-        } else if self.has(Bits::TIMESTAMPS)
-            && seg.options.timestamps.is_none()
-            && !seg.flags.has(Flags::RST.with(Flags::SYN))
-        {
+    /// PAWS, where timestamps were agreed.
+    fn check_timestamp(&mut self, seg: &Segment, env: &Env) -> Option<Verdict> {
+        if seg.flags.has(Flags::RST) {
+            return None;
+        }
+        let Some(timestamps) = seg.options.timestamps else {
             //= rfc7323#3.2
             //# If a non-RST segment is received without a TSopt, a TCP SHOULD silently drop the
             //# segment.
-            return Some(Verdict::refuse(Drop::TcpPaws));
+            let silent = !seg.flags.has(Flags::SYN);
+            return silent.then(|| Verdict::refuse(Drop::TcpPaws));
+        };
+        if (timestamps.value.wrapping_sub(self.ts_recent) as i32) >= 0 {
+            return None;
         }
+        let age = stamp(env.millis, MINUTE_SHIFT).wrapping_sub(self.ts_recent_at);
+        //= rfc7323#5.3
+        //# If there is a Timestamps option in the arriving segment, SEG.TSval < TS.Recent,
+        //# TS.Recent is valid (see later discussion), and if the RST bit is not set, then
+        //# treat the arriving segment as not acceptable
+        if age < TS_RECENT_STAMPS {
+            return Some(self.answer_unacceptable(seg, Drop::TcpPaws, env));
+        }
+        None
+    }
 
+    /// The window, for a segment that does not begin where the last one ended: such a one is
+    /// acceptable in each of the four cases.
+    fn check_window(&mut self, seg: &Segment, env: &Env) -> Option<Verdict> {
         let window = self.rcv_edge - self.rcv_nxt;
         let (first, last) = (seg.seq, seg.seq + seg.len().saturating_sub(1));
         let inside = |seq: SeqNum| seq.at_or_after(self.rcv_nxt) && seq.before(self.rcv_edge);

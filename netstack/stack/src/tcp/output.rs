@@ -332,6 +332,7 @@ impl Tcb {
         self.emit_data(flight, from, len, fin, again, env)
     }
 
+    #[inline(always)]
     fn emit_data(
         &mut self,
         flight: &Flight,

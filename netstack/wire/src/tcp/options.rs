@@ -122,7 +122,7 @@ pub(super) fn lay_out(options: &Options, syn: bool) -> Words {
 }
 
 /// The words of a SYN, at most [`SYN_WORDS_MAX`], one after the other to `push`.
-#[inline]
+#[inline(always)]
 pub(crate) fn lay_out_syn(syn: Syn, timestamps: Option<Timestamps>, mut push: impl FnMut(u32)) {
     if syn.mss != 0 {
         push(word(MSS, 4, 0, 0) | syn.mss as u32);
