@@ -12,7 +12,7 @@
 //! Beyond the ring's capacity, SYN cookies ([`crate::cookie`]) need no record at all.
 
 use penstock_wire::SeqNum;
-use penstock_wire::tcp::Segment;
+use penstock_wire::tcp::{Segment, Timestamps};
 
 use crate::hash::Tuple;
 use crate::slab::{Linked, NONE, Slab};
@@ -143,6 +143,19 @@ impl HalfOpens {
     pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
         self.records.free(index);
+    }
+
+    /// Keeps the timestamp of a repeated SYN, if it is newer, and returns which one to echo
+    /// (RFC 7323 section 4.3): an old one would make the client's first round trip a long one.
+    pub(crate) fn note_timestamp(&mut self, index: u32, stamps: Option<Timestamps>) -> u32 {
+        let record = &mut self.records[index];
+        if let Some(stamps) = stamps
+            && record.timestamps
+            && (stamps.value.wrapping_sub(record.ts_recent) as i32) > 0
+        {
+            record.ts_recent = stamps.value;
+        }
+        record.ts_recent
     }
 
     /// A record whose SYN-ACK is due again; it stays where it is until

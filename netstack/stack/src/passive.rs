@@ -151,10 +151,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);
-        let half = *core.half_open.at(index);
+        let mut half = *core.half_open.at(index);
         match half.on_segment(&arrival.seg, window) {
             halfopen::Verdict::Complete => self.on_complete(index, &half, arrival, source),
             halfopen::Verdict::Repeat => {
+                let stamps = arrival.seg.options.timestamps;
+                half.ts_recent = core.half_open.note_timestamp(index, stamps);
                 transmit::syn_ack(core, &mut self.queues, &half);
             }
             halfopen::Verdict::Reset => {
