@@ -119,6 +119,12 @@ impl Cookies {
         })
     }
 
+    /// Whether a cookie issued here could still come back.
+    pub(crate) fn is_expecting(&self, now_us: u64) -> bool {
+        let now = now_us >> STEP_BITS;
+        self.issued.is_some_and(|issued| now.saturating_sub(issued) <= STEPS_BACK)
+    }
+
     fn pad(&self, tuple: &Tuple, their_isn: SeqNum, step: u64) -> u64 {
         let mut bytes = [0; 30];
         bytes[..22].copy_from_slice(&message(tuple));

@@ -42,7 +42,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 //# Any acknowledgment is bad if it arrives on a connection still in the LISTEN
                 //# state. An acceptable reset segment should be formed for any arriving
                 //# ACK-bearing segment.
-                self.refuse(arrival, Drop::TcpNoPort);
+                let expecting = self.core.cookies.is_expecting(self.core.now.0);
+                let reason = if expecting { Drop::SynCookiesFailed } else { Drop::TcpNoPort };
+                self.refuse(arrival, reason);
             }
         } else if !flags.has(Flags::SYN) {
             self.core.drop(Drop::TcpNoAck);
