@@ -228,6 +228,12 @@ impl Counters {
         self.drops[reason as usize] += 1;
     }
 
+    /// Counts a drop `count` times.
+    #[inline]
+    pub(crate) fn drops_of(&mut self, reason: Drop, count: u64) {
+        self.drops[reason as usize] += count;
+    }
+
     /// Counts an event.
     #[inline]
     pub fn event(&mut self, event: Event) {

@@ -70,6 +70,8 @@ enum FrameKind {
     Other,
     /// In parts: to be put together first.
     Parts,
+    /// A SYN that came at a bad time: counted already.
+    Shed,
     /// Refused.
     Refused(Drop),
 }
@@ -192,21 +194,25 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         // Lent out for the turn, so that the worker can be changed while it is read.
         let mut burst = core::mem::take(&mut self.burst);
         let here = Here::new(&self.core, interface);
+        let mut shed = 0;
         for (index, arrival) in burst[..count].iter_mut().enumerate() {
             let frame = queue.frame(index);
             if self.behind && plain::looks_like_syn(frame.bytes) {
                 self.shed_next = !self.shed_next;
                 if self.shed_next {
-                    arrival.kind = FrameKind::Refused(Drop::SynOverload);
+                    arrival.kind = FrameKind::Shed;
+                    shed += 1;
                     continue;
                 }
             }
             classify(here, frame, arrival);
         }
+        self.core.counters.drops_of(Drop::SynOverload, shed);
         for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface, index: index as u8 };
             match arrival.kind {
                 FrameKind::Segment => self.on_arrival(arrival, source),
+                FrameKind::Shed => {}
                 kind => self.on_rare(kind, source),
             }
         }
@@ -226,7 +232,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
             (FrameKind::Refused(reason), _) => self.core.drop(reason),
             // Neither comes here: a segment is served, what lies in the scratch buffer is whole.
-            (FrameKind::Segment, _) | (FrameKind::Parts, Source::Scratch { .. }) => {}
+            (FrameKind::Segment | FrameKind::Shed, _)
+            | (FrameKind::Parts, Source::Scratch { .. }) => {}
         }
     }
 
