@@ -143,7 +143,7 @@ fn overload(report: &mut Report, extent: Extent) -> Result<(), String> {
         name: "goodput at 4x offered load, against peak",
         value: goodput / peak,
         better: Better::More,
-        bounds: [0.9, 0.9, 0.98],
+        bounds: [0.5, 0.9, 0.98],
         kept: Kept::Exact(3),
     });
     Ok(())
