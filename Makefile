@@ -12,7 +12,7 @@ LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --l
 .PHONY: help check test sim mutants loom bench counts fuzz soak nic-test qemu-lock format build fetch clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no root, no network
 	@.ci/need rustfmt clippy cc cargo-deny
