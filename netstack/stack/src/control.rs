@@ -113,7 +113,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let Some(_) = core.interfaces.find(interface, packet.dst) else {
             return Err(Drop::IcmpIgnored);
         };
-        if !core.errors.take(core.millis) {
+        if !core.errors.take(core.env.millis) {
             return Err(Drop::IcmpRateLimit);
         }
         core.counters.event(Event::IcmpInEchos);
@@ -203,7 +203,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     fn on_too_big(&mut self, index: u32, mtu: u32) {
         let core = &mut self.core;
         let tuple = core.conns[index].tuple;
-        let mtu = core.path_mtus.learn(tuple.remote, mtu, core.millis);
+        let mtu = core.path_mtus.learn(tuple.remote, mtu, core.env.millis);
         core.counters.event(Event::PmtuLearned);
         let interface = core.interfaces.interface_of(tuple.local);
         let remote = tuple.remote;
@@ -248,7 +248,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let core = &mut self.core;
         if may_complain(packet.src, packet.dst)
             && core.interfaces.find(interface, packet.dst).is_some()
-            && core.errors.take(core.millis)
+            && core.errors.take(core.env.millis)
         {
             let offending = &self.scratch[ethernet::HEADER_BYTES..self.scratch_bytes];
             let code = if packet.dst.is_v4() { icmp::v4::CODE_PORT } else { icmp::v6::CODE_PORT };

@@ -40,10 +40,7 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     /// This worker's number.
     pub(crate) number: u16,
-    pub(crate) now: Instant,
-    /// `now` in milliseconds.
-    pub(crate) millis: u32,
-    /// The same for the engine, with what else it wants to know.
+    /// The time, and what else the engine wants to know.
     pub(crate) env: Env,
 
     pub(crate) hash: TupleHash,
@@ -104,8 +101,6 @@ impl Core {
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         Core {
             number,
-            now: Instant(0),
-            millis: 0,
             hash: TupleHash::new(secrets.table()),
             table: Table::new(entries),
             conns: Slab::new(capacity.connections),
@@ -141,11 +136,9 @@ impl Core {
 
     /// Moves the clock. Time never goes back, whatever the caller says.
     pub(crate) fn set_now(&mut self, now: Instant) {
-        if now > self.now {
-            self.now = now;
-            self.millis = now.millis();
+        if now > self.env.now {
             self.env.now = now;
-            self.env.millis = self.millis;
+            self.env.millis = now.millis();
         }
     }
 
@@ -226,7 +219,7 @@ impl Core {
                 window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
                 window_scale: tcb.our_scale(),
             };
-            let entered = self.time_wait.enter(&remains, self.millis, &mut self.table);
+            let entered = self.time_wait.enter(&remains, self.env.millis, &mut self.table);
             self.table.replace(hash, reference, entered.reference);
             self.counters.event(crate::Event::TimeWaits);
             if entered.evicted {
@@ -278,7 +271,7 @@ impl Core {
     pub(crate) fn enlist(&mut self, index: u32) {
         if self.want_flight(index).is_none() {
             // Without a flight there is no place in the list; the next tick will do.
-            self.wheel.arm(&mut self.conns, index, self.millis);
+            self.wheel.arm(&mut self.conns, index, self.env.millis);
             return;
         }
         let number = self.conns[index].flight;
@@ -352,7 +345,7 @@ impl Core {
     pub(crate) fn path_mss(&self, tuple: &Tuple) -> u16 {
         let interface = self.interfaces.interface_of(tuple.local);
         let mtu = self.interfaces.mtu(interface);
-        let path = self.path_mtus.lookup(tuple.remote, self.millis).unwrap_or(mtu);
+        let path = self.path_mtus.lookup(tuple.remote, self.env.millis).unwrap_or(mtu);
         mtu.min(path) - limits::headers_bytes(tuple.remote)
     }
 
@@ -361,7 +354,7 @@ impl Core {
         let tuple = self.conns[index].tuple;
         let interface = self.interfaces.interface_of(tuple.local);
         if let Some((_, next)) = self.routes.lookup_on(interface, tuple.remote)
-            && let Ok(hop) = self.neighbours.resolve(self.millis, interface, next)
+            && let Ok(hop) = self.neighbours.resolve(self.env.millis, interface, next)
         {
             self.conns[index].hop = hop.0;
         }

@@ -115,7 +115,7 @@ impl<'a> Cx<'a> {
 
     /// Now.
     pub fn now(&self) -> Instant {
-        self.core.now
+        self.core.env.now
     }
 
     /// This worker's number.
@@ -192,7 +192,7 @@ impl<'a> Cx<'a> {
             return Err(ConnectError::TooManyConnections);
         }
         let profile = core.env.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
-        let millis = core.millis;
+        let millis = core.env.millis;
         let hop =
             core.neighbours.resolve(millis, interface, next).map_err(|_| ConnectError::NoMemory)?;
         let Some((tuple, successor)) = core.choose_port(interface, local, remote) else {
@@ -318,7 +318,7 @@ impl<'a> Cx<'a> {
         if self.core.find(conn).is_none_or(|tcb| tcb.has(Bits::ORPHAN)) {
             return;
         }
-        let millis = self.core.millis;
+        let millis = self.core.env.millis;
         let tcb = &mut self.core.conns[conn.index];
         tcb.assign(Bits::APP_TIMER, after.is_some());
         if let Some(after) = after {
@@ -399,7 +399,7 @@ impl Core {
         let own = self.interfaces.addr(local);
         let (table, conns, half, time_wait) =
             (&self.table, &self.conns, &self.half_open, &self.time_wait);
-        let (hash, listeners, millis) = (&self.hash, &self.listeners, self.millis);
+        let (hash, listeners, millis) = (&self.hash, &self.listeners, self.env.millis);
         let entry = |port| {
             let tuple = tuple(port);
             let hash = hash.hash(&tuple);
@@ -441,7 +441,7 @@ impl Core {
         profile: u8,
     ) -> Option<ConnId> {
         let origin = self.secrets.origin(&tuple);
-        let mut iss = origin.isn(self.now.0);
+        let mut iss = origin.isn(self.env.now.0);
         if let Some(successor) = successor
             && iss.at_or_before(successor.isn_after)
         {

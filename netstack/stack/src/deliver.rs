@@ -37,7 +37,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return;
         }
         if verdict.connected {
-            let (hop, millis) = (self.core.conns[index].hop, self.core.millis);
+            let (hop, millis) = (self.core.conns[index].hop, self.core.env.millis);
             self.core.neighbours.confirm(crate::neighbour::HopId(hop), millis);
             let conn = self.core.name(index);
             self.app.on_connected(&mut Cx::new(&mut self.core), conn);
@@ -58,7 +58,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Sends a challenge (RFC 5961), if `tcp_challenge_ack_limit` allows.
     fn challenge(&mut self, index: u32) {
         let core = &mut self.core;
-        if core.challenges.take(core.millis) {
+        if core.challenges.take(core.env.millis) {
             core.conns[index].acknowledge_now();
             core.counters.event(Event::TcpChallengeAcks);
         }
@@ -71,7 +71,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             flight.send.pop(opened.chunks, bytes);
         }
         // Progress proves that the neighbour is there (RFC 4861 section 7.3.1).
-        let millis = self.core.millis;
+        let millis = self.core.env.millis;
         self.core.neighbours.confirm(crate::neighbour::HopId(hop), millis);
         if !orphan {
             let conn = self.core.name(index);
@@ -394,7 +394,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         {
             // No flight for a probe: the next one may find one.
             let core = &mut self.core;
-            core.conns[index].heard_at = core.millis;
+            core.conns[index].heard_at = core.env.millis;
         }
         let opened = self.core.open(index);
         let counts = |flight: &Flight| (flight.retries, flight.probes);

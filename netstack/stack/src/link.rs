@@ -66,7 +66,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// A neighbour's station address was learned: here, or by another core.
     pub(crate) fn learn(&mut self, interface: u8, addr: Addr, mac: Option<Mac>, how: How) {
         let core = &mut self.core;
-        let learned = core.neighbours.learn(core.millis, interface, addr, mac, how);
+        let learned = core.neighbours.learn(core.env.millis, interface, addr, mac, how);
         let mac = learned.mac;
         if learned.moved {
             core.counters.event(Event::NeighbourMoves);
@@ -136,7 +136,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Asks for neighbours that are wanted or doubted, and gives up those that do not answer.
     pub(crate) fn serve_neighbours(&mut self) {
         for _ in 0..limits::TIMERS_PER_TURN {
-            let millis = self.core.millis;
+            let millis = self.core.env.millis;
             match self.core.neighbours.expire(millis) {
                 None => return,
                 Some(Action::Solicit { interface, addr, to }) => self.solicit(interface, addr, to),

@@ -24,7 +24,7 @@ pub(crate) fn send_packet<Q: QueuePair>(
     write: impl FnOnce(&mut [u8]) -> usize,
 ) -> Result<(), Drop> {
     let (_, next) = core.routes.lookup_on(interface, dst).ok_or(Drop::NoRoute)?;
-    let hop = core.neighbours.resolve(core.millis, interface, next)?;
+    let hop = core.neighbours.resolve(core.env.millis, interface, next)?;
     let chunk = core.chunks.alloc().ok_or(Drop::NoSlot)?;
     let own = core.interfaces.mac(interface);
     let mtu = core.interfaces.mtu(interface) as usize;
@@ -48,7 +48,7 @@ fn post_frame<Q: QueuePair>(
     chunk: ChunkId,
     bytes: u16,
 ) {
-    match (core.neighbours.mac(hop, core.millis), queues.get_mut(interface as usize)) {
+    match (core.neighbours.mac(hop, core.env.millis), queues.get_mut(interface as usize)) {
         (Some(mac), Some(queue)) => transmit::released(core, queue, chunk, bytes, mac),
         (Some(_), None) => core.chunks.free(chunk),
         (None, _) => {
@@ -154,7 +154,7 @@ impl Core {
         if self.datagrams.len() == self.datagrams.capacity() {
             return Err(UdpError::NoMemory);
         }
-        let hop = self.neighbours.resolve(self.millis, interface, next);
+        let hop = self.neighbours.resolve(self.env.millis, interface, next);
         let hop = hop.map_err(|_| UdpError::NoMemory)?;
         let chunk = self.chunks.alloc().ok_or(UdpError::NoMemory)?;
         let own = self.interfaces.mac(interface);

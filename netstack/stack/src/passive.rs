@@ -42,7 +42,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 //# Any acknowledgment is bad if it arrives on a connection still in the LISTEN
                 //# state. An acceptable reset segment should be formed for any arriving
                 //# ACK-bearing segment.
-                let expecting = self.core.cookies.is_expecting(self.core.now.0);
+                let expecting = self.core.cookies.is_expecting(self.core.env.now.0);
                 let reason = if expecting { Drop::SynCookiesFailed } else { Drop::TcpNoPort };
                 self.refuse(arrival, reason);
             }
@@ -79,7 +79,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::NoRoute);
             return;
         };
-        let hop = match core.neighbours.resolve(core.millis, interface, next) {
+        let hop = match core.neighbours.resolve(core.env.millis, interface, next) {
             Ok(hop) => hop,
             Err(reason) => {
                 core.drop(reason);
@@ -101,18 +101,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 window_scale: half.window_scale,
                 sack_permitted: half.sack,
             };
-            half.iss = core.cookies.encode(&tuple, half.irs, &offer, core.now.0);
+            half.iss = core.cookies.encode(&tuple, half.irs, &offer, core.env.now.0);
             core.counters.event(Event::SynCookiesSent);
             transmit::syn_ack(core, &mut self.queues, &half);
             return;
         }
-        half.iss = origin.isn(core.now.0);
+        half.iss = origin.isn(core.env.now.0);
         if let Some(successor) = successor
             && half.iss.at_or_before(successor.isn_after)
         {
             half.iss = successor.isn_after + 1;
         }
-        let Some(index) = core.half_open.insert(half, core.millis) else {
+        let Some(index) = core.half_open.insert(half, core.env.millis) else {
             core.drop(Drop::ReqQFullDrop);
             return;
         };
@@ -144,7 +144,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         half.sack = options.sack_permitted && tcp.sack;
         half.timestamps = timestamps.is_some();
         half.ts_recent = timestamps.map_or(0, |timestamps| timestamps.value);
-        half.sent_at = core.now.micros();
+        half.sent_at = core.env.now.micros();
         half
     }
 
@@ -168,7 +168,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             halfopen::Verdict::AnswerReset => self.refuse(arrival, Drop::TcpAckInvalid),
             halfopen::Verdict::Acknowledge => {
                 core.drop(Drop::TcpOutOfWindow);
-                if core.challenges.take(core.millis) {
+                if core.challenges.take(core.env.millis) {
                     self.acknowledge_half_open(&half);
                 }
             }
@@ -190,7 +190,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             window,
         };
         let timestamps = half.timestamps.then(|| Timestamps {
-            value: core.millis.wrapping_add(half.ts_offset),
+            value: core.env.millis.wrapping_add(half.ts_offset),
             echo: half.ts_recent,
         });
         core.counters.event(Event::TcpChallengeAcks);
@@ -206,7 +206,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.refuse(arrival, Drop::TcpNoPort);
             return;
         };
-        let rtt_us = (half.repeats == 0).then(|| core.now.micros().wrapping_sub(half.sent_at));
+        let rtt_us = (half.repeats == 0).then(|| core.env.now.micros().wrapping_sub(half.sent_at));
         let hand = Handshake {
             iss: half.iss,
             irs: half.irs,
@@ -234,10 +234,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         let ts_offset = core.secrets.origin(tuple).timestamp_offset();
         let stamps = seg.options.timestamps.filter(|_| core.config.tcp.timestamps);
-        let clock = core.millis.wrapping_add(ts_offset);
+        let clock = core.env.millis.wrapping_add(ts_offset);
         let echo_age_ms = stamps.map(|stamps| clock.wrapping_sub(stamps.echo));
         let (iss, irs) = (seg.ack - 1, seg.seq - 1);
-        let Some(offer) = core.cookies.decode(tuple, irs, iss, echo_age_ms, core.now.0) else {
+        let Some(offer) = core.cookies.decode(tuple, irs, iss, echo_age_ms, core.env.now.0) else {
             return false;
         };
         if core.conns.live() == core.conns.capacity() {
@@ -246,18 +246,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         let interface = core.interfaces.interface_of(tuple.local);
         let next = core.routes.lookup_on(interface, tuple.remote);
-        let hop = match next.map(|(_, next)| core.neighbours.resolve(core.millis, interface, next))
-        {
-            Some(Ok(hop)) => hop,
-            Some(Err(reason)) => {
-                core.drop(reason);
-                return true;
-            }
-            None => {
-                core.drop(Drop::NoRoute);
-                return true;
-            }
-        };
+        let hop =
+            match next.map(|(_, next)| core.neighbours.resolve(core.env.millis, interface, next)) {
+                Some(Ok(hop)) => hop,
+                Some(Err(reason)) => {
+                    core.drop(reason);
+                    return true;
+                }
+                None => {
+                    core.drop(Drop::NoRoute);
+                    return true;
+                }
+            };
         let hand = Handshake {
             iss,
             irs,
@@ -293,7 +293,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.counters.event(Event::TcpPassiveOpens);
         self.core.current = index;
         // The client answered: its neighbour is there.
-        let (hop, millis) = (self.core.conns[index].hop, self.core.millis);
+        let (hop, millis) = (self.core.conns[index].hop, self.core.env.millis);
         self.core.neighbours.confirm(HopId(hop), millis);
         let conn = self.core.name(index);
         self.app.on_accept(&mut Cx::new(&mut self.core), conn, ListenerId(listener));
@@ -304,14 +304,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn repeat_syn_acks(&mut self) {
         for _ in 0..limits::TIMERS_PER_TURN {
             let core = &mut self.core;
-            let Some(index) = core.half_open.due(core.millis) else { return };
+            let Some(index) = core.half_open.due(core.env.millis) else { return };
             let repeats_max = core.config.tcp.synack_retries.min(halfopen::QUEUES as u8 - 1);
             if core.half_open.at(index).repeats >= repeats_max {
                 core.counters.event(Event::TcpAttemptFails);
                 self.forget_half_open(index);
                 continue;
             }
-            core.half_open.repeat(index, core.millis);
+            core.half_open.repeat(index, core.env.millis);
             let half = *core.half_open.at(index);
             core.counters.event(Event::TcpRetransSegs);
             transmit::syn_ack(core, &mut self.queues, &half);

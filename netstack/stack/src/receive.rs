@@ -360,7 +360,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// A segment to nobody: RFC 9293 section 3.10.7.1, within the limit.
     pub(crate) fn refuse(&mut self, arrival: &Arrival, reason: Drop) {
         self.core.drop(reason);
-        if !arrival.seg.flags.has(Flags::RST) && self.core.resets.take(self.core.millis) {
+        if !arrival.seg.flags.has(Flags::RST) && self.core.resets.take(self.core.env.millis) {
             self.reset(&arrival.tuple, &arrival.seg);
         }
     }
@@ -390,7 +390,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     #[inline(never)]
     fn on_time_wait(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
-        let answer = match core.time_wait.on_segment(index, &arrival.seg, core.millis) {
+        let answer = match core.time_wait.on_segment(index, &arrival.seg, core.env.millis) {
             timewait::Verdict::Expired => {
                 core.time_wait.remove(index, &mut core.table);
                 self.on_unknown(arrival, source);
@@ -427,7 +427,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             flags: Flags::ACK,
             window: answer.window,
         };
-        let millis = core.millis;
+        let millis = core.env.millis;
         let timestamps = answer.echo.map(|echo| tcp::Timestamps {
             value: core.secrets.origin(tuple).timestamp(millis),
             echo,

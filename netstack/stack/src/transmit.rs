@@ -221,8 +221,9 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
 /// The options of a connection's segment.
 fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> Options {
     let echo = if emit.flags.has(Flags::ACK) { tcb.ts_recent } else { 0 };
-    let timestamps =
-        tcb.has(Bits::TIMESTAMPS).then(|| Timestamps { value: tcb.timestamp(core.millis), echo });
+    let timestamps = tcb
+        .has(Bits::TIMESTAMPS)
+        .then(|| Timestamps { value: tcb.timestamp(core.env.millis), echo });
     if emit.flags.has(Flags::SYN) {
         let mss = core.own_mss(tcb.tuple.local);
         // A SYN-ACK answers what the peer offered, a SYN offers what is configured.
@@ -263,7 +264,7 @@ pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Ha
     let Tuple { local, remote, remote_port, local_port } = half.tuple;
     let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
     let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
-    let millis = core.millis;
+    let millis = core.env.millis;
     let timestamps = half
         .timestamps
         .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
@@ -310,7 +311,7 @@ pub(crate) fn bare<Q: QueuePair>(
         core.drop(Drop::NoRoute);
         return Sent::Gone;
     };
-    let hop = match core.neighbours.resolve(core.millis, interface, next) {
+    let hop = match core.neighbours.resolve(core.env.millis, interface, next) {
         Ok(hop) => hop,
         Err(reason) => {
             core.drop(reason);
@@ -347,7 +348,7 @@ fn send<Q: QueuePair>(
     lent: &[Lent],
     payload_bytes: u32,
 ) -> Sent {
-    let mac = core.neighbours.mac(outgoing.hop, core.millis);
+    let mac = core.neighbours.mac(outgoing.hop, core.env.millis);
     let Some(mac) = mac.or_else(|| find_neighbour(core, outgoing)) else {
         return wait_for_neighbour(core, outgoing, lent, payload_bytes);
     };
@@ -385,9 +386,9 @@ fn send<Q: QueuePair>(
 fn find_neighbour(core: &mut Core, outgoing: &mut Outgoing<'_>) -> Option<Mac> {
     let interface = core.interfaces.interface_of(outgoing.local);
     let (_, next) = core.routes.lookup_on(interface, outgoing.remote)?;
-    let hop = core.neighbours.resolve(core.millis, interface, next).ok()?;
+    let hop = core.neighbours.resolve(core.env.millis, interface, next).ok()?;
     outgoing.hop = hop;
-    core.neighbours.mac(hop, core.millis)
+    core.neighbours.mac(hop, core.env.millis)
 }
 
 /// Who computes checksums.

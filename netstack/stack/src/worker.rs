@@ -124,7 +124,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub fn start(&mut self, now: Instant) {
         self.core.set_now(now);
         // The wheel turns from here: the machine's clock may stand anywhere.
-        self.core.wheel = Wheel::new(self.core.millis);
+        self.core.wheel = Wheel::new(self.core.env.millis);
         if self.core.number == 0 {
             self.announce();
         }
@@ -150,7 +150,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.behind = crowded;
         let mailed = self.take_mail();
         // Timers tick in milliseconds: most turns have nothing to look for.
-        if self.fired_at != self.core.millis {
+        if self.fired_at != self.core.env.millis {
             self.fire_timers();
         }
         self.serve_ready();
@@ -162,7 +162,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         turn.more = full
             || mailed == limits::MAIL_PER_TURN
             || self.core.has_ready()
-            || self.fired_at != self.core.millis;
+            || self.fired_at != self.core.env.millis;
         turn.stop = self.stopping;
         turn
     }
@@ -172,15 +172,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
         if core.has_ready() {
-            return Some(core.now);
+            return Some(core.env.now);
         }
         let ticks = self.ticks();
-        let ahead = ticks.iter().flatten().map(|at| at.wrapping_sub(core.millis) as i32);
+        let ahead = ticks.iter().flatten().map(|at| at.wrapping_sub(core.env.millis) as i32);
         // What is due in a tick that has been dealt with comes up in the next.
-        let least = (self.fired_at == core.millis) as i32;
+        let least = (self.fired_at == core.env.millis) as i32;
         let nearest = ahead.min()?.max(least) as u64;
         // A tick begins at its first microsecond.
-        Some(Instant((core.now.0 / 1000 + nearest) * 1000).max(core.now))
+        Some(Instant((core.env.now.0 / 1000 + nearest) * 1000).max(core.env.now))
     }
 
     /// The ticks at which the next timers of each kind are due.
@@ -243,7 +243,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     self.learn(interface, addr, Some(mac), How::Mail);
                 }
                 Message::PathMtu { interface: _, remote, mtu } => {
-                    let millis = self.core.millis;
+                    let millis = self.core.env.millis;
                     self.core.path_mtus.learn(remote, mtu as u32, millis);
                 }
                 Message::Listening { addr, port, listens } => {
@@ -270,18 +270,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let mut budget = limits::TIMERS_PER_TURN;
         loop {
             let core = &mut self.core;
-            let Some(index) = core.wheel.expire(&mut core.conns, core.millis, &mut budget) else {
+            let Some(index) = core.wheel.expire(&mut core.conns, core.env.millis, &mut budget)
+            else {
                 break;
             };
             self.on_timer(index);
         }
         self.repeat_syn_acks();
         let core = &mut self.core;
-        core.time_wait.expire(core.millis, limits::TIME_WAITS_PER_TURN, &mut core.table);
+        core.time_wait.expire(core.env.millis, limits::TIME_WAITS_PER_TURN, &mut core.table);
         // What the budgets left over is done in the next turn.
         let ticks = self.ticks();
-        if !ticks.iter().flatten().any(|at| at.wrapping_sub(self.core.millis) as i32 <= 0) {
-            self.fired_at = self.core.millis;
+        if !ticks.iter().flatten().any(|at| at.wrapping_sub(self.core.env.millis) as i32 <= 0) {
+            self.fired_at = self.core.env.millis;
         }
     }
 }
