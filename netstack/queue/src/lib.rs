@@ -2,7 +2,7 @@
 //!
 //! A worker sees a card as one [`QueuePair`]: a ring of frames that arrived and a ring of frames to
 //! send. The native 82599 driver, virtio-net, a Linux TAP and the simulator implement it; the stack
-//! is generic over it, so every call is static.
+//! is generic over it, so every call is static. [`MemoryQueue`] is the one for tests.
 //!
 //! ```text
 //!             recv()                     recycle()
@@ -23,9 +23,11 @@
 extern crate alloc;
 
 mod chunks;
+mod memory;
 mod steering;
 
 pub use chunks::{CHUNK_BYTES, ChunkId, Chunks, Lent};
+pub use memory::MemoryQueue;
 pub use steering::{PortMask, RETA_ENTRIES, RSS_KEY_BYTES, Rss, SteerRule};
 
 /// The most frames one [`QueuePair::recv`] may hand out.

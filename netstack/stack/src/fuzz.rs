@@ -6,19 +6,17 @@
 //! quote what was sent, calls of the application, and time. After each of them the worker's tables
 //! must agree with each other. Everything is small, so that everything runs out.
 
-mod line;
 mod puppet;
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use penstock_queue::Chunks;
+use penstock_queue::{Chunks, MemoryQueue};
 use penstock_wire::checksum::Sum;
 use penstock_wire::icmp::{self, Message, Outgoing};
 use penstock_wire::tcp::{Flags, HEADER_BYTES};
 use penstock_wire::{Addr, Mac, SeqNum, arp, ethernet, ip, tcp};
 
-use self::line::Line;
 use self::puppet::Puppet;
 use crate::{
     Capacity, Config, Cx, Duration, Endpoint, Instant, Interface, SocketOptions, Steering,
@@ -77,7 +75,7 @@ impl<'a> Input<'a> {
 
 /// A worker, and what its peers have heard.
 struct World {
-    worker: Worker<Line, Puppet>,
+    worker: Worker<MemoryQueue, Puppet>,
     now: Instant,
     peers: [Peer; PEERS],
     /// The last packet sent, from the IP header on.
@@ -141,7 +139,8 @@ impl World {
         let cores = rfd::Cores::new(1).expect("one core");
         let post = mail::network(cores, 1).pop().expect("one core's mail");
         let chunks = Chunks::new(capacity.chunks);
-        let worker = Worker::new(config, 0, vec![Line::default()], chunks, post, Puppet::default());
+        let queue = MemoryQueue::new(1500);
+        let worker = Worker::new(config, 0, vec![queue], chunks, post, Puppet::default());
         let mut world = World {
             worker: worker.expect("the configuration is valid"),
             now: Instant(((1 << 32) - 20_000) * 1000),
@@ -316,8 +315,8 @@ impl World {
     }
 
     fn deliver(&mut self, frame: Vec<u8>) {
-        if let Some(line) = self.worker.queue_mut(0) {
-            line.incoming.push_back(frame);
+        if let Some(queue) = self.worker.queue_mut(0) {
+            queue.feed(frame);
         }
     }
 
@@ -351,10 +350,7 @@ impl World {
 
     /// Notes what the worker sent; answers its questions for neighbours. Returns whether it did.
     fn listen_to_worker(&mut self) -> bool {
-        let frames = match self.worker.queue_mut(0) {
-            Some(line) => core::mem::take(&mut line.outgoing),
-            None => Vec::new(),
-        };
+        let frames = self.worker.queue_mut(0).map_or(Vec::new(), MemoryQueue::take);
         let mut answered = false;
         for frame in frames {
             let header = ethernet::parse(&frame).expect("a whole frame");

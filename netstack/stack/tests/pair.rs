@@ -1,71 +1,12 @@
 //! Two workers on one wire: they find each other, talk in both directions, and leave nothing
 //! behind.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-
-use penstock_queue::{Capabilities, Checksums, Chunks, Lent, Offload, QueuePair, RxFrame};
+use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::{
     App, Capacity, Close, Config, ConnId, Cx, Endpoint, Instant, Interface, ListenerId,
     SocketOptions, Steering, Tcp, Worker, mail, rfd,
 };
 use penstock_wire::{Addr, Mac};
-
-type Frames = Rc<RefCell<VecDeque<Vec<u8>>>>;
-
-struct Wire {
-    incoming: Frames,
-    outgoing: Frames,
-    burst: Vec<Vec<u8>>,
-    slot: Vec<u8>,
-}
-
-impl QueuePair for Wire {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: 1500, tx_checksums: false, segmentation: false, lent_max: 8 }
-    }
-
-    fn recv(&mut self, max: usize) -> usize {
-        let mut incoming = self.incoming.borrow_mut();
-        let count = incoming.len().min(max);
-        self.burst = incoming.drain(..count).collect();
-        count
-    }
-
-    fn frame(&self, index: usize) -> RxFrame<'_> {
-        let bytes = &self.burst[index];
-        RxFrame { bytes, parts: 0, checksums: Checksums::Unverified, hash: None, vlan: None }
-    }
-
-    fn part(&self, _index: usize, _part: usize) -> &[u8] {
-        &[]
-    }
-
-    fn recycle(&mut self) {
-        self.burst.clear();
-    }
-
-    fn slots(&self) -> usize {
-        64
-    }
-
-    fn slot(&mut self) -> Option<&mut [u8]> {
-        Some(&mut self.slot)
-    }
-
-    fn send(&mut self, bytes: usize, lent: &[Lent], _offload: Offload, chunks: &mut Chunks) {
-        let mut frame = self.slot[..bytes].to_vec();
-        for range in lent {
-            frame.extend_from_slice(chunks.range(*range));
-        }
-        self.outgoing.borrow_mut().push_back(frame);
-    }
-
-    fn flush(&mut self) {}
-
-    fn reclaim(&mut self, _chunks: &mut Chunks) {}
-}
 
 /// Sends `total` bytes once connected, counts what comes, closes after the peer.
 #[derive(Default)]
@@ -151,23 +92,26 @@ fn addrs(last: u32) -> [Addr; 2] {
     [Addr::v4(0x0a00_0000 + last), Addr { hi: 0x2001_0db8 << 32, lo: last as u64 }]
 }
 
-fn worker(last: u8, incoming: &Frames, outgoing: &Frames, total: usize) -> Worker<Wire, Talker> {
-    let wire = Wire {
-        incoming: Rc::clone(incoming),
-        outgoing: Rc::clone(outgoing),
-        burst: Vec::new(),
-        slot: vec![0; 2048],
-    };
+type Host = Worker<MemoryQueue, Talker>;
+
+fn host(last: u8, total: usize) -> Host {
+    let queue = MemoryQueue::new(1500);
     let post = mail::network(rfd::Cores::new(1).expect("one"), 1).remove(0);
     let app = Talker { total, ..Talker::default() };
     let config = config(last, addrs(last as u32));
-    Worker::new(config, 0, vec![wire], Chunks::new(1024), post, app).expect("valid")
+    Worker::new(config, 0, vec![queue], Chunks::new(1024), post, app).expect("valid")
+}
+
+/// Carries what `from` sent to `to`; returns whether there was anything.
+fn carry(from: &mut Host, to: &mut Host) -> bool {
+    let frames = from.queue_mut(0).expect("one interface").take();
+    let any = !frames.is_empty();
+    frames.into_iter().for_each(|frame| to.queue_mut(0).expect("one interface").feed(frame));
+    any
 }
 
 fn talk(family: usize, client_bytes: usize, server_bytes: usize) {
-    let (there, back) = (Frames::default(), Frames::default());
-    let mut client = worker(1, &back, &there, client_bytes);
-    let mut server = worker(2, &there, &back, server_bytes);
+    let (mut client, mut server) = (host(1, client_bytes), host(2, server_bytes));
     let mut now = Instant(1_000_000);
     client.start(now);
     server.start(now);
@@ -179,7 +123,9 @@ fn talk(family: usize, client_bytes: usize, server_bytes: usize) {
         client.check().expect("sound");
         server.turn(now);
         server.check().expect("sound");
-        if there.borrow().is_empty() && back.borrow().is_empty() {
+        let there = carry(&mut client, &mut server);
+        let back = carry(&mut server, &mut client);
+        if !there && !back {
             let next = [client.next_deadline(), server.next_deadline()];
             let Some(next) = next.into_iter().flatten().min() else { break };
             if client.census().connections + server.census().connections == 0 {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use penstock_queue::{Capabilities, Checksums, Chunks, Lent, Offload, QueuePair, RxFrame};
+use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::{
     Census, Config, ConnId, Cx, Info, Instant, Interface, Steering, Worker, mail, rfd,
 };
@@ -33,7 +33,7 @@ pub(crate) fn address(family: usize, side: usize) -> Addr {
 
 /// A worker on its own.
 pub(crate) struct Stage {
-    worker: Worker<Line, Player>,
+    worker: Worker<MemoryQueue, Player>,
     /// Microseconds since the start.
     pub(crate) now: u64,
     /// What the worker sent, with the moment, and has not been looked at.
@@ -56,12 +56,12 @@ impl Stage {
             tcp: setting.tcp,
             seed: [7; 32],
         };
-        let line = Line { mtu: setting.mtu, ..Line::default() };
+        let queue = MemoryQueue::new(setting.mtu);
         let cores = rfd::Cores::new(1).ok_or("no cores")?;
         let post = mail::network(cores, 1).pop().ok_or("no mail")?;
         let chunks = Chunks::new(setting.capacity.chunks);
         let player = Player::new(address(family, 1), setting.tcp.options);
-        let worker = Worker::new(config, 0, vec![line], chunks, post, player)
+        let worker = Worker::new(config, 0, vec![queue], chunks, post, player)
             .map_err(|error| format!("the configuration was refused: {error:?}"))?;
         let mut stage = Stage { worker, now: 0, sent: VecDeque::new() };
         stage.worker.start(Instant(START_US));
@@ -102,20 +102,25 @@ impl Stage {
     /// Takes what the worker sent; questions for neighbours are answered at once. Returns whether
     /// one was.
     fn collect(&mut self) -> Result<bool, String> {
-        let Some(line) = self.worker.queue_mut(0) else { return Ok(false) };
+        let Some(queue) = self.worker.queue_mut(0) else { return Ok(false) };
         let mut answered = false;
-        for frame in std::mem::take(&mut line.outgoing) {
+        for frame in queue.take() {
             let view = dissect(&frame, true).map_err(|why| format!("it sent rubbish: {why:?}"))?;
-            match view.inside {
-                Inside::Arp(packet) => answered |= line.answer_arp(&packet),
+            let answer = match view.inside {
+                Inside::Arp(packet) => answer_arp(&packet),
                 Inside::Icmp(Message::NeighbourSolicitation { target, .. }) => {
-                    answered |= line.answer_solicitation(view.ip.map(|ip| ip.src), target);
+                    answer_solicitation(view.ip.map(|ip| ip.src), target)
                 }
-                Inside::Icmp(Message::NeighbourAdvertisement { .. }) => {}
+                Inside::Icmp(Message::NeighbourAdvertisement { .. }) => None,
                 Inside::Malformed(why) => return Err(format!("it sent rubbish: {why:?}")),
                 Inside::Tcp(_) | Inside::Udp(_) | Inside::Icmp(_) | Inside::Other => {
                     self.sent.push_back((self.now, frame));
+                    None
                 }
+            };
+            if let Some(answer) = answer {
+                queue.feed(answer);
+                answered = true;
             }
         }
         Ok(answered)
@@ -123,8 +128,8 @@ impl Stage {
 
     /// Hands the worker a frame, and lets it serve it.
     pub(crate) fn inject(&mut self, frame: Frame) -> Result<(), String> {
-        if let Some(line) = self.worker.queue_mut(0) {
-            line.incoming.push_back(frame);
+        if let Some(queue) = self.worker.queue_mut(0) {
+            queue.feed(frame);
         }
         self.advance(self.now, false)
     }
@@ -211,93 +216,35 @@ pub(crate) fn control(family: usize, message: &Outgoing<'_>) -> Frame {
     packet(family, protocol, &bytes[..length])
 }
 
-/// A queue pair in memory.
-#[derive(Default)]
-struct Line {
-    incoming: VecDeque<Frame>,
-    outgoing: Vec<Frame>,
-    burst: Vec<Frame>,
-    slot: Vec<u8>,
-    mtu: u16,
+/// What the peers answer a question for the station of an IPv4 address, if it is theirs.
+fn answer_arp(packet: &arp::Packet) -> Option<Frame> {
+    if packet.operation != arp::Operation::Request || packet.target != address(0, 1) {
+        return None;
+    }
+    let answer = arp::Packet {
+        operation: arp::Operation::Reply,
+        sender_mac: STATIONS[1],
+        sender: packet.target,
+        target_mac: STATIONS[0],
+        target: packet.sender,
+    };
+    let mut frame = vec![0; ethernet::HEADER_BYTES + arp::PACKET_BYTES];
+    ethernet::emit(&mut frame, STATIONS[0], STATIONS[1], ethernet::ARP);
+    arp::emit(&mut frame[ethernet::HEADER_BYTES..], &answer);
+    Some(frame)
 }
 
-impl Line {
-    fn answer_arp(&mut self, packet: &arp::Packet) -> bool {
-        if packet.operation != arp::Operation::Request || packet.target != address(0, 1) {
-            return false;
-        }
-        let answer = arp::Packet {
-            operation: arp::Operation::Reply,
-            sender_mac: STATIONS[1],
-            sender: packet.target,
-            target_mac: STATIONS[0],
-            target: packet.sender,
-        };
-        let mut frame = vec![0; ethernet::HEADER_BYTES + arp::PACKET_BYTES];
-        ethernet::emit(&mut frame, STATIONS[0], STATIONS[1], ethernet::ARP);
-        arp::emit(&mut frame[ethernet::HEADER_BYTES..], &answer);
-        self.incoming.push_back(frame);
-        true
+/// The same for an IPv6 address.
+fn answer_solicitation(asker: Option<Addr>, target: Addr) -> Option<Frame> {
+    if asker != Some(address(1, 0)) || target != address(1, 1) {
+        return None;
     }
-
-    fn answer_solicitation(&mut self, asker: Option<Addr>, target: Addr) -> bool {
-        if asker != Some(address(1, 0)) || target != address(1, 1) {
-            return false;
-        }
-        let message = Outgoing::NeighbourAdvertisement {
-            target,
-            target_mac: Some(STATIONS[1]),
-            router: false,
-            solicited: true,
-            override_: true,
-        };
-        self.incoming.push_back(control(1, &message));
-        true
-    }
-}
-
-impl QueuePair for Line {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: self.mtu, tx_checksums: false, segmentation: false, lent_max: 8 }
-    }
-
-    fn recv(&mut self, max: usize) -> usize {
-        let count = self.incoming.len().min(max);
-        self.burst = self.incoming.drain(..count).collect();
-        count
-    }
-
-    fn frame(&self, index: usize) -> RxFrame<'_> {
-        let bytes = &self.burst[index];
-        RxFrame { bytes, parts: 0, checksums: Checksums::Unverified, hash: None, vlan: None }
-    }
-
-    fn part(&self, _index: usize, _part: usize) -> &[u8] {
-        &[]
-    }
-
-    fn recycle(&mut self) {
-        self.burst.clear();
-    }
-
-    fn slots(&self) -> usize {
-        64
-    }
-
-    fn slot(&mut self) -> Option<&mut [u8]> {
-        self.slot.resize(penstock_queue::SLOT_BYTES, 0);
-        Some(&mut self.slot)
-    }
-
-    fn send(&mut self, bytes: usize, lent: &[Lent], _offload: Offload, chunks: &mut Chunks) {
-        let mut frame = self.slot[..bytes].to_vec();
-        for range in lent {
-            frame.extend_from_slice(chunks.range(*range));
-        }
-        self.outgoing.push(frame);
-    }
-
-    fn flush(&mut self) {}
-
-    fn reclaim(&mut self, _chunks: &mut Chunks) {}
+    let message = Outgoing::NeighbourAdvertisement {
+        target,
+        target_mac: Some(STATIONS[1]),
+        router: false,
+        solicited: true,
+        override_: true,
+    };
+    Some(control(1, &message))
 }
