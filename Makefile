@@ -9,10 +9,10 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test qemu-lock format build fetch clean
+.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test qemu-fetch qemu-lock format build fetch clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no root, no network
 	@.ci/need rustfmt clippy cc cargo-deny
@@ -56,8 +56,12 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
 
 nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, about a minute each
+	@.ci/need cc ip
 	qemu/nic-test
 	DRIVER=ipxe qemu/nic-test
+
+qemu-fetch: ## Downloads QEMU and the kernel that nic-test boots, into target/qemu: 140 MB
+	qemu/packages fetch
 
 qemu-lock: ## Newest versions of what nic-test runs, into qemu/qemu.lock
 	qemu/packages lock
@@ -70,11 +74,11 @@ build: fetch ## Compiles what `make test` runs
 	@.ci/need rustfmt clippy cc c++ valgrind objdump cargo-deny
 	$(CARGO) test --workspace --no-run --quiet
 	$(CARGO) build --profile sim -p penstock-sim
-	$(CARGO) build --release -p penstock-bench
+	$(CARGO) build --release -p penstock-bench -p penstock-nic82599
 	$(LOOM) --no-run
 	@.ci/fuzz build
 
-fetch: ## Downloads the crates of Cargo.lock, the only step that needs a network
+fetch: ## Downloads the crates of Cargo.lock; but for qemu-fetch nothing else needs a network
 	@.ci/need cargo
 	$(CARGO) fetch
 	$(CARGO) fetch --manifest-path fuzz/Cargo.toml
