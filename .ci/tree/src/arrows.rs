@@ -16,6 +16,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-stack", &["penstock-queue", "penstock-wire"]),
     ("penstock-sim", &["penstock-queue", "penstock-wire", "penstock-stack"]),
     ("penstock-config", &["penstock-wire", "penstock-stack"]),
+    ("penstock-hw", &[]),
     ("penstock-ixgbe-regs", &[]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-bench", &["penstock-queue", "penstock-wire", "penstock-stack"]),

@@ -8,7 +8,7 @@
 //! | file | keeps |
 //! |---|---|
 //! | `arrows.rs` | which package may depend on which |
-//! | `manifests.rs` | each dependency pinned once, with its reason; `unsafe` forbidden by lint |
+//! | `manifests.rs` | each dependency pinned once, with its reason; `unsafe` denied by lint |
 //! | `sources.rs` | length of files, words and names that have no place in them, `unsafe` |
 //! | `citations.rs` | the form of the RFC sentences above branches and tests |
 //! | `documents.rs` | links, hosts, and commands that documents name |

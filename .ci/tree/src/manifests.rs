@@ -2,7 +2,7 @@
 //!
 //! A dependency stands once, in the root's `[workspace.dependencies]`: pinned to one version, and
 //! under a comment that says why this crate and not another. Packages are named after their
-//! folder, and inherit the lints, among them the one that forbids `unsafe`. The manifests are read
+//! folder, and inherit the lints, among them the one that denies `unsafe`. The manifests are read
 //! as lines, because a parser of TOML throws away the comments that this is about.
 
 use crate::Source;
@@ -28,8 +28,8 @@ pub fn root_complaints(root: &Source) -> Vec<String> {
         // One comment may stand over several crates that come together.
         reason = line.starts_with('#') || (reason && !line.is_empty());
     }
-    if !root.lines().any(|(_, line)| line.trim() == "unsafe_code = \"forbid\"") {
-        complaints.push(format!("{}: the workspace lints must forbid unsafe_code", root.path));
+    if !root.lines().any(|(_, line)| line.trim() == "unsafe_code = \"deny\"") {
+        complaints.push(format!("{}: the workspace lints must deny unsafe_code", root.path));
     }
     complaints
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn root(dependencies: &str) -> Vec<String> {
-        let head = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n[workspace.dependencies]\n";
+        let head = "[workspace.lints.rust]\nunsafe_code = \"deny\"\n[workspace.dependencies]\n";
         root_complaints(&Source::new("Cargo.toml", &format!("{head}{dependencies}")))
     }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn unsafe_must_be_forbidden_for_all() {
+    fn unsafe_must_be_denied_for_all() {
         assert_eq!(root_complaints(&Source::new("Cargo.toml", "[workspace]\n")).len(), 1);
     }
 
