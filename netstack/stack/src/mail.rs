@@ -109,7 +109,11 @@ pub struct Post {
     incoming: Vec<(u16, Receiver)>,
     /// Where the next [`receive`](Self::receive) begins to look.
     next: usize,
+    /// Cores that were sent something since [`take_mailed`](Self::take_mailed), a bit for each.
+    mailed: u128,
 }
+
+const _: () = assert!(CORES_MAX as u32 <= u128::BITS);
 
 /// The mail of `cores` cores, by core. Each ring holds at least `frames` frames of the longest kind
 /// (and at least one), unless the rings together would exceed [`NETWORK_BYTES_MAX`]: then they are
@@ -121,8 +125,9 @@ pub fn network(cores: Cores, frames: usize) -> Vec<Post> {
     let wanted = frames.saturating_mul(MESSAGE_WORDS_MAX).clamp(RING_WORDS_MIN, allowed);
     // Rounding up may exceed what is allowed, which is rounded down.
     let words = wanted.next_power_of_two().min(1 << allowed.ilog2()).max(RING_WORDS_MIN);
-    let mut posts: Vec<Post> =
-        (0..cores).map(|_| Post { outgoing: Vec::new(), incoming: Vec::new(), next: 0 }).collect();
+    let mut posts: Vec<Post> = (0..cores)
+        .map(|_| Post { outgoing: Vec::new(), incoming: Vec::new(), next: 0, mailed: 0 })
+        .collect();
     for from in 0..posts.len() {
         for to in 0..posts.len() {
             if from == to {
@@ -144,15 +149,24 @@ impl Post {
     /// See [`Refused`]; the message is dropped.
     pub fn send(&mut self, to: u16, message: &Message<'_>) -> Result<(), Refused> {
         match self.outgoing.get_mut(to as usize) {
-            Some(Some(sender)) => sender.send(message),
-            _ => Err(Refused::NoSuchCore),
+            Some(Some(sender)) => sender.send(message)?,
+            _ => return Err(Refused::NoSuchCore),
         }
+        self.mailed |= 1 << to;
+        Ok(())
     }
 
     /// Sends `message` to every other core. Returns how many refused it.
     pub fn broadcast(&mut self, message: &Message<'_>) -> u32 {
-        let senders = self.outgoing.iter_mut().flatten();
-        senders.fold(0, |refused, sender| refused + sender.send(message).is_err() as u32)
+        let mut refused = 0;
+        for (to, sender) in self.outgoing.iter_mut().enumerate() {
+            let Some(sender) = sender else { continue };
+            match sender.send(message) {
+                Ok(()) => self.mailed |= 1 << to,
+                Err(_) => refused += 1,
+            }
+        }
+        refused
     }
 
     /// Sends a frame that belongs to core `to`: [`Message::Frame`].
@@ -167,6 +181,19 @@ impl Post {
         bytes: &[u8],
     ) -> Result<(), Refused> {
         self.send(to, &Message::Frame { interface, checksums, bytes })
+    }
+
+    /// The cores that were sent something since the last call, a bit for each. Whoever lets cores
+    /// sleep wakes these: a fence after the message was sent, then a look at whether they sleep;
+    /// and a core that goes to sleep says so, then a fence, then a look at
+    /// [`has_mail`](Self::has_mail). One of the two sees the other.
+    pub fn take_mailed(&mut self) -> u128 {
+        core::mem::take(&mut self.mailed)
+    }
+
+    /// Whether a message waits for this core.
+    pub fn has_mail(&mut self) -> bool {
+        self.incoming.iter_mut().any(|(_, receiver)| receiver.has_mail())
     }
 
     /// The next message for this core and who sent it, each sender in its turn; `None` when there

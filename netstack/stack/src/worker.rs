@@ -183,6 +183,17 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         Some(Instant((core.env.now.0 / 1000 + nearest) * 1000).max(core.env.now))
     }
 
+    /// The cores to which this one sent mail since the last call, a bit for each: they may sleep
+    /// ([`mail::Post::take_mailed`]).
+    pub fn take_mailed(&mut self) -> u128 {
+        self.core.post.take_mailed()
+    }
+
+    /// Whether mail waits: the last look before sleeping.
+    pub fn has_mail(&mut self) -> bool {
+        self.core.post.has_mail()
+    }
+
     /// The ticks at which the next timers of each kind are due.
     fn ticks(&self) -> [Option<u32>; 4] {
         let core = &self.core;
