@@ -16,8 +16,8 @@ use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 use crate::frame::Frame;
 use crate::ledger::{End, Ending, HEADER_BYTES, Opening, Side, differs, named_by, say};
 use crate::plan::HostPlan;
-use crate::rng::Rng;
 use crate::scene::{Check, Scene};
+use penstock_fault::Rng;
 
 /// The foreign host at work.
 pub(crate) struct Foreign {

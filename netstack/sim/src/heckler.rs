@@ -8,8 +8,8 @@ use penstock_wire::{Addr, Mac, SeqNum, checksum, ethernet, ip, udp};
 use crate::frame::Frame;
 use crate::observer::Hint;
 use crate::plan::numbered_addr;
-use crate::rng::Rng;
 use crate::router::{head, icmp_frame};
+use penstock_fault::Rng;
 
 /// The hostile station.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use crate::frame::Frame;
 use crate::memory;
 use crate::observer::{Limits, Observer};
 use crate::plan::HostPlan;
-use crate::rng::Rng;
 use crate::scene::{Check, Scene};
 use crate::traffic::Traffic;
+use penstock_fault::Rng;
 
 /// A host at work; without cores while it is down.
 pub(crate) struct Host {

@@ -11,7 +11,7 @@ use std::fmt;
 use penstock_stack::{Close, ConnectError, Endpoint, SocketOptions};
 use penstock_wire::Addr;
 
-use crate::rng::mix;
+use penstock_fault::mix;
 
 /// Bytes with which an initiator's stream begins: the conversation's number, and a seal over it.
 pub(crate) const HEADER_BYTES: u64 = 8;

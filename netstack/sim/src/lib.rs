@@ -33,7 +33,6 @@ mod memory;
 mod mutants;
 mod observer;
 mod plan;
-mod rng;
 mod router;
 mod scene;
 mod smoke;
@@ -46,11 +45,11 @@ pub use datagrams::Question;
 pub use ladder::{Failure as LadderFailure, Script as Ladder, SyntaxError};
 pub use ledger::{Conversation, Ending, Opening, Reading, Script, Side};
 pub use link::{Burst, Faults};
+pub use penstock_fault::Rng;
 pub use plan::{
     HostKind, HostPlan, Incident, Plan, Style, Topology, What, able_card, host_addr, host_mac,
     numbered_addr, roomy,
 };
-pub use rng::Rng;
 pub use router::{Prefix, RouterPlan, RouterPort};
 pub use scene::{Check, Violation};
 pub use smoke::{Failure, run_seed};

@@ -1,9 +1,8 @@
 //! One direction of a cable, and everything that can happen to a frame on it.
 
-use penstock_wire::{ethernet, ip};
+use penstock_fault::{Rng, damage};
 
-use crate::frame::{Frame, Inside, dissect};
-use crate::rng::Rng;
+use crate::frame::Frame;
 
 /// What a link does to frames. Chained setters begin at [`Faults::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +179,7 @@ impl Link {
         }
         if self.rng.chance(self.faults.corrupt_ppm) {
             self.counters.corrupted += 1;
-            corrupt(&mut frame, &mut self.rng);
+            damage(&mut frame, &mut self.rng);
         }
         let mut arrival_us = departure_us + self.faults.delay_us;
         if self.faults.jitter_us > 0 {
@@ -224,43 +223,6 @@ impl Link {
             lost |= self.in_burst && self.rng.chance(burst.loss_ppm);
         }
         lost
-    }
-}
-
-/// Flips one burst of at most 15 bits within a part that a 16-bit one's complement checksum covers:
-/// that is what the checksum finds with certainty, while free corruption would defeat it. ARP has
-/// none, so a damaged ARP packet is believed and has to heal.
-fn corrupt(frame: &mut Frame, rng: &mut Rng) {
-    let Ok(view) = dissect(frame, false) else { return };
-    let part = match (view.ip, &view.inside) {
-        (Some(packet), inside) => {
-            let payload = ethernet::HEADER_BYTES + packet.header_bytes as usize;
-            let end = payload + packet.payload_bytes as usize;
-            let covered = match inside {
-                Inside::Udp(..) => {
-                    let checksum = payload + penstock_wire::udp::CHECKSUM_OFFSET;
-                    frame.get(checksum..checksum + 2) != Some(&[0, 0])
-                }
-                _ => matches!(packet.protocol, ip::TCP | ip::ICMP | ip::ICMPV6),
-            };
-            if view.ethernet.ether_type == ethernet::IPV4 && (rng.percent(20) || !covered) {
-                ethernet::HEADER_BYTES..payload
-            } else if covered {
-                payload..end
-            } else {
-                return;
-            }
-        }
-        (None, Inside::Arp(_)) => ethernet::HEADER_BYTES + 8..ethernet::HEADER_BYTES + 28,
-        _ => return,
-    };
-    let bits = rng.range(1, 15).min(part.len() as u64 * 8);
-    let first = part.start as u64 * 8 + rng.below(part.len() as u64 * 8 - bits + 1);
-    for bit in first..first + bits {
-        // The ends always flip, what lies between them may.
-        if bit == first || bit == first + bits - 1 || rng.percent(50) {
-            frame[bit as usize / 8] ^= 0x80 >> (bit % 8);
-        }
     }
 }
 

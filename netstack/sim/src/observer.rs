@@ -12,8 +12,8 @@ use penstock_wire::icmp::{Message, Quote};
 use penstock_wire::tcp::{Flags, Segment};
 
 use crate::frame::{Flow, Inside, View, dissect, segment_text};
-use crate::rng::Rng;
 use crate::scene::{Check, Scene};
+use penstock_fault::Rng;
 
 /// All ends that live on one host.
 pub(crate) struct Observer {

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::frame::{Frame, line};
-use crate::rng::mix;
+use penstock_fault::mix;
 
 /// Follows the frames of a world.
 #[derive(Debug, Default)]

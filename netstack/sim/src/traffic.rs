@@ -9,8 +9,8 @@ use crate::ledger::{
     End, Ending, HEADER_BYTES, Opening, Reading, Script, Side, differs, named_by, say,
 };
 use crate::memory::permit;
-use crate::rng::Rng;
 use crate::scene::{Check, Scene};
+use penstock_fault::Rng;
 
 /// The application of one worker.
 pub(crate) struct Traffic {

@@ -22,12 +22,12 @@ use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::plan::{HostKind, Incident, Plan, What};
-use crate::rng::Rng;
 use crate::router::Router;
 use crate::scene::{Check, Scene};
 use crate::trace::Trace;
 use events::{Event, Events};
 pub use outcome::Outcome;
+use penstock_fault::Rng;
 
 /// A world that can be run once.
 pub struct World {

@@ -12,8 +12,8 @@ use super::Card;
 use super::receive::Received;
 use super::transmit::execute;
 use crate::memory::permit;
-use crate::rng::{Rng, mix};
 use crate::scene::{Check, Scene};
+use penstock_fault::{Rng, mix};
 
 /// One receive ring and one transmit ring of a simulated card.
 pub(crate) struct SimQueue {

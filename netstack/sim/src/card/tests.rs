@@ -11,9 +11,9 @@ use super::{Accepted, Card, CardPlan, SimQueue};
 use crate::frame::{Frame, Inside, dissect};
 use crate::ledger::Ledger;
 use crate::plan::able_card;
-use crate::rng::Rng;
 use crate::router::head;
 use crate::scene::Scene;
+use penstock_fault::Rng;
 
 const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);

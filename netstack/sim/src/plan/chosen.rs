@@ -8,8 +8,8 @@ use super::conversations::Style;
 use super::{HostKind, HostPlan, Incident, Plan, What, numbered_addr};
 use crate::datagrams::Question;
 use crate::link::{Burst, Faults};
-use crate::rng::Rng;
 use crate::router::{Prefix, RouterPlan, RouterPort};
+use penstock_fault::Rng;
 
 /// How the hosts are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

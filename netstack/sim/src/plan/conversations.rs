@@ -5,7 +5,7 @@ use penstock_wire::Addr;
 
 use super::{HostKind, Plan};
 use crate::ledger::{Conversation, Ending, HEADER_BYTES, Opening, Reading, Script};
-use crate::rng::Rng;
+use penstock_fault::Rng;
 
 /// What the conversations of a world are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

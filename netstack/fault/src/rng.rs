@@ -77,7 +77,8 @@ impl Rng {
 }
 
 /// The finaliser of splitmix64: every input bit reaches every output bit.
-pub(crate) fn mix(value: u64) -> u64 {
+#[inline]
+pub fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)
@@ -88,6 +89,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 #[cfg(test)]
 mod tests {
     use super::Rng;
+    use std::vec::Vec;
 
     #[test]
     fn streams_of_one_seed_differ_and_repeat() {
