@@ -9,15 +9,37 @@
 //! (`Documentation/admin-guide/kernel-parameters`), words are quoted as in a POSIX shell, and what
 //! stands behind `--` belongs to the application, which reports with the same [`Error`].
 //!
-//! Mistakes are collected, the application's with the machine's, and told all in one go.
+//! Nothing stops at the first mistake: [`Boot::parse`] collects, the application adds its own, and
+//! whoever boots prints them all and stops.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `boot.rs` | the string as a whole: words, `--`, environment, words of boot loaders |
+//! | `machine.rs` | the machine keys, and what they set |
+//! | `sysctl.rs` | `sysctl.net.*`: the stack's knobs |
+//! | `ip.rs` | `ip=` in Linux's full form and in CIDR notation |
+//! | `fault.rs` | `fault=` and `steer=`: a worse network than the one that is there |
+//! | `assemble.rs` | a machine and the cards it was found to have, as the stack's configuration |
+//! | `error.rs` | what was wrong, for a person |
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod assemble;
+mod boot;
 mod error;
+mod fault;
+mod ip;
 mod limits;
+mod machine;
+mod sysctl;
 
+pub use assemble::Card;
+pub use boot::{Application, Boot, Notice};
 pub use error::{Error, nearest};
+pub use ip::Ip;
 pub use limits::{BOOT_BYTES_MAX, ERRORS_MAX};
+pub use machine::{Console, Driver, Exit, Idle, Machine, PciAddress};
+pub use penstock_fault::{Faults, Steer};
