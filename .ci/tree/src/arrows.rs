@@ -20,6 +20,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-hw", &[]),
     ("penstock-ixgbe-regs", &[]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
+    ("penstock-http", &[]),
     ("penstock-bench", &["penstock-queue", "penstock-wire", "penstock-stack"]),
     ("penstock-tree", &[]),
 ];

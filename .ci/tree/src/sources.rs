@@ -11,8 +11,14 @@ pub const UNSAFE_FOLDERS: &[&str] = &["drivers/hw/src/"];
 
 /// Packages that decide and touch nothing: without the standard library there is no clock, no
 /// randomness, no thread and no input to reach for. Tests may have it.
-pub const PURE_FOLDERS: &[&str] =
-    &["netstack/queue", "netstack/wire", "netstack/stack", "netstack/fault", "apps/config"];
+pub const PURE_FOLDERS: &[&str] = &[
+    "netstack/queue",
+    "netstack/wire",
+    "netstack/stack",
+    "netstack/fault",
+    "apps/config",
+    "apps/http",
+];
 
 /// What is wrong with the root module of a pure package.
 pub fn pure_complaints(root: &Source) -> Vec<String> {

@@ -1,0 +1,266 @@
+//! The parser of a request's head: goes on where it stopped, reads no byte twice but to compare it.
+//!
+//! ```text
+//!   Start ─▶ Method ─▶ Target ─▶ Version ─▶ Line ─▶ Name ─▶ Value ─┐      Line ─▶ the end
+//!   (one empty line)                         ▲─────────────────────┘
+//! ```
+//! A stage is left only when what it looks for is there, and what is kept of it are positions; so
+//! the outcome depends on the bytes, and not on how they were cut.
+
+use crate::bytes::{target_end, token_end, value_end};
+use crate::fields::trimmed;
+use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::request::{Message, Method, check_target};
+use crate::{Facts, Refusal, Request, Version};
+
+/// How far a head has been read.
+#[derive(Clone, Copy, Debug)]
+pub struct Parser {
+    stage: Stage,
+    /// Where reading goes on.
+    at: u16,
+    /// Where the line began, or the method, or the target.
+    mark: u16,
+    colon: u16,
+    target: (u16, u16),
+    /// Where the first field line begins.
+    fields_at: u16,
+    method: Method,
+    version: Version,
+    message: Message,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Start,
+    Method,
+    Target,
+    Version,
+    Line,
+    Name,
+    Value,
+    End,
+}
+
+/// What a stage has come to.
+enum Step {
+    /// To the next stage.
+    On,
+    /// It needs more bytes.
+    Short,
+}
+
+impl Default for Parser {
+    fn default() -> Parser {
+        Parser::new()
+    }
+}
+
+impl Parser {
+    /// At the first byte.
+    #[inline]
+    pub fn new() -> Parser {
+        Parser {
+            stage: Stage::Start,
+            at: 0,
+            mark: 0,
+            colon: 0,
+            target: (0, 0),
+            fields_at: 0,
+            method: Method::Other,
+            version: Version::Http11,
+            message: Message::default(),
+        }
+    }
+
+    /// Reads on. `bytes` begins with the first byte of the head each time, and holds what has come
+    /// since. `None` when the head is not complete: come again with more.
+    ///
+    /// # Errors
+    /// The request must not be served, whatever follows.
+    #[inline]
+    pub fn advance<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Request<'a>>, Refusal> {
+        let head = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+        loop {
+            let step = match self.stage {
+                Stage::Start => self.start(head)?,
+                Stage::Method => self.method(head)?,
+                Stage::Target => self.target(head)?,
+                Stage::Version => self.version(head)?,
+                Stage::Line => self.line(head)?,
+                Stage::Name => self.name(head)?,
+                Stage::Value => self.value(head)?,
+                Stage::End => return self.request(head).map(Some),
+            };
+            if let Step::Short = step {
+                return self.short(head.len()).map(|()| None);
+            }
+        }
+    }
+
+    /// Not a byte of a request has been seen: a connection that ends or waits here owes nothing.
+    pub fn is_fresh(&self) -> bool {
+        self.stage == Stage::Start
+    }
+
+    fn request<'a>(&self, head: &'a [u8]) -> Result<Request<'a>, Refusal> {
+        let mut facts: Facts = self.message.facts(self.method, self.version)?;
+        facts.target = self.target;
+        facts.fields = (self.fields_at, self.at - 2);
+        Ok(Request { head: &head[..self.at as usize], facts })
+    }
+
+    /// More bytes are needed: are more allowed?
+    fn short(&self, len: usize) -> Result<(), Refusal> {
+        if len < HEAD_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Refusal::HeadTooLong)
+    }
+
+    //= rfc9112#2.2
+    //# In the interest of robustness, a server that is expecting to receive and parse a
+    //# request-line SHOULD ignore at least one empty line (CRLF) received prior to the
+    //# request-line.
+    fn start(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        match head {
+            [b'\r', b'\n', ..] => self.at = 2,
+            [b'\r'] | [] => return Ok(Step::Short),
+            [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
+            _ => {}
+        }
+        self.mark = self.at;
+        self.stage = Stage::Method;
+        Ok(Step::On)
+    }
+
+    fn method(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let mark = self.mark as usize;
+        let end = token_end(head, self.at as usize);
+        self.at = end as u16;
+        if end - mark > METHOD_BYTES_MAX {
+            return Err(Refusal::MethodTooLong);
+        }
+        match head.get(end) {
+            None => return Ok(Step::Short),
+            Some(b' ') if end > mark => {}
+            Some(_) => return Err(Refusal::Method),
+        }
+        self.method = Method::of(&head[mark..end]);
+        self.at = end as u16 + 1;
+        self.mark = self.at;
+        self.stage = Stage::Target;
+        Ok(Step::On)
+    }
+
+    fn target(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let mark = self.mark as usize;
+        let end = target_end(head, self.at as usize);
+        self.at = end as u16;
+        if end - mark > TARGET_BYTES_MAX {
+            return Err(Refusal::TargetTooLong);
+        }
+        match head.get(end) {
+            None => return Ok(Step::Short),
+            Some(b' ') => {}
+            // "GET /" and a line end: HTTP/0.9.
+            Some(b'\r' | b'\n') => return Err(Refusal::Version),
+            Some(_) => return Err(Refusal::Target),
+        }
+        check_target(self.method, &head[mark..end])?;
+        self.target = (self.mark, end as u16);
+        self.at = end as u16 + 1;
+        self.stage = Stage::Version;
+        Ok(Step::On)
+    }
+
+    fn version(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let Some(line) = head[self.at as usize..].first_chunk::<10>() else {
+            return Ok(Step::Short);
+        };
+        let [b'H', b'T', b'T', b'P', b'/', major, b'.', minor, end @ ..] = line else {
+            return Err(Refusal::Version);
+        };
+        if !major.is_ascii_digit() || !minor.is_ascii_digit() {
+            return Err(Refusal::Version);
+        }
+        if end != b"\r\n" {
+            return Err(Refusal::LineEnd);
+        }
+        self.version = match (major, minor) {
+            (b'1', b'0') => Version::Http10,
+            (b'1', _) => Version::Http11,
+            _ => return Err(Refusal::VersionUnsupported),
+        };
+        self.at += 10;
+        self.fields_at = self.at;
+        self.stage = Stage::Line;
+        Ok(Step::On)
+    }
+
+    #[inline]
+    fn line(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        match &head[self.at as usize..] {
+            [b'\r', b'\n', ..] => {
+                self.at += 2;
+                self.stage = Stage::End;
+            }
+            [] | [b'\r'] => return Ok(Step::Short),
+            [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
+            //= rfc9112#5.2
+            //# A server that receives an obs-fold in a request message that is not within a
+            //# "message/http" container MUST either reject the message by sending a 400 (Bad
+            //# Request), preferably with a representation explaining that obsolete line folding
+            //# is unacceptable, or replace each received obs-fold with one or more SP octets
+            [b' ' | b'\t', ..] => return Err(Refusal::Folded),
+            _ if self.message.fields == FIELDS_MAX => return Err(Refusal::TooManyFields),
+            _ => {
+                self.message.fields += 1;
+                self.mark = self.at;
+                self.stage = Stage::Name;
+            }
+        }
+        Ok(Step::On)
+    }
+
+    #[inline]
+    fn name(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let end = token_end(head, self.at as usize);
+        self.at = end as u16;
+        match head.get(end) {
+            None => return Ok(Step::Short),
+            //= rfc9112#5.1
+            //# No whitespace is allowed between the field name and colon.
+            Some(b':') if end > self.mark as usize => {}
+            Some(_) => return Err(Refusal::FieldName),
+        }
+        self.colon = end as u16;
+        self.at = end as u16 + 1;
+        self.stage = Stage::Value;
+        Ok(Step::On)
+    }
+
+    #[inline]
+    fn value(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let mut end = value_end(head, self.at as usize);
+        while head.get(end) == Some(&b'\t') {
+            end = value_end(head, end + 1);
+        }
+        self.at = end as u16;
+        match &head[end..] {
+            [b'\r', b'\n', ..] => {}
+            [] | [b'\r'] => return Ok(Step::Short),
+            [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
+            _ => return Err(Refusal::FieldValue),
+        }
+        let colon = self.colon as usize;
+        let value = trimmed(&head[colon + 1..end]);
+        self.message.field(&head[self.mark as usize..colon], value)?;
+        self.at = end as u16 + 2;
+        self.stage = Stage::Line;
+        Ok(Step::On)
+    }
+}
+
+#[cfg(test)]
+mod tests;
