@@ -54,6 +54,7 @@ fields! {
         GNT = 1 << 7, "Grant of the pins.";
         PRES = 1 << 8, "An EEPROM with a valid signature is present.";
         ARD = 1 << 9, "Auto-read done.";
+        ADDR_SIZE = 1 << 10, "Its addresses have 16 bits; else 8.";
         SIZE_SHIFT = 11, "Size: 64 << value words.";
     }
 }

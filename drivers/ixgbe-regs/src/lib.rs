@@ -142,6 +142,11 @@ mod tests {
     #[test]
     fn no_two_lines_share_an_offset() {
         let mut owner = [0usize; BAR0_BYTES as usize / 4];
+        for reserved in RESERVED {
+            for index in 0..reserved.count() {
+                assert!(entry(reserved.at(index)).is_none(), "{:?}", reserved.at(index));
+            }
+        }
         for (line, entry) in TABLE.iter().enumerate() {
             for index in 0..entry.array.count() {
                 let Reg(offset) = entry.array.at(index);

@@ -100,6 +100,7 @@ registers! {
     // Receive filters and steering.
     FCTRL "8.2.3.7.1" [0x05080] "Filter control";
     VLNCTRL "8.2.3.7.2" [0x05088] "VLAN control";
+    EXVET "8.2.3.7" [0x05078] "EtherType of an outer tag";
     MCSTCTRL "8.2.3.7.3" [0x05090] "Multicast control";
     PSRTYPE_LOW "8.2.3.7.4" [0x05480; 16] "Header split types, old addresses";
     PSRTYPE "8.2.3.7.4" [0x0EA00; 64] "Header split types and queues of a pool";
@@ -167,6 +168,11 @@ registers! {
     TXPBTHRESH "8.2.3.9.16" [0x04950; 8] "Transmit packet buffer threshold";
 
     // Data center bridging: stored, with no effect.
+    RTRPT4S "8.2.3.10" [0x02160; 8] "Receive packet plane per-class status";
+    RTTDT2S "8.2.3.10" [0x04930; 8] "Transmit descriptor plane per-class status";
+    RTTPT2S "8.2.3.10" [0x0CD40; 8] "Transmit packet plane per-class status";
+    RTTBCNRD "8.2.3.10" [0x0498C] "Transmit rate drift";
+    RTTBCNTG "8.2.3.10" [0x04A90] "Transmit rate tag";
     RTRPCS "8.2.3.10" [0x02430] "Receive packet plane control";
     RTTDCS "8.2.3.10.2" [0x04900] "Transmit descriptor plane control";
     RTTDQSEL "8.2.3.10.13" [0x04904] "Transmit descriptor plane queue select";
@@ -273,7 +279,45 @@ registers! {
     WUFC "8.2.3.24" [0x05808] "Wake-up filter control";
     WUS "8.2.3.24" [0x05810] "Wake-up status";
     IPAV "8.2.3.24" [0x05838] "Address valid";
+    IP4AT "8.2.3.24" [0x05840; 4 x 8] "IPv4 addresses that wake";
+    IP6AT "8.2.3.24" [0x05880; 4] "IPv6 address that wakes";
+    WUPL "8.2.3.24" [0x05900] "Length of the packet that woke";
+    WUPM "8.2.3.24" [0x05A00; 32] "The packet that woke";
+    FHFT "8.2.3.24" [0x09000; 256] "Flexible wake-up filters 0-3";
     MANC "8.2.3.25" [0x05820] "Management control";
+
+    // Diagnostics: what register dumps of drivers read. Nothing is ever found wrong.
+    PBACLR "8.2.3.5.16" [0x11068] "Pending bit clear, all at once";
+    PCIEECCCTL "8.2.3.4" [0x1106C] "PCIe memory correction";
+    PCIE_DIAG "8.2.3.4" [0x11090; 8] "PCIe diagnostics";
+    EEMNGCTL "8.2.3.2" [0x10110] "EEPROM access of the firmware";
+    EEMNGDATA "8.2.3.2" [0x10114] "EEPROM data of the firmware";
+    FLMNGCTL "8.2.3.2" [0x10118] "Flash access of the firmware";
+    FLMNGDATA "8.2.3.2" [0x1011C] "Flash data of the firmware";
+    FLMNGCNT "8.2.3.2" [0x10120] "Flash count of the firmware";
+    FLOP "8.2.3.2" [0x1013C] "Flash opcodes";
+    FLEX_MNG "8.2.3.25" [0x15800; 448] "Command memory of the firmware";
+    RXBUFCTRL "8.2.3.8" [0x03600] "Receive packet buffer access";
+    RXBUFDATA "8.2.3.8" [0x03610; 4] "Receive packet buffer data";
+    TXBUFCTRL "8.2.3.9" [0x0C600] "Transmit packet buffer access";
+    TXBUFDATA "8.2.3.9" [0x0C610; 4] "Transmit packet buffer data";
+    PBRXECC "8.2.3.8" [0x03300] "Receive packet buffer correction";
+    PBTXECC "8.2.3.9" [0x0C300] "Transmit packet buffer correction";
+    RDHMPN "8.2.3.8" [0x02F08] "Receive descriptor handler memory page";
+    RIC_DW "8.2.3.8" [0x02F10; 4] "Receive descriptor handler memory data";
+    RFVAL "8.2.3.7" [0x050A4] "Receive filter validation";
+    PCS1GDBG0 "8.2.3.22" [0x04210] "1 GbE PCS diagnostics 0";
+    PCS1GDBG1 "8.2.3.22" [0x04214] "1 GbE PCS diagnostics 1";
+    PCS1GANNP "8.2.3.22" [0x04220] "1 GbE PCS next page";
+    PCS1GANLPNP "8.2.3.22" [0x04224] "1 GbE PCS partner's next page";
+    MLADD "8.2.3.22" [0x04264] "MAC address low";
+    TREG "8.2.3.22" [0x0426C] "MAC test";
+    MDFTC1 "8.2.3.22" [0x042B8] "MAC test control 1";
+    MDFTC2 "8.2.3.22" [0x042C0] "MAC test control 2";
+    MDFTFIFO1 "8.2.3.22" [0x042C4] "MAC test FIFO 1";
+    MDFTFIFO2 "8.2.3.22" [0x042C8] "MAC test FIFO 2";
+    MDFTS "8.2.3.22" [0x042CC] "MAC test status";
+    ATLASCTL "8.2.3.22" [0x04800] "Analog configuration of 1 GbE";
 
     // Virtualization: stored; one pool holds everything until virtual functions exist.
     VT_CTL "8.2.3.27" [0x051B0] "Virtualization control";
@@ -281,6 +325,7 @@ registers! {
     VFTE "8.2.3.27" [0x08110; 2] "Pools that transmit";
     PFVFSPOOF "8.2.3.27" [0x08200; 8] "Spoof checks";
     PFDTXGSWC "8.2.3.27" [0x08220] "Switch loopback";
+    VMTXSW "8.2.3.27" [0x05180; 2] "Pools that hear themselves";
     VMECM "8.2.3.27" [0x08790; 2] "Pools whose drops count";
     VMVIR "8.2.3.27" [0x08000; 64] "VLAN insertion of a pool";
     VMOLR "8.2.3.27.14" [0x0F000; 64] "What a pool accepts";
@@ -369,3 +414,26 @@ registers! {
     B2OGPRC "8.2.3.23" [0x02F90] "BMC to OS frames received";
     O2BSPC "8.2.3.23" [0x087B0] "OS to BMC frames received";
 }
+
+/// Offsets that are reserved on this card and read all the same: the card before it, the 82598, had
+/// registers there, and register dumps (`ethtool -d`, DPDK's `dump_regs`) know only one list.
+pub const RESERVED: &[RegArray] = &[
+    RegArray::new(0x02000, 4, 1),
+    RegArray::new(0x02C00, 4, 9),
+    RegArray::new(0x02F20, 4, 1),
+    RegArray::new(0x03D04, 4, 1),
+    RegArray::new(0x0424C, 4, 4),
+    RegArray::new(0x042AC, 4, 1),
+    RegArray::new(0x0581C, 4, 1),
+    RegArray::new(0x05A80, 4, 17),
+    RegArray::new(0x07214, 4, 1),
+    RegArray::new(0x0721C, 4, 3),
+    RegArray::new(0x0722C, 4, 3),
+    RegArray::new(0x07C14, 4, 1),
+    RegArray::new(0x07C1C, 4, 2),
+    RegArray::new(0x07F14, 4, 1),
+    RegArray::new(0x07F1C, 4, 2),
+    RegArray::new(0x082E0, 4, 4),
+    RegArray::new(0x08B00, 4, 1),
+    RegArray::new(0x0CB00, 4, 1),
+];

@@ -5,7 +5,7 @@
 //! that resets to zero; the lists below are the exceptions. An offset that the table does not know
 //! is an explicit case: [`Storage::find`] says so and the card counts it.
 
-use penstock_ixgbe_regs::{self as regs, BAR0_BYTES, Reg, RegArray, TABLE, bits};
+use penstock_ixgbe_regs::{self as regs, BAR0_BYTES, RESERVED, Reg, RegArray, TABLE, bits};
 
 pub(crate) struct Storage {
     words: Box<[Word]>,
@@ -41,6 +41,13 @@ impl Storage {
             for index in 0..entry.array.count() {
                 let reg = entry.array.at(index);
                 storage.words[slot(reg)] = Word { writable, kind, home: reg.0, ..blank };
+            }
+        }
+        for array in RESERVED {
+            for index in 0..array.count() {
+                let reg = array.at(index);
+                // Reads zero and takes no write.
+                storage.words[slot(reg)] = Word { kind: Kind::Plain, home: reg.0, ..blank };
             }
         }
         for &(array, reset, writable) in EXCEPTIONS {
