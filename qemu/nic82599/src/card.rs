@@ -210,7 +210,8 @@ impl Card {
         let [a, b, c, d, e, f] = self.config.mac;
         self.storage.set(regs::RAL.at(0), u32::from_le_bytes([a, b, c, d]));
         self.storage.set(regs::RAH.at(0), u32::from(u16::from_le_bytes([e, f])) | rah::AV);
-        self.storage.set(regs::EEC, eec::PRES | eec::ARD | eeprom::SIZE << eec::SIZE_SHIFT);
+        let part = eec::PRES | eec::ARD | eec::ADDR_SIZE | eeprom::SIZE << eec::SIZE_SHIFT;
+        self.storage.set(regs::EEC, part);
         self.storage.set(regs::RXPBSIZE.at(0), 0x8_0000);
         self.storage.set(regs::TXPBSIZE.at(0), 0x2_8000);
     }

@@ -1,14 +1,17 @@
 //! The EEPROM: 1024 words that a driver reads through EERD before it trusts the card (section 6).
+//! Most drivers write it by moving its pins (`serial.rs`), a few through EEWR.
 //!
 //! The words that foreign drivers look at: the checksum (0x3F), the firmware version behind word
 //! 0x0F, the part number (0x15), the analog settings per module type behind word 0x2B, the
 //! capabilities (0x2C) and the image's version (0x2D). The MAC address is not among them: drivers
 //! read it from RAL0 and RAH0, which the card loads at reset.
 
+use crate::serial::Serial;
 use penstock_ixgbe_regs::bits::eerd;
 
 pub(crate) struct Eeprom {
     words: Box<[u16; WORDS]>,
+    serial: Serial,
 }
 
 impl Eeprom {
@@ -50,7 +53,17 @@ impl Eeprom {
         words[settings..settings + 3].copy_from_slice(&[2, 0x0000, 0xFFFF]);
         let sum = words[..0x3F].iter().fold(0u16, |sum, &word| sum.wrapping_add(word));
         words[0x3F] = 0xBABAu16.wrapping_sub(sum).wrapping_add(u16::from(bad_checksum));
-        Eeprom { words }
+        Eeprom { words, serial: Serial::default() }
+    }
+
+    /// The host drives the pins of EEC.
+    pub(crate) fn drive(&mut self, pins: u32) {
+        self.serial.drive(pins, &mut self.words[..]);
+    }
+
+    /// The level of the part's own pin, as EEC shows it.
+    pub(crate) fn output(&self) -> u32 {
+        self.serial.output()
     }
 
     /// The value of EERD after `command` was written to it.

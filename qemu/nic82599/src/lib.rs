@@ -47,6 +47,7 @@ mod receive;
 mod registers;
 mod ring;
 mod rss;
+mod serial;
 mod statistics;
 mod storage;
 mod transmit;

@@ -18,6 +18,7 @@ impl Card {
             regs::STATUS => self.status(),                            // 8.2.3.1.2
             regs::ESDP => self.pins(),                                // 8.2.3.1.4
             regs::I2CCTL => self.module.read(),                       // 8.2.3.1.5
+            regs::EEC => self.storage.at(reg) | self.eeprom.output(), // 8.2.3.2.1
             regs::FRTIMER => self.now_us as u32,                      // 8.2.3.15
             regs::SWSM => self.read_semaphore(),                      // 8.2.3.4
             regs::EICR => self.interrupts.read_causes(&self.storage), // 8.2.3.5.1
@@ -135,14 +136,15 @@ impl Card {
         }
     }
 
-    /// Software may ask for the EEPROM's pins; nothing but their levels is kept, since PRES and
-    /// ARD say that EERD works.
+    /// Software may ask for the EEPROM's pins and has them at once.
     fn write_eeprom_pins(&mut self, value: u32) {
-        let pins = value & (eec::SK | eec::CS | eec::DI | eec::REQ);
+        const DRIVEN: u32 = eec::SK | eec::CS | eec::DI | eec::REQ;
         let granted = if value & eec::REQ != 0 { eec::GNT } else { 0 };
-        let fixed =
-            self.storage.at(regs::EEC) & !(eec::SK | eec::CS | eec::DI | eec::REQ | eec::GNT);
-        self.storage.set(regs::EEC, fixed | pins | granted);
+        let fixed = self.storage.at(regs::EEC) & !(DRIVEN | eec::GNT);
+        self.storage.set(regs::EEC, fixed | value & DRIVEN | granted);
+        if granted != 0 {
+            self.eeprom.drive(value);
+        }
     }
 
     fn write_link_control(&mut self, value: u32) {
