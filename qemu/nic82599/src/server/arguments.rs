@@ -16,7 +16,7 @@ usage: penstock-nic82599 --socket-path=PATH [options]
   --netdev=WIRE        what the port is plugged into (default none):
       tap,ifname=NAME[,queues=N]     a Linux TAP device
       stream,path=PATH[,server=on]   a unix socket in QEMU's framing (passt, -netdev stream);
-                                     with server=on wait for the peer before anything else
+                                     with server=on the end that listens, for one peer at a time
       none                           nothing; the link is up
   --fault=LIST         what goes wrong on the wire, both ways: loss=1%, duplicate=1%, corrupt=1%,
                        reorder=1%, delay=5ms, jitter=1ms, rate=100mbit, seed=1

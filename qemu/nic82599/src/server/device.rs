@@ -42,8 +42,19 @@ impl Device {
         for (loss, count) in machine.card.losses().iter() {
             eprintln!("penstock-nic82599: {count} times {}", loss.text());
         }
+        // One line for each run of neighbours.
+        let mut runs: Vec<(u32, u32, u64)> = Vec::new();
         for (offset, count) in machine.card.unknown() {
-            eprintln!("penstock-nic82599: offset {offset:#07x} is no register, {count} times");
+            match runs.last_mut() {
+                Some((_, last, times)) if *last + 4 == offset => {
+                    (*last, *times) = (offset, *times + count);
+                }
+                _ => runs.push((offset, offset, count)),
+            }
+        }
+        for (first, last, times) in runs {
+            let run = if first == last { String::new() } else { format!(" to {last:#07x}") };
+            eprintln!("penstock-nic82599: {times} times at {first:#07x}{run}, no register");
         }
     }
 

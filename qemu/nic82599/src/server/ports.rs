@@ -29,9 +29,11 @@ fn plug(netdev: &Netdev) -> Result<(Port, Vec<OwnedFd>), String> {
         Netdev::Tap { name, queues } => Tap::open(name, *queues)
             .and_then(|tap| Ok((tap.watched()?, tap)))
             .map(|(watched, tap)| (Box::new(tap) as Port, watched)),
-        Netdev::Stream { path, server } => Stream::open(path, *server)
-            .and_then(|stream| Ok((stream.watched()?, stream)))
-            .map(|(watched, stream)| (Box::new(stream) as Port, watched)),
+        Netdev::Stream { path, server } => {
+            if *server { Stream::listen(path) } else { Stream::connect(path) }
+                .and_then(|stream| Ok((stream.watched()?, stream)))
+                .map(|(watched, stream)| (Box::new(stream) as Port, vec![watched]))
+        }
     };
     opened.map_err(|error| match netdev {
         Netdev::None => error.to_string(),

@@ -1,42 +1,78 @@
 //! A unix stream socket in QEMU's framing: each frame behind its length, 32 bits big endian.
 //!
 //! `-netdev stream` of QEMU and passt speak it. Nothing blocks: what the peer does not take in time
-//! is lost whole, never in part, so the framing stays in step.
+//! is lost whole, never in part, so the framing stays in step. The end that listens takes the next
+//! peer when one has gone.
 
 use penstock_nic82599::{FRAME_MAX, Wire};
+use rustix::event::epoll;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 pub(crate) struct Stream {
-    /// `None` once the peer has gone or has broken the framing.
+    listener: Option<UnixListener>,
+    /// `None` before a peer has come and once it has gone or has broken the framing.
     peer: Option<UnixStream>,
+    /// Readable when the listener or the peer is.
+    ready: OwnedFd,
     received: Vec<u8>,
     unsent: Vec<u8>,
 }
 
 impl Stream {
-    /// Connects to `path`, or listens there and waits for one peer.
-    pub(crate) fn open(path: &Path, server: bool) -> io::Result<Stream> {
-        let peer =
-            if server { UnixListener::bind(path)?.accept()?.0 } else { UnixStream::connect(path)? };
-        Stream::new(peer)
+    /// Connects to `path`.
+    pub(crate) fn connect(path: &Path) -> io::Result<Stream> {
+        let mut stream = Stream::new(None)?;
+        stream.meet(UnixStream::connect(path)?)?;
+        Ok(stream)
     }
 
-    fn new(peer: UnixStream) -> io::Result<Stream> {
+    /// Listens at `path`; until a peer has come, what is sent is lost.
+    pub(crate) fn listen(path: &Path) -> io::Result<Stream> {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Stream::new(Some(listener))
+    }
+
+    fn new(listener: Option<UnixListener>) -> io::Result<Stream> {
+        let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        if let Some(listener) = &listener {
+            epoll::add(&ready, listener, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
+        }
+        Ok(Stream { listener, peer: None, ready, received: Vec::new(), unsent: Vec::new() })
+    }
+
+    /// A descriptor that is readable when there may be something to receive.
+    pub(crate) fn watched(&self) -> io::Result<OwnedFd> {
+        self.ready.try_clone()
+    }
+
+    fn meet(&mut self, peer: UnixStream) -> io::Result<()> {
         peer.set_nonblocking(true)?;
-        Ok(Stream { peer: Some(peer), received: Vec::new(), unsent: Vec::new() })
+        epoll::add(&self.ready, &peer, epoll::EventData::new_u64(1), epoll::EventFlags::IN)?;
+        self.peer = Some(peer);
+        Ok(())
     }
 
-    /// A copy of the descriptor, to wait on.
-    pub(crate) fn watched(&self) -> io::Result<Vec<OwnedFd>> {
-        self.peer.iter().map(|peer| peer.try_clone().map(OwnedFd::from)).collect()
+    /// Takes the next peer, if we listen and have none.
+    fn accept(&mut self) {
+        if self.peer.is_none()
+            && let Some(listener) = &self.listener
+            && let Ok((peer, _)) = listener.accept()
+            && let Err(error) = self.meet(peer)
+        {
+            eprintln!("penstock-nic82599: stream: {error}");
+        }
     }
 
     fn lose(&mut self, why: &str) {
         eprintln!("penstock-nic82599: stream: {why}");
-        self.peer = None;
+        if let Some(peer) = self.peer.take() {
+            // Closing does the same, unless the peer was inherited by somebody.
+            let _ = epoll::delete(&self.ready, &peer);
+        }
         self.received.clear();
         self.unsent.clear();
     }
@@ -73,6 +109,7 @@ impl Stream {
 
 impl Wire for Stream {
     fn send(&mut self, _now_us: u64, _queue: u32, frame: &[u8]) {
+        self.accept();
         if self.flush() {
             self.unsent.extend((frame.len() as u32).to_be_bytes());
             self.unsent.extend(frame);
@@ -81,6 +118,7 @@ impl Wire for Stream {
     }
 
     fn recv(&mut self, _now_us: u64, into: &mut [u8]) -> Option<usize> {
+        self.accept();
         if let Some(length) = self.take(into) {
             return Some(length);
         }
@@ -113,7 +151,9 @@ mod tests {
 
     fn pair() -> (Stream, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
-        (Stream::new(ours).expect("nonblocking"), theirs)
+        let mut stream = Stream::new(None).expect("an epoll descriptor");
+        stream.meet(ours).expect("nonblocking");
+        (stream, theirs)
     }
 
     #[test]
@@ -155,5 +195,25 @@ mod tests {
         assert_eq!(stream.recv(0, &mut vec![0; FRAME_MAX]), None);
         assert!(stream.peer.is_none());
         stream.send(0, 0, b"nobody");
+    }
+
+    #[test]
+    fn the_end_that_listens_takes_one_peer_after_another() {
+        let path = std::env::temp_dir().join(format!("penstock-stream-{}", std::process::id()));
+        let mut stream = Stream::listen(&path).expect("a free path");
+        stream.send(0, 0, b"nobody hears this");
+        let mut into = vec![0; FRAME_MAX];
+        for _ in 0..3 {
+            let mut peer = UnixStream::connect(&path).expect("it listens");
+            peer.write_all(&[0, 0, 0, 2, b'h', b'i']).expect("open");
+            assert_eq!(stream.recv(0, &mut into), Some(2));
+            stream.send(0, 0, b"hello");
+            let mut answer = [0; 9];
+            peer.read_exact(&mut answer).expect("answered");
+            assert_eq!(&answer[4..], b"hello");
+            drop(peer);
+            assert_eq!(stream.recv(0, &mut into), None, "it has gone");
+        }
+        std::fs::remove_file(&path).expect("ours");
     }
 }
