@@ -55,10 +55,12 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
 
-nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, about a minute each
+nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, two minutes
 	@.ci/need cc ip
-	qemu/nic-test
-	DRIVER=ipxe qemu/nic-test
+	qemu/nic-test linux
+	qemu/nic-test settings
+	qemu/nic-test pair
+	qemu/nic-test ipxe
 
 qemu-fetch: ## Downloads QEMU and the kernel that nic-test boots, into target/qemu: 140 MB
 	qemu/packages fetch
