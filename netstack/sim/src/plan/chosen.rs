@@ -87,7 +87,7 @@ impl Plan {
         // smoltcp keeps alive with segments out of the window.
         plan.is_clean = level == Level::Clean && !is_narrow && is_ours;
         if level != Level::Clean {
-            plan.spoil(level, &mut rng);
+            plan.spoil(level, within_us, &mut rng);
         }
         // Where every SYN is answered with a cookie, data that comes before the handshake's last
         // segment finds nobody and is reset.
@@ -231,7 +231,7 @@ impl Plan {
     }
 
     /// Scarcity and incidents.
-    fn spoil(&mut self, level: Level, rng: &mut Rng) {
+    fn spoil(&mut self, level: Level, within_us: u64, rng: &mut Rng) {
         self.must_complete = level != Level::Heavy;
         self.keep_alive();
         if rng.percent(20) {
@@ -267,9 +267,11 @@ impl Plan {
         }
         for _ in 0..rng.pick(&[0, 0, 0, 1, 1, 2]) {
             let host = rng.below(self.hosts.len() as u64) as usize;
-            let at_us = rng.below(3_000_000);
+            // While conversations begin, or later, when most of them are over or at rest.
+            let at_us = rng.pick(&[within_us + 100_000, 3_000_000]);
+            let at_us = rng.below(at_us);
             let what = match rng.below(5) {
-                0 if rng.percent(40) => What::Die { host },
+                0 if rng.percent(60) => What::Die { host },
                 0 => What::Reboot { host, down_us: rng.range(1_000, 3_000_000) },
                 1 => What::Partition { host, for_us: rng.range(1_000, 8_000_000) },
                 2 | 3 => {
