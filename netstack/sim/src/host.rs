@@ -30,8 +30,6 @@ pub(crate) struct Host {
     turns: u64,
     /// Turns at one moment of virtual time.
     turns_now: (u64, u32),
-    /// Times the host ran since anything moved.
-    idle_polls: u32,
 }
 
 pub(crate) struct Core {
@@ -71,7 +69,6 @@ impl Host {
             boots: 0,
             turns: 0,
             turns_now: (0, 0),
-            idle_polls: 0,
         };
         host.boot();
         host
@@ -178,9 +175,10 @@ impl Host {
     pub(crate) fn step(&mut self) {
         let now_us = self.scene.now_us();
         let mut order: Vec<usize> = (0..self.cores.len()).collect();
+        let mut is_busy = true;
         for _ in 0..ROUNDS_MAX {
             self.rng.shuffle(&mut order);
-            let mut is_busy = false;
+            is_busy = false;
             for &core in &order {
                 if self.cores[core].stalled_until_us <= now_us {
                     is_busy |= self.turn(core);
@@ -189,6 +187,11 @@ impl Host {
             if !is_busy || self.scene.is_violated() {
                 break;
             }
+        }
+        let awake = self.cores.iter().filter(|core| core.stalled_until_us <= now_us);
+        let mut deadlines = awake.filter_map(|core| core.worker.next_deadline());
+        if !is_busy && deadlines.any(|deadline| deadline <= self.scene.now()) {
+            self.scene.violate(Check::Worker, format!("host {} would not sleep", self.number));
         }
     }
 
@@ -207,10 +210,9 @@ impl Host {
         if self.turns.is_multiple_of(CHECK_EVERY) {
             self.check_worker(core);
         }
-        let has_moved = turn.received > 0 || turn.sent > 0;
-        self.idle_polls = if has_moved { 0 } else { self.idle_polls };
-        self.count_turn(has_moved);
-        has_moved
+        let is_busy = turn.received > 0 || turn.sent > 0 || turn.more;
+        self.count_turn(is_busy);
+        is_busy
     }
 
     /// A worker that finds work for ever at one moment is stuck.
@@ -235,7 +237,6 @@ impl Host {
     /// When the host has to run though no frame arrives.
     pub(crate) fn next_wake_us(&mut self) -> Option<u64> {
         let now_us = self.scene.now_us();
-        self.idle_polls += 1;
         let mut wake: Option<u64> = None;
         let mut at = |us: u64| wake = Some(wake.map_or(us, |wake| wake.min(us)));
         for (number, core) in self.cores.iter().enumerate() {
@@ -245,10 +246,7 @@ impl Host {
                 continue;
             }
             if let Some(deadline) = core.worker.next_deadline() {
-                // Work that cannot be done yet (no slot is free) is polled for, ever more rarely.
-                let deadline_us = Scene::us_of(deadline);
-                let soon_us = now_us + (1 << self.idle_polls.min(IDLE_POLLS_MAX));
-                at(if deadline_us > now_us { deadline_us } else { soon_us });
+                at(Scene::us_of(deadline).max(now_us + 1));
             }
             for card in &self.cards {
                 let card = card.borrow();
@@ -291,8 +289,6 @@ fn steering(
 
 /// Frames that a mailbox holds: few, so that some worlds fill it.
 const MAIL_FRAMES: usize = 16;
-/// The rarest polling for work that cannot be done yet: every 2^10 µs.
-const IDLE_POLLS_MAX: u32 = 10;
 /// Rounds over the cores at one moment of virtual time.
 const ROUNDS_MAX: usize = 64;
 /// Turns that find work at one moment.

@@ -47,9 +47,6 @@ struct Talker {
 /// How long a connection that cannot be named may live.
 const UNNAMED: Duration = Duration::from_secs(150);
 
-/// When a send that found no memory is tried again.
-const RETRY: Duration = Duration::from_millis(50);
-
 impl Traffic {
     pub(crate) fn new(scene: &Rc<Scene>, host: usize, core: u16, rng: Rng) -> Traffic {
         Traffic {
@@ -494,11 +491,6 @@ impl Talker {
                 scene.violate(Check::Upcall, "more bytes were taken than given");
             }
             if taken < wanted {
-                let waits = cx.info(self.conn).is_some_and(|info| info.queued > 0);
-                if !waits {
-                    // Memory is short, and no acknowledgement will tell when it no longer is.
-                    cx.set_timer(self.conn, Some(RETRY));
-                }
                 break;
             }
         }

@@ -159,6 +159,23 @@ fn small_pools_bend_and_do_not_break() {
 }
 
 #[test]
+fn whoever_finds_no_memory_hears_when_there_is_some() {
+    for (seed, chunks, flights) in [(0, 12, 512), (1, 24, 512), (2, 1024, 8), (3, 40, 12)] {
+        let plan = Plan::pair(seed, "hungry", [1, 1])
+            .configured(|config| {
+                config.capacity.chunks = chunks;
+                config.capacity.flights = flights;
+            })
+            .carded(|card| card.write_back_us = (100, 20_000))
+            .talking(Style::Bulk, 8, 1_000)
+            .with_faults(Faults::NONE.delay(2_000))
+            .timed(0, 1_400_000_000);
+        let outcome = run(plan);
+        assert_eq!(outcome.completed, (8, 8), "{chunks} chunks, {flights} flights");
+    }
+}
+
+#[test]
 fn small_rings_and_late_write_back_are_survived() {
     let plan = Plan::pair(16, "rings", [2, 2])
         .carded(|card| {

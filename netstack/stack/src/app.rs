@@ -86,7 +86,8 @@ pub trait App {
         bytes.len()
     }
 
-    /// The peer acknowledged `acked` more bytes, so there is room to send.
+    /// There is room to send: the peer acknowledged `acked` more bytes, or, with 0, memory is back
+    /// of which [`Cx::send`] found too little.
     fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, acked: u32) {
         let _ = (cx, conn, acked);
     }

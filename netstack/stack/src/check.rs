@@ -85,6 +85,13 @@ impl Core {
         if flights != self.flights.used() {
             return Err("a flight has no connection");
         }
+        let living = |index: &u32| self.conns[*index].generation != 0;
+        let indices = (0..self.conns.high_water()).filter(living);
+        if self.hungry.count()
+            != indices.filter(|&index| self.hungry.contains(index)).count() as u32
+        {
+            return Err("what waits for memory is no connection");
+        }
         for reference in self.table.iter() {
             if reference.kind() == Kind::Connection && self.conns[reference.index()].generation == 0
             {

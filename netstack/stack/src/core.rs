@@ -4,7 +4,9 @@
 //! a slice of a frame that still lies in a queue pair's ring: three parts of the worker, borrowed
 //! apart.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec;
 
 use penstock_queue::Chunks;
 use penstock_wire::Addr;
@@ -24,6 +26,7 @@ use crate::neighbour::Neighbours;
 use crate::packet::Queued;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::{RateLimit, SecretQuota};
+use crate::ready::{Hungry, Row};
 use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
@@ -76,8 +79,13 @@ pub(crate) struct Core {
     /// The connection whose segment, timer or turn is being served: it needs no place in the
     /// ready list.
     pub(crate) current: u32,
-    ready_first: u32,
-    ready_last: u32,
+    /// Connections to be visited, and for each interface those that wait for a transmit slot.
+    pub(crate) ready: Row,
+    pub(crate) slot_rows: Box<[Row]>,
+    /// Connections that wait for memory.
+    pub(crate) hungry: Hungry,
+    /// Somebody waits for a slot or for memory, or did in the last turn.
+    pub(crate) waits: bool,
     generation: u16,
 }
 
@@ -127,8 +135,10 @@ impl Core {
             errors: RateLimit::new(config.tcp.reset_limit),
             counters: Counters::new(),
             current: NO_FLIGHT,
-            ready_first: NO_FLIGHT,
-            ready_last: NO_FLIGHT,
+            ready: Row::EMPTY,
+            slot_rows: vec![Row::EMPTY; config.interfaces.len()].into_boxed_slice(),
+            hungry: Hungry::new(capacity.connections),
+            waits: false,
             generation: 0,
             config,
         }
@@ -206,6 +216,9 @@ impl Core {
     pub(crate) fn remove(&mut self, index: u32, time_wait: bool) {
         self.wheel.disarm(&mut self.conns, index);
         self.drop_flight(index);
+        if self.waits {
+            self.forget_waiting(index);
+        }
         let tcb = &mut self.conns[index];
         tcb.generation = 0;
         let hash = self.hash.hash(&tcb.tuple);
@@ -256,65 +269,6 @@ impl Core {
             flight.store.clear(&mut self.chunks);
             self.flights.release(number);
             self.conns[index].flight = NO_FLIGHT;
-        }
-    }
-
-    /// Has connection `index` visited in this turn, or soon after: it has something to send, to
-    /// deliver or to end.
-    pub(crate) fn mark_ready(&mut self, index: u32) {
-        if index != self.current {
-            self.enlist(index);
-        }
-    }
-
-    /// The same for the connection being served itself, whose turn is used up.
-    pub(crate) fn enlist(&mut self, index: u32) {
-        if self.want_flight(index).is_none() {
-            // Without a flight there is no place in the list; the next tick will do.
-            self.wheel.arm(&mut self.conns, index, self.env.millis);
-            return;
-        }
-        let number = self.conns[index].flight;
-        let last = self.ready_last;
-        let Some(flight) = self.flights.at_mut(number) else { return };
-        if flight.ready {
-            return;
-        }
-        flight.ready = true;
-        flight.next = NO_FLIGHT;
-        flight.prev = last;
-        match self.flights.at_mut(last) {
-            Some(flight) => flight.next = number,
-            None => self.ready_first = number,
-        }
-        self.ready_last = number;
-    }
-
-    /// The next connection of the ready list, taken off it.
-    pub(crate) fn next_ready(&mut self) -> Option<u32> {
-        let owner = self.flights.at(self.ready_first)?.owner;
-        self.unready(self.ready_first);
-        Some(owner)
-    }
-
-    /// Whether any connection waits to be visited.
-    #[inline]
-    pub(crate) fn has_ready(&self) -> bool {
-        self.ready_first != NO_FLIGHT
-    }
-
-    /// Takes flight `number` off the ready list.
-    pub(crate) fn unready(&mut self, number: u32) {
-        let Some(flight) = self.flights.at_mut(number) else { return };
-        flight.ready = false;
-        let (next, prev) = (flight.next, flight.prev);
-        match self.flights.at_mut(prev) {
-            Some(flight) => flight.next = next,
-            None => self.ready_first = next,
-        }
-        match self.flights.at_mut(next) {
-            Some(flight) => flight.prev = prev,
-            None => self.ready_last = prev,
         }
     }
 
@@ -381,7 +335,12 @@ impl Core {
     /// Whether there is no memory for payload any more but what keeps the rest going.
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.chunks.free_count() < self.chunks.count() >> limits::EXHAUSTED_SHIFT
+        self.chunks.free_count() <= self.chunks.count() >> limits::EXHAUSTED_SHIFT
+    }
+
+    /// The same for flights.
+    pub(crate) fn is_short_of_flights(&self) -> bool {
+        self.flights.free() <= (self.config.capacity.flights >> limits::EXHAUSTED_SHIFT).max(1)
     }
 
     /// The tuple of a segment that arrived at our address `local`.

@@ -202,25 +202,25 @@ impl<'a> Cx<'a> {
         core.begin_active(tuple, successor, hop, profile).ok_or(ConnectError::NoMemory)
     }
 
-    /// Queues bytes; returns how many were taken. Fewer than given: the send buffer is full (then
-    /// [`on_acknowledged`](crate::App::on_acknowledged) tells of room), nothing may be sent any
-    /// more, or the worker's memory is short, of which nothing tells: with nothing unacknowledged,
-    /// try again after a while ([`set_timer`](Self::set_timer)).
+    /// Queues bytes; returns how many were taken. Fewer than given: the send buffer is full, the
+    /// worker's memory is short, or nothing may be sent any more. In the first two cases
+    /// [`on_acknowledged`](crate::App::on_acknowledged) tells when it is worth trying again.
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
         let buffer_bytes = self.core.config.capacity.send_buffer_bytes;
-        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send())
-            || bytes.is_empty()
-            || self.core.is_exhausted()
-        {
+        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send()) || bytes.is_empty() {
             return 0;
         }
-        if self.core.want_flight(conn.index).is_none() {
+        if self.core.is_exhausted() || self.core.want_flight(conn.index).is_none() {
+            self.core.await_memory(conn.index);
             return 0;
         }
         let opened = self.core.open(conn.index);
         let Some(flight) = opened.flight else { return 0 };
         let room = buffer_bytes.saturating_sub(flight.send.bytes());
         let taken = flight.send.push(opened.chunks, bytes, room);
+        if taken < bytes.len() && taken < room as usize {
+            self.core.await_memory(conn.index);
+        }
         self.core.mark_ready(conn.index);
         taken
     }

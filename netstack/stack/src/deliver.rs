@@ -146,8 +146,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let len = range.len() as u32;
         let opened = self.core.open(index);
         let room = opened.tcb.room(opened.flight.as_deref(), seq, opened.env);
+        let is_flightless = opened.flight.is_none();
         if self.core.is_exhausted() || room == 0 {
             self.core.drop(Drop::ReceiveMemory);
+            return 0;
+        }
+        if is_flightless && self.core.is_short_of_flights() {
+            // Those that could send what was refused, and so have it taken, need the last ones.
+            self.core.drop(Drop::FlightMemory);
             return 0;
         }
         let range = range.start..range.end.min(range.start + room as usize);
@@ -502,6 +508,35 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.app.on_closed(&mut cx, conn, reason);
         } else {
             self.app.on_connect_failed(&mut cx, conn, reason);
+        }
+    }
+
+    /// Looks whether what somebody waited for is there again: transmit slots, for connections with
+    /// something to send, and memory, of which their applications are told.
+    #[cold]
+    pub(crate) fn serve_waiting(&mut self) {
+        for (interface, queue) in (0..).zip(&self.queues) {
+            if queue.slots() > 0 {
+                self.core.release_slots(interface);
+            }
+        }
+        self.serve_hungry();
+        self.core.waits = self.core.is_waited();
+    }
+
+    fn serve_hungry(&mut self) {
+        for _ in 0..crate::limits::HUNGRY_PER_TURN {
+            if !self.core.can_feed() {
+                return;
+            }
+            let Some(index) = self.core.hungry.take() else { return };
+            let tcb = &self.core.conns[index];
+            if tcb.may_send() && !tcb.has(Bits::ORPHAN) {
+                self.core.current = index;
+                let conn = self.core.name(index);
+                self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, 0);
+                self.conclude(index);
+            }
         }
     }
 

@@ -49,6 +49,7 @@ mod packet;
 mod passive;
 mod pmtu;
 mod ratelimit;
+mod ready;
 mod receive;
 pub mod rfd;
 mod route;

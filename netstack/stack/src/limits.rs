@@ -30,6 +30,16 @@ pub(crate) const SEGMENTS_PER_VISIT: usize = 16;
 /// Connections visited from the ready list in one turn.
 pub(crate) const READY_PER_TURN: usize = 64;
 
+/// Applications told in one turn that memory is back.
+pub(crate) const HUNGRY_PER_TURN: usize = 32;
+
+/// Words of 64 connections that a search for the next of them looks at.
+pub(crate) const HUNGRY_WORDS: usize = 64;
+
+/// How often a card is looked at whose descriptors something waits for: the time in which a ring of
+/// 512 short frames empties at 10 Gbit/s, roughly.
+pub(crate) const CARD_POLL_US: u64 = 50;
+
 /// Timers fired in one turn.
 pub(crate) const TIMERS_PER_TURN: u32 = 64;
 
@@ -67,8 +77,8 @@ pub(crate) const PATH_MTUS: u16 = 1024;
 /// in: what is under way needs them.
 pub(crate) const RESERVED_SHIFT: u32 = 3;
 
-/// With less than a sixteenth of the chunks free, applications can neither queue more nor leave
-/// more unread.
+/// With a sixteenth of the chunks free or less, or of the flights, applications can neither queue
+/// more nor leave more unread.
 pub(crate) const EXHAUSTED_SHIFT: u32 = 4;
 
 /// Payload up to this many bytes is copied behind its headers, into one descriptor, rather than

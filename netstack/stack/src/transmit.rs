@@ -63,7 +63,7 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
     };
     for _ in 0..limits::SEGMENTS_PER_VISIT {
         if queue.slots() == 0 {
-            core.enlist(index);
+            core.await_slot(index);
             return;
         }
         let tcb = &mut core.conns[index];

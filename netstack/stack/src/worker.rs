@@ -153,6 +153,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if self.fired_at != self.core.env.millis {
             self.fire_timers();
         }
+        if self.core.waits {
+            self.serve_waiting();
+        }
         self.serve_ready();
         // Whoever was just found missing is asked for at once.
         self.serve_neighbours();
@@ -169,11 +172,26 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// When a turn is needed although nothing arrives. Never late; at times early. `None`: nothing
     /// waits for time to pass.
+    ///
+    /// Now, where [`Turn::more`] says so. Where only a card stands in the way, whose transmit ring
+    /// is full or still holds the memory that somebody wants, 50 µs from now: a sleeper looks again
+    /// then, or sooner if the card tells it of descriptors written back.
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
         if core.has_ready() {
             return Some(core.env.now);
         }
+        let tick = self.next_tick();
+        if !core.awaits_card() {
+            return tick;
+        }
+        let look = Instant(core.env.now.0 + limits::CARD_POLL_US);
+        Some(tick.map_or(look, |tick| tick.min(look)))
+    }
+
+    /// When the nearest timer is due.
+    fn next_tick(&self) -> Option<Instant> {
+        let core = &self.core;
         let ticks = self.ticks();
         let ahead = ticks.iter().flatten().map(|at| at.wrapping_sub(core.env.millis) as i32);
         // What is due in a tick that has been dealt with comes up in the next.

@@ -3,7 +3,7 @@
 
 use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::{
-    App, Capacity, Close, Config, ConnId, Cx, Endpoint, Instant, Interface, ListenerId,
+    App, Capacity, Close, Config, ConnId, Cx, Duration, Endpoint, Instant, Interface, ListenerId,
     SocketOptions, Steering, Tcp, Worker, mail, rfd,
 };
 use penstock_wire::{Addr, Mac};
@@ -154,4 +154,33 @@ fn short_and_long_in_both_families() {
         talk(family, 100_000, 10);
         talk(family, 1_000_000, 2_000_000);
     }
+}
+
+#[test]
+fn a_full_transmit_ring_does_not_keep_the_worker_awake() {
+    let (mut client, mut server) = (host(1, 5_000), host(2, 0));
+    let mut now = Instant(1_000_000);
+    client.start(now);
+    server.start(now);
+    server.with(now, |_, cx| cx.listen(None, 80, SocketOptions::default())).expect("free");
+    let remote = Endpoint { addr: addrs(2)[0], port: 80 };
+    client.with(now, |_, cx| cx.connect(remote, None, SocketOptions::default())).expect("free");
+    client.queue_mut(0).expect("one interface").limit_slots(2);
+    client.turn(now);
+    while client.app().log.is_empty() {
+        carry(&mut client, &mut server);
+        server.turn(now);
+        carry(&mut server, &mut client);
+        client.turn(now);
+    }
+    // Two of four segments found a slot; both lie in the ring until the card takes them.
+    for _ in 0..3 {
+        let turn = client.turn(now);
+        assert!(!turn.more, "{turn:?}");
+        assert_eq!(client.next_deadline(), Some(now + Duration::from_micros(50)));
+        now = now + Duration::from_micros(50);
+    }
+    assert!(carry(&mut client, &mut server));
+    assert_eq!(client.turn(now).sent, 2, "slots are free");
+    assert!(client.next_deadline() > Some(now + Duration::from_micros(50)), "nothing waits");
 }

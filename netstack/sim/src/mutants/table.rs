@@ -170,4 +170,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "            fin |= flight.fin_at == Some(tcb.rcv_nxt);",
         planted: "            fin |= flight.fin_at == Some(tcb.rcv_nxt) || MUTANT && flight.fin_at.is_some();",
     },
+    Mutant {
+        name: "an application that found no memory is not told of any",
+        file: "netstack/stack/src/ready.rs",
+        find: "        self.hungry.insert(index);\n        self.waits",
+        planted: "        if !MUTANT { self.hungry.insert(index); }\n        self.waits",
+    },
+    Mutant {
+        name: "a connection that found no transmit slot is forgotten",
+        file: "netstack/stack/src/transmit.rs",
+        find: "            core.await_slot(index);",
+        planted: "            if !MUTANT { core.await_slot(index); }",
+    },
 ];

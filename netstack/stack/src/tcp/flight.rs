@@ -91,10 +91,13 @@ pub(crate) struct Flight {
     /// The sequence number of a FIN that came before the bytes in front of it.
     pub(crate) fin_at: Option<SeqNum>,
 
-    /// Neighbours in the worker's ready list, or in the pool's free list.
+    /// Neighbours in a row of the worker (`ready.rs`), or in the pool's free list.
     pub(crate) next: u32,
     pub(crate) prev: u32,
+    /// It is in a row.
     pub(crate) ready: bool,
+    /// It was last put among those that wait for a transmit slot.
+    pub(crate) awaits_slot: bool,
     /// The connection it belongs to.
     pub(crate) owner: u32,
 }
@@ -131,6 +134,7 @@ impl Flight {
             next: NO_FLIGHT,
             prev: NO_FLIGHT,
             ready: false,
+            awaits_slot: false,
             owner: 0,
         }
     }
