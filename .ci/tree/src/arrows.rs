@@ -26,6 +26,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-ixgbe-regs", &[]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-http", &[]),
+    ("penstock-server", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http"]),
     ("penstock-bench", &["penstock-queue", "penstock-wire", "penstock-stack"]),
     ("penstock-tree", &[]),
 ];
