@@ -9,10 +9,10 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test qemu-fetch qemu-lock format build fetch clean
+.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test kernel-test qemu-fetch qemu-lock format build fetch clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no root, no network
 	@.ci/need rustfmt clippy cc cargo-deny
@@ -61,6 +61,10 @@ nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, tw
 	qemu/nic-test settings
 	qemu/nic-test pair
 	qemu/nic-test ipxe
+
+kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power, each judged under QEMU
+	@.ci/need cc python3
+	kernel/test
 
 qemu-fetch: ## Downloads QEMU and the kernel that nic-test boots, into target/qemu: 140 MB
 	qemu/packages fetch

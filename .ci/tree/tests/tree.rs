@@ -20,6 +20,29 @@ fn arrows_point_down() {
     judge(arrows::complaints(arrows::FLOORS, &names, &found));
 }
 
+/// What runs on a bare machine, and nothing that it is made of, asks for the standard library.
+#[test]
+fn images_have_no_standard_library() {
+    for image in IMAGES {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let answer = Command::new(cargo)
+            .args(["tree", "--offline", "--locked", "--prefix=none", "-p", image])
+            .args(["-e", "features,no-dev,no-build,no-proc-macro"])
+            .args(["--target", "x86_64-unknown-linux-gnu"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        let answer = String::from_utf8_lossy(&answer.stdout);
+        assert!(answer.contains("penstock-kernel"), "{image} is no image:\n{answer}");
+        let found = answer.lines().filter(|line| line.contains("feature \"std\""));
+        judge(found.map(|line| format!("{image}: {line}")).collect());
+    }
+}
+
+/// Packages that are images for a bare machine.
+const IMAGES: &[&str] = &["penstock-probe"];
+
 #[test]
 fn manifests_pin_and_reason() {
     let tree = tree();

@@ -1,4 +1,4 @@
-//! Writes the head of an answer, and a short body behind it.
+//! Writes the head of an answer.
 
 use crate::Status;
 
@@ -46,20 +46,9 @@ impl Head {
         self
     }
 
-    /// Ends it; what is written behind is the body.
-    pub fn end(&mut self) -> &mut Head {
+    /// Ends it.
+    pub fn finish(&mut self) -> &[u8] {
         self.push(b"\r\n");
-        self
-    }
-
-    /// Adds a short body, or a piece of one.
-    pub fn text(&mut self, text: &str) -> &mut Head {
-        self.push(text.as_bytes());
-        self
-    }
-
-    /// What was written.
-    pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
@@ -96,9 +85,9 @@ mod tests {
     #[test]
     fn a_head_is_written_as_the_rfc_has_it() {
         let mut head = Head::new(Status(404));
-        head.field("Connection", "close").count("Content-Length", u64::MAX).end();
+        let text = head.field("Connection", "close").count("Content-Length", u64::MAX).finish();
         let expected = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\
                         Content-Length: 18446744073709551615\r\n\r\n";
-        assert_eq!(core::str::from_utf8(head.bytes()), Ok(expected));
+        assert_eq!(core::str::from_utf8(text), Ok(expected));
     }
 }
