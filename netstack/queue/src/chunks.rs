@@ -198,7 +198,7 @@ impl Chunks {
     }
 
     /// The bytes of a lent range.
-    #[inline]
+    #[inline(always)]
     pub fn range(&self, lent: Lent) -> &[u8] {
         let from = lent.from as usize;
         &self.bytes(lent.chunk)[from..from + lent.len as usize]

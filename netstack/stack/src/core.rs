@@ -27,12 +27,13 @@ use crate::packet::Queued;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::{RateLimit, SecretQuota};
 use crate::ready::{Hungry, Row};
+use crate::receive::Arrival;
 use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
-use crate::tcp::{Bits, Env, Flight, Flights, NO_FLIGHT, State, Tcb};
+use crate::tcp::{Bits, Env, Flight, Flights, Handshake, NO_FLIGHT, Retransmission, State, Tcb};
 use crate::time::Instant;
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
@@ -102,7 +103,7 @@ impl Core {
     pub(crate) fn new(config: Config, number: u16, parts: Parts) -> Core {
         let capacity = config.capacity;
         let secrets = Secrets::new(&config.seed);
-        let port_seed = secrets.port_offset(AddrId(u16::MAX), Addr::UNSPECIFIED, number);
+        let port_seed = secrets.port_offset(AddrId(u16::MAX as u32), Addr::UNSPECIFIED, number);
         let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
         let challenge_secret = secrets.table()[1].rotate_left(number as u32 + 1);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
@@ -168,8 +169,7 @@ impl Core {
     /// The connection that `conn` names, unless it is gone.
     #[inline]
     pub(crate) fn find(&self, conn: ConnId) -> Option<&Tcb> {
-        let alive = conn.index < self.conns.high_water();
-        alive.then(|| &self.conns[conn.index]).filter(|tcb| tcb.generation == conn.generation)
+        self.conns.get(conn.index).filter(|tcb| tcb.generation == conn.generation)
     }
 
     /// The name of connection `index`.
@@ -201,12 +201,34 @@ impl Core {
         Some(index)
     }
 
-    /// Turns half-open connection `from` into a connection: its slot in the table stays.
-    pub(crate) fn promote(&mut self, hash: u64, from: u32, mut tcb: Tcb) -> Option<u32> {
+    /// Turns half-open connection `from`, which `arrival` completes, into a connection with the
+    /// options of `profile`: its slot in the table stays.
+    #[inline]
+    pub(crate) fn promote(&mut self, from: u32, arrival: &Arrival, profile: u8) -> Option<u32> {
+        // Generation 0 marks a free record.
         self.generation = self.generation.wrapping_add(1).max(1);
-        tcb.generation = self.generation;
-        let index = self.conns.alloc(tcb)?;
-        let old = Reference::new(Kind::HalfOpen, from);
+        let mtu_mss = self.path_mss(&arrival.tuple);
+        let (half, env) = (self.half_open.at(from), &self.env);
+        let repeated = half.repeats > 0;
+        let hand = Handshake {
+            iss: half.iss,
+            irs: half.irs,
+            peer_mss: half.peer_mss,
+            window_scale: half.window_scale,
+            sack: half.sack,
+            timestamp: half.timestamps.then_some(half.ts_recent),
+            ts_offset: half.ts_offset,
+            rtt_us: (!repeated).then(|| env.now.micros().wrapping_sub(half.sent_at)),
+            repeated,
+            mtu_mss,
+            hop: half.hop,
+            profile,
+            generation: self.generation,
+        };
+        let tuple = arrival.tuple;
+        let (index, place) = self.conns.take()?;
+        *place = Tcb::passive(tuple, &hand, &arrival.seg, env);
+        let (hash, old) = (arrival.hash, Reference::new(Kind::HalfOpen, from));
         self.table.replace(hash, old, Reference::new(Kind::Connection, index));
         self.half_open.remove(from);
         Some(index)
@@ -214,33 +236,58 @@ impl Core {
 
     /// Forgets connection `index`, and leaves a TIME-WAIT record where `time_wait` says so.
     pub(crate) fn remove(&mut self, index: u32, time_wait: bool) {
+        let hash = self.hash.hash(&self.conns[index].tuple);
         self.wheel.disarm(&mut self.conns, index);
         self.drop_flight(index);
         if self.waits {
             self.forget_waiting(index);
         }
-        let tcb = &mut self.conns[index];
-        tcb.generation = 0;
-        let hash = self.hash.hash(&tcb.tuple);
         let reference = Reference::new(Kind::Connection, index);
         if time_wait {
-            let remains = Remains {
-                hash,
-                rcv_nxt: tcb.rcv_nxt,
-                snd_nxt: tcb.nxt,
-                ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
-                window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
-                window_scale: tcb.our_scale(),
-            };
-            let entered = self.time_wait.enter(&remains, self.env.millis, &mut self.table);
-            self.table.replace(hash, reference, entered.reference);
-            self.counters.event(crate::Event::TimeWaits);
-            if entered.evicted {
-                self.counters.event(crate::Event::TimeWaitOverflow);
-            }
+            self.leave_time_wait(index, hash);
         } else {
             self.table.remove(hash, reference);
         }
+        self.conns[index].generation = 0;
+        self.conns.free(index);
+    }
+
+    /// Lets a TIME-WAIT record take the place of connection `index` in the table.
+    #[inline(always)]
+    pub(crate) fn leave_time_wait(&mut self, index: u32, hash: u64) {
+        let tcb = &self.conns[index];
+        let reference = Reference::new(Kind::Connection, index);
+        let remains = Remains {
+            hash,
+            rcv_nxt: tcb.rcv_nxt,
+            snd_nxt: tcb.nxt,
+            ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
+            window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
+            window_scale: tcb.our_scale(),
+        };
+        let entered = self.time_wait.enter(&remains, self.env.millis, &mut self.table);
+        self.table.replace(hash, reference, entered.reference);
+        self.counters.event(crate::Event::TimeWaits);
+        if entered.evicted {
+            self.counters.event(crate::Event::TimeWaitOverflow);
+        }
+    }
+
+    /// [`remove`](Self::remove) into TIME-WAIT for a connection whose flight holds
+    /// nothing.
+    #[inline(always)]
+    pub(crate) fn retire(&mut self, index: u32, hash: u64) {
+        self.wheel.disarm(&mut self.conns, index);
+        if self.waits {
+            self.forget_waiting(index);
+        }
+        let tcb = &mut self.conns[index];
+        tcb.generation = 0;
+        let flight = core::mem::replace(&mut tcb.flight, NO_FLIGHT);
+        if flight != NO_FLIGHT {
+            self.flights.release(flight);
+        }
+        self.leave_time_wait(index, hash);
         self.conns.free(index);
     }
 
@@ -259,16 +306,35 @@ impl Core {
     /// Returns the flight of connection `index`, with everything it holds.
     pub(crate) fn drop_flight(&mut self, index: u32) {
         let number = self.conns[index].flight;
-        if self.flights.at(number).is_some_and(|flight| flight.ready) {
+        let Some(flight) = self.flights.at_mut(number) else { return };
+        if !flight.send.is_empty() {
+            flight.send.clear(&mut self.chunks);
+        }
+        flight.store.clear(&mut self.chunks);
+        if flight.ready {
             self.unready(number);
         }
-        if let Some(flight) = self.flights.at_mut(number) {
-            if !flight.send.is_empty() {
-                flight.send.clear(&mut self.chunks);
+        self.flights.release(number);
+        self.conns[index].flight = NO_FLIGHT;
+    }
+
+    /// [`settle`](Self::settle) after the retransmission timer of connection `index` was started.
+    #[inline(always)]
+    pub(crate) fn settle_started(&mut self, index: u32) {
+        let Opened { tcb, flight, env, .. } = self.open(index);
+        let others = Bits(Bits::ACK_LATER.0 | Bits::APP_TIMER.0);
+        match flight {
+            Some(flight)
+                if flight.timer == Retransmission::Resend
+                    && !tcb.has(others)
+                    && env.options(tcb.profile).user_timeout.is_none() =>
+            {
+                let (at, armed) = (flight.timer_at, tcb.timer.at());
+                if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
+                    self.wheel.arm(&mut self.conns, index, at);
+                }
             }
-            flight.store.clear(&mut self.chunks);
-            self.flights.release(number);
-            self.conns[index].flight = NO_FLIGHT;
+            _ => self.settle(index),
         }
     }
 
@@ -296,6 +362,7 @@ impl Core {
     }
 
     /// The largest TCP payload, options included, towards `tuple`'s peer.
+    #[inline(always)]
     pub(crate) fn path_mss(&self, tuple: &Tuple) -> u16 {
         let interface = self.interfaces.interface_of(tuple.local);
         let mtu = self.interfaces.mtu(interface);

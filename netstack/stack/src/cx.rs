@@ -14,7 +14,7 @@ use crate::mail::Message;
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
 use crate::table::Kind;
-use crate::tcp::{Bits, State, Tcb};
+use crate::tcp::{Bits, NO_FLIGHT, State, Tcb};
 use crate::time::{Duration, Instant};
 use crate::timewait::Successor;
 
@@ -235,17 +235,16 @@ impl<'a> Cx<'a> {
     /// No more will be sent: the FIN follows what is queued. Reading goes on.
     pub fn shutdown(&mut self, conn: ConnId) {
         let Some(tcb) = self.core.find(conn) else { return };
-        if matches!(tcb.state, State::SynSent | State::SynReceived) {
-            self.close(conn);
-            return;
-        }
         if tcb.may_send() {
+            let flight = tcb.flight;
             self.core.conns[conn.index].set(Bits::FIN_QUEUED);
-            if self.core.want_flight(conn.index).is_none() {
+            if flight == NO_FLIGHT && self.core.want_flight(conn.index).is_none() {
                 // The FIN needs a flight; without one there is no way to see it through.
                 self.core.conns[conn.index].set(Bits::ABORT);
             }
             self.core.mark_ready(conn.index);
+        } else if matches!(tcb.state, State::SynSent | State::SynReceived) {
+            self.close(conn);
         }
     }
 

@@ -114,13 +114,27 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         } else {
             (0, range.len())
         };
-        let mut accepted = taken as u32;
         if rest > 0 {
-            self.refused(index);
-            let kept = range.end - rest..range.end;
-            accepted += self.keep(index, offer.seq + accepted, kept, source);
+            self.take_rest(index, offer, range, taken, source);
+        } else {
+            self.advance(index, offer, taken as u32, taken as u32);
         }
-        self.advance(index, offer, taken as u32, accepted);
+    }
+
+    /// Keeps what the application left of an offer, of which it took the first `taken` bytes.
+    pub(crate) fn take_rest(
+        &mut self,
+        index: u32,
+        offer: &Offer,
+        range: core::ops::Range<usize>,
+        taken: usize,
+        source: Source,
+    ) {
+        self.refused(index);
+        let taken = taken as u32;
+        let kept = range.start + taken as usize..range.end;
+        let accepted = taken + self.keep(index, offer.seq + taken, kept, source);
+        self.advance(index, offer, taken, accepted);
     }
 
     /// The application did not take everything: it is paused, or, if it closed the connection in the
@@ -541,6 +555,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// Serves the connections whose applications asked for something.
+    #[inline(never)]
     pub(crate) fn serve_ready(&mut self) {
         for _ in 0..crate::limits::READY_PER_TURN {
             let Some(index) = self.core.next_ready() else { return };

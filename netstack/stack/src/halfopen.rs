@@ -15,7 +15,11 @@ use penstock_wire::SeqNum;
 use penstock_wire::tcp::{Segment, Timestamps};
 
 use crate::hash::Tuple;
+use crate::limits;
+use crate::neighbour::HopId;
+use crate::receive::Arrival;
 use crate::slab::{Linked, NONE, Slab};
+use crate::tcp::Env;
 
 /// Queues, one for each repetition of the SYN-ACK (`tcp_synack_retries` at most, and the first).
 pub(crate) const QUEUES: usize = 8;
@@ -45,6 +49,8 @@ pub(crate) struct HalfOpen {
 }
 
 impl Linked for HalfOpen {
+    const BLANK: HalfOpen = record(Tuple::NONE);
+
     fn link(&mut self) -> &mut u32 {
         &mut self.next
     }
@@ -68,6 +74,39 @@ pub(crate) enum Verdict {
 }
 
 impl HalfOpen {
+    /// What a SYN says, and what it is to be answered with. Inlined, so that it is made where it is
+    /// to lie.
+    #[inline(always)]
+    pub(crate) fn offered(
+        listener: u16,
+        syn: &Arrival,
+        hop: HopId,
+        iss: SeqNum,
+        ts_offset: u32,
+        env: &Env,
+    ) -> HalfOpen {
+        let options = &syn.seg.options;
+        let timestamps = options.timestamps.filter(|_| env.tcp.timestamps);
+        HalfOpen {
+            iss,
+            irs: syn.seg.seq,
+            ts_recent: timestamps.map_or(0, |timestamps| timestamps.value),
+            ts_offset,
+            sent_at: env.now.micros(),
+            peer_mss: match options.mss {
+                0 if syn.tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
+                0 => limits::MSS_DEFAULT_V6,
+                mss => mss,
+            },
+            listener,
+            hop: hop.0,
+            window_scale: options.window_scale.filter(|_| env.tcp.window_scaling),
+            sack: options.sack_permitted && env.tcp.sack,
+            timestamps: timestamps.is_some(),
+            ..record(syn.tuple)
+        }
+    }
+
     /// RFC 9293 section 3.10.7.4 for SYN-RECEIVED.
     pub(crate) fn on_segment(&self, seg: &Segment, window_bytes: u32) -> Verdict {
         use penstock_wire::tcp::Flags;
@@ -132,14 +171,20 @@ impl HalfOpens {
         &self.records[index]
     }
 
-    /// Takes in a record whose SYN-ACK is being sent.
-    pub(crate) fn insert(&mut self, record: HalfOpen, millis: u32) -> Option<u32> {
-        let index = self.records.alloc(record)?;
+    /// A place for a record whose SYN-ACK is about to be sent; [`wait`](Self::wait) follows.
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Option<(u32, &mut HalfOpen)> {
+        self.records.take()
+    }
+
+    /// Queues a new record: its SYN-ACK is sent.
+    #[inline(always)]
+    pub(crate) fn wait(&mut self, index: u32, millis: u32) {
         self.append(index, millis);
-        Some(index)
     }
 
     /// Forgets a record.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
         self.records.free(index);
@@ -188,6 +233,7 @@ impl HalfOpens {
         nearest
     }
 
+    #[inline(always)]
     fn append(&mut self, index: u32, millis: u32) {
         let record = &mut self.records[index];
         let queue = record.repeats as usize % QUEUES;
@@ -203,6 +249,7 @@ impl HalfOpens {
         self.queues[queue].1 = index;
     }
 
+    #[inline]
     fn unlink(&mut self, index: u32) {
         let HalfOpen { next, prev, repeats, .. } = self.records[index];
         let queue = &mut self.queues[repeats as usize % QUEUES];
@@ -222,7 +269,7 @@ impl HalfOpens {
 }
 
 /// A record before it is queued: the links mean nothing yet.
-pub(crate) fn record(tuple: Tuple) -> HalfOpen {
+pub(crate) const fn record(tuple: Tuple) -> HalfOpen {
     HalfOpen {
         tuple,
         iss: SeqNum(0),
@@ -257,12 +304,19 @@ mod tests {
         Tuple { remote: Addr::v4(1), remote_port: port, local_port: 80, local: AddrId(0) }
     }
 
+    fn insert(half: &mut HalfOpens, port: u16, millis: u32) -> Option<u32> {
+        let (index, place) = half.take()?;
+        *place = record(tuple(port));
+        half.wait(index, millis);
+        Some(index)
+    }
+
     #[test]
     fn waits_double_and_order_holds() {
         let mut half = HalfOpens::new(4, 1000);
         let indices: Vec<u32> =
-            (0..4).map(|i| half.insert(record(tuple(i)), 10 * i as u32).expect("room")).collect();
-        assert!(half.is_full() && half.insert(record(tuple(9)), 50).is_none());
+            (0..4).map(|i| insert(&mut half, i, 10 * i as u32).expect("room")).collect();
+        assert!(half.is_full() && insert(&mut half, 9, 50).is_none());
         assert_eq!(half.next_deadline(), Some(1000));
         assert_eq!(half.due(999), None);
         half.remove(indices[1]);

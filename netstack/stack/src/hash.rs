@@ -24,12 +24,14 @@
 use penstock_wire::Addr;
 
 /// A local address: its position in the interface address list, unique over all interfaces, so it
-/// names the interface too.
+/// names the interface too. Four bytes wide, so that it fills a [`Tuple`]'s last word with the ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct AddrId(pub(crate) u16);
+pub(crate) struct AddrId(pub(crate) u32);
 
-/// What names a connection on this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What names a connection on this machine: three words without a gap, so that comparing and hashing
+/// take a load for each.
+#[derive(Clone, Copy, Debug, Eq)]
+#[repr(C)]
 pub(crate) struct Tuple {
     /// The peer's address.
     pub(crate) remote: Addr,
@@ -42,6 +44,10 @@ pub(crate) struct Tuple {
 }
 
 impl Tuple {
+    /// That of no connection.
+    pub(crate) const NONE: Tuple =
+        Tuple { remote: Addr::UNSPECIFIED, remote_port: 0, local_port: 0, local: AddrId(0) };
+
     /// The tuple as three words; distinct tuples give distinct words.
     #[inline]
     pub(crate) fn words(&self) -> [u64; 3] {
@@ -50,6 +56,15 @@ impl Tuple {
         [self.remote.hi, self.remote.lo, rest]
     }
 }
+
+impl PartialEq for Tuple {
+    #[inline]
+    fn eq(&self, other: &Tuple) -> bool {
+        self.words() == other.words()
+    }
+}
+
+const _: () = assert!(size_of::<Tuple>() == 24);
 
 /// The hash with its key.
 #[derive(Clone)]
@@ -168,7 +183,7 @@ mod tests {
             words in any::<([u64; 2], u16, u16, u16)>(), secret in any::<[u64; 4]>(), bit in 0..176_u32,
         ) {
             let ([hi, lo], remote_port, local_port, local) = words;
-            let one = Tuple { remote: Addr { hi, lo }, remote_port, local_port, local: AddrId(local) };
+            let one = Tuple { remote: Addr { hi, lo }, remote_port, local_port, local: AddrId(local as u32) };
             let mut other = one;
             match bit {
                 0..64 => other.remote.hi ^= 1 << bit,

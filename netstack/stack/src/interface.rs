@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use penstock_wire::plain::Sender;
 use penstock_wire::{Addr, Mac};
 
 use crate::config::{self, Config};
@@ -96,17 +97,15 @@ struct Address {
     /// The bits of the prefix, the marks of an IPv4 address among them.
     mask: Addr,
     prefix_bits: u8,
-    interface: u8,
-    /// The interface's station and MTU.
-    mac: Mac,
-    mtu: u16,
+    station: Station,
 }
 
 /// What frames from one of our addresses say of us.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Station {
     pub(crate) addr: Addr,
-    pub(crate) mac: Mac,
+    /// Of no meaning for IPv6.
+    pub(crate) sender: Sender,
     pub(crate) mtu: u16,
     pub(crate) interface: u8,
 }
@@ -124,7 +123,7 @@ impl Own<'_> {
     #[inline]
     pub(crate) fn find(&self, dst: Addr) -> Option<AddrId> {
         let at = self.addresses.iter().position(|address| address.addr == dst)?;
-        Some(AddrId(self.first + at as u16))
+        Some(AddrId(self.first as u32 + at as u32))
     }
 }
 
@@ -142,7 +141,8 @@ impl Address {
         let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
         let &config::Interface { mac, mtu, .. } = interface;
-        Address { addr, mask, prefix_bits, interface: number, mac, mtu }
+        let station = Station { addr, sender: Sender::new(mac, addr), mtu, interface: number };
+        Address { addr, mask, prefix_bits, station }
     }
 
     /// Whether `dst` lies in its network.
@@ -195,7 +195,8 @@ impl Interfaces {
                     return Err(ConfigError::Prefix(addr, prefix_bits));
                 }
                 let known = addresses.iter().any(|other| {
-                    other.addr == addr && (other.interface == number || !addr.is_link_local_v6())
+                    other.addr == addr
+                        && (other.station.interface == number || !addr.is_link_local_v6())
                 });
                 if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
                     return Err(ConfigError::Address(addr));
@@ -240,14 +241,13 @@ impl Interfaces {
 
     #[inline]
     pub(crate) fn interface_of(&self, id: AddrId) -> u8 {
-        self.addresses.get(id.0 as usize).map_or(0, |address| address.interface)
+        self.addresses.get(id.0 as usize).map_or(0, |address| address.station.interface)
     }
 
-    /// The address, the station it lives at, and the interface.
+    /// What frames from an address say of us.
     #[inline]
-    pub(crate) fn station(&self, id: AddrId) -> Option<Station> {
-        let &Address { addr, mac, mtu, interface, .. } = self.addresses.get(id.0 as usize)?;
-        Some(Station { addr, mac, mtu, interface })
+    pub(crate) fn station(&self, id: AddrId) -> Option<&Station> {
+        self.addresses.get(id.0 as usize).map(|address| &address.station)
     }
 
     #[inline]
@@ -265,7 +265,7 @@ impl Interfaces {
         if let Some(own) = self.interfaces.get_mut(interface as usize) {
             own.mtu = own.mtu.min(mtu);
             for address in &mut self.addresses[own.first as usize..own.end as usize] {
-                address.mtu = own.mtu;
+                address.station.mtu = own.mtu;
             }
         }
     }
@@ -288,7 +288,7 @@ impl Interfaces {
     pub(crate) fn on_link(&self, dst: Addr) -> Option<(u8, u8)> {
         let matching =
             self.addresses.iter().filter(|own| own.covers(dst) && !own.addr.is_link_local_v6());
-        matching.map(|own| (own.interface, own.prefix_bits)).max_by_key(|&(_, bits)| bits)
+        matching.map(|own| (own.station.interface, own.prefix_bits)).max_by_key(|&(_, bits)| bits)
     }
 
     /// Whether `dst` lies on the link of `interface`.
@@ -300,14 +300,14 @@ impl Interfaces {
     /// interface): of its family and scope, with the longest common prefix.
     pub(crate) fn source_for(&self, interface: u8, dst: Addr) -> Option<AddrId> {
         let fits = |address: &Address| {
-            address.interface == interface
+            address.station.interface == interface
                 && address.addr.is_v4() == dst.is_v4()
                 && address.addr.is_link_local_v6() == dst.is_link_local_v6()
         };
         let numbered = self.addresses.iter().enumerate().filter(|(_, address)| fits(address));
         let best = numbered
             .max_by_key(|(at, address)| (common_bits(address.addr, dst), core::cmp::Reverse(*at)));
-        best.map(|(at, _)| AddrId(at as u16))
+        best.map(|(at, _)| AddrId(at as u32))
     }
 
     /// Whether a packet to `group` on `interface` is for us too: all nodes, the solicited-node
@@ -316,7 +316,7 @@ impl Interfaces {
         if group == Addr::ALL_NODES || group == Addr::v4(u32::MAX) {
             return true;
         }
-        self.addresses.iter().filter(|own| own.interface == interface).any(|own| {
+        self.addresses.iter().filter(|own| own.station.interface == interface).any(|own| {
             if own.addr.is_v4() {
                 own.prefix_bits < 31
                     && group == Addr::v4(own.addr.v4_number() | host_mask(own.prefix_bits))

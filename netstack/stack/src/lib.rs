@@ -48,6 +48,7 @@ mod neighbour;
 mod packet;
 mod passive;
 mod pmtu;
+mod predicted;
 mod ratelimit;
 mod ready;
 mod receive;

@@ -134,6 +134,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// Asks for neighbours that are wanted or doubted, and gives up those that do not answer.
+    #[inline(never)]
     pub(crate) fn serve_neighbours(&mut self) {
         for _ in 0..limits::TIMERS_PER_TURN {
             let millis = self.core.env.millis;

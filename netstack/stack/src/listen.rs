@@ -87,28 +87,25 @@ impl Listeners {
         }
     }
 
-    /// Who listens on `port` of `addr`: the address itself goes before any address, and this worker
-    /// before others.
-    #[inline]
-    pub(crate) fn lookup(&self, addr: Addr, port: u16) -> Option<Found> {
+    /// The listener of `port`, where it is the only one and for any address: what nearly every
+    /// service is.
+    #[inline(always)]
+    pub(crate) fn lookup_only(&self, port: u16) -> Option<u16> {
         let first = self.buckets[port as usize & (self.buckets.len() - 1)];
         let listener = self.listeners.get(first as usize)?;
-        if listener.here
+        let only = listener.here
             && listener.port == port
             && listener.addr.is_none()
-            && listener.next == NONE
-        {
-            // One listener for any address: what nearly every service is.
-            return Some(Found::Here(first, listener.profile));
-        }
-        self.lookup_all(first, addr, port)
+            && listener.next == NONE;
+        only.then_some(first)
     }
 
-    /// The lookup where several listeners share a bucket.
-    fn lookup_all(&self, first: u16, addr: Addr, port: u16) -> Option<Found> {
+    /// Who listens on `port` of `addr`: the address itself goes before any address, and this worker
+    /// before others.
+    pub(crate) fn lookup(&self, addr: Addr, port: u16) -> Option<Found> {
         let mut any = None;
         let mut elsewhere = 0;
-        let mut index = first;
+        let mut index = self.buckets[port as usize & (self.buckets.len() - 1)];
         while let Some(listener) = self.listeners.get(index as usize) {
             if listener.port == port && listener.addr.is_none_or(|own| own == addr) {
                 if listener.here && (listener.addr.is_some() || any.is_none()) {

@@ -196,6 +196,12 @@ impl Post {
         self.incoming.iter_mut().any(|(_, receiver)| receiver.has_mail())
     }
 
+    /// Whether there is no other core to hear from.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.incoming.is_empty()
+    }
+
     /// The next message for this core and who sent it, each sender in its turn; `None` when there
     /// is none. A frame is copied into `buffer`.
     pub fn receive<'a>(&mut self, buffer: &'a mut Buffer) -> Option<(u16, Message<'a>)> {

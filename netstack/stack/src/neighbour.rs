@@ -136,12 +136,27 @@ impl Neighbours {
     /// # Errors
     /// [`Drop::NeighbourTableFull`]: every slot is in use, or half of them wait for answers, which is
     /// what forged sources look like.
+    #[inline(always)]
     pub(crate) fn resolve(
         &mut self,
         millis: u32,
         interface: u8,
         addr: Addr,
     ) -> Result<HopId, Drop> {
+        let recent = self.entries.recent();
+        if self.entries.is_at(recent, interface, addr) {
+            let hot = &mut self.entries.hot[recent as usize];
+            if hot.held && hot.state != State::Failed {
+                hot.used_at = millis;
+                return Ok(HopId(hot.id));
+            }
+        }
+        self.resolve_slowly(millis, interface, addr)
+    }
+
+    /// The same for another than the neighbour found last.
+    #[inline(never)]
+    fn resolve_slowly(&mut self, millis: u32, interface: u8, addr: Addr) -> Result<HopId, Drop> {
         let slot = match self.entries.find(interface, addr) {
             Some(slot) => slot,
             None => self.admit(millis, interface, addr).ok_or(Drop::NeighbourTableFull)?,
@@ -160,22 +175,39 @@ impl Neighbours {
     /// answering; the caller resolves anew, keeps that name, and has its frame wait.
     #[inline]
     pub(crate) fn mac(&mut self, hop: HopId, millis: u32) -> Option<Mac> {
+        let (slot, sure) = self.look(hop, millis)?;
+        if sure {
+            return Some(self.entries.hot[slot as usize].mac);
+        }
+        self.mac_in_doubt(slot, millis)
+    }
+
+    /// The same as [`Mac::word`].
+    #[inline(always)]
+    pub(crate) fn mac_word(&mut self, hop: HopId, millis: u32) -> Option<u64> {
+        let (slot, sure) = self.look(hop, millis)?;
+        if sure {
+            return Some(self.entries.hot[slot as usize].mac.word());
+        }
+        self.mac_in_doubt(slot, millis).map(Mac::word)
+    }
+
+    /// The slot that a name means now, and whether its station is beyond doubt.
+    #[inline(always)]
+    fn look(&mut self, hop: HopId, millis: u32) -> Option<(u16, bool)> {
         let slot = hop.0 & (self.entries.hot.len() as u16 - 1);
         let hot = self.entries.hot.get_mut(slot as usize)?;
         if hot.id != hop.0 {
             return None;
         }
         hot.used_at = millis;
-        if hot.state == State::Reachable
-            && millis.wrapping_sub(hot.confirmed_at) < self.reachable_ms
-        {
-            return Some(hot.mac);
-        }
-        self.mac_in_doubt(slot, millis)
+        let sure = hot.state == State::Reachable
+            && millis.wrapping_sub(hot.confirmed_at) < self.reachable_ms;
+        Some((slot, sure))
     }
 
     /// Traffic proves that the neighbour gets what we send (RFC 4861 section 7.3.1).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn confirm(&mut self, hop: HopId, millis: u32) {
         let slot = hop.0 & (self.entries.hot.len() as u16 - 1);
         let Some(hot) = self.entries.hot.get_mut(slot as usize) else { return };
@@ -253,6 +285,12 @@ impl Neighbours {
         };
         learned.changed = learned.changed && self.may_tell(millis);
         learned
+    }
+
+    /// Whether [`Neighbours::expire`] may have something to say, now or later.
+    #[inline]
+    pub(crate) fn has_deadlines(&self) -> bool {
+        self.entries.has_deadlines()
     }
 
     /// When [`Neighbours::expire`] next has something to say, on the ring of milliseconds.

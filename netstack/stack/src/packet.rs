@@ -110,6 +110,7 @@ fn write_packet(
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Sends the datagrams that the application queued.
+    #[inline(never)]
     pub(crate) fn send_datagrams(&mut self) {
         while let Some(queued) = self.core.datagrams.pop_front() {
             let core = &mut self.core;

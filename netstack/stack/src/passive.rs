@@ -2,6 +2,7 @@
 //! record or with a cookie.
 
 use penstock_queue::QueuePair;
+use penstock_wire::SeqNum;
 use penstock_wire::tcp::{Flags, Header, Timestamps};
 
 use crate::app::{App, ListenerId};
@@ -57,6 +58,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// A client's SYN. `successor` is what an earlier connection of the same tuple asks of us.
+    #[inline(never)]
     pub(crate) fn on_syn(
         &mut self,
         listener: u16,
@@ -73,7 +75,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::SynOverload);
             return;
         }
-        let tuple = arrival.tuple;
+        let tuple = &arrival.tuple;
         let interface = core.interfaces.interface_of(tuple.local);
         let Some((_, next)) = core.routes.lookup_on(interface, tuple.remote) else {
             core.drop(Drop::NoRoute);
@@ -86,66 +88,53 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
         };
-        let origin = core.secrets.origin(&tuple);
-        let mut half = self.half_open(listener, arrival, hop);
-        half.ts_offset = origin.timestamp_offset();
-        let core = &mut self.core;
+        let origin = core.secrets.origin(tuple);
+        let ts_offset = origin.timestamp_offset();
         let cookies = match core.config.tcp.syncookies {
             SynCookies::Never => false,
             SynCookies::WhenFull => core.half_open.is_full(),
             SynCookies::Always => true,
         };
         if cookies {
-            let offer = cookie::Offer {
-                mss: half.peer_mss,
-                window_scale: half.window_scale,
-                sack_permitted: half.sack,
-            };
-            half.iss = core.cookies.encode(&tuple, half.irs, &offer, core.env.now.0);
-            core.counters.event(Event::SynCookiesSent);
-            transmit::syn_ack(core, &mut self.queues, &half);
+            let half = HalfOpen::offered(listener, arrival, hop, SeqNum(0), ts_offset, &core.env);
+            self.send_cookie(half);
             return;
         }
-        half.iss = origin.isn(core.env.now.0);
+        let mut iss = origin.isn(core.env.now.0);
         if let Some(successor) = successor
-            && half.iss.at_or_before(successor.isn_after)
+            && iss.at_or_before(successor.isn_after)
         {
-            half.iss = successor.isn_after + 1;
+            iss = successor.isn_after + 1;
         }
-        let Some(index) = core.half_open.insert(half, core.env.millis) else {
+        let Some((index, half)) = core.half_open.take() else {
             core.drop(Drop::ReqQFullDrop);
             return;
         };
+        *half = HalfOpen::offered(listener, arrival, hop, iss, ts_offset, &core.env);
+        core.half_open.wait(index, core.env.millis);
         let reference = Reference::new(Kind::HalfOpen, index);
         if core.table.insert(arrival.hash, reference).is_err() {
             core.half_open.remove(index);
             core.drop(Drop::ReqQFullDrop);
             return;
         }
-        transmit::syn_ack(core, &mut self.queues, &half);
+        let half = *core.half_open.at(index);
+        transmit::first_syn_ack(core, &mut self.queues, &half);
     }
 
-    /// What a SYN says, as a record.
-    fn half_open(&self, listener: u16, arrival: &Arrival, hop: HopId) -> HalfOpen {
-        let core = &self.core;
-        let options = &arrival.seg.options;
-        let tcp = &core.config.tcp;
-        let timestamps = options.timestamps.filter(|_| tcp.timestamps);
-        let mut half = halfopen::record(arrival.tuple);
-        half.irs = arrival.seg.seq;
-        half.listener = listener;
-        half.hop = hop.0;
-        half.peer_mss = match options.mss {
-            0 if arrival.tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
-            0 => limits::MSS_DEFAULT_V6,
-            mss => mss,
+    /// Answers a SYN without keeping anything of it.
+    #[cold]
+    #[inline(never)]
+    fn send_cookie(&mut self, mut half: HalfOpen) {
+        let core = &mut self.core;
+        let offer = cookie::Offer {
+            mss: half.peer_mss,
+            window_scale: half.window_scale,
+            sack_permitted: half.sack,
         };
-        half.window_scale = options.window_scale.filter(|_| tcp.window_scaling);
-        half.sack = options.sack_permitted && tcp.sack;
-        half.timestamps = timestamps.is_some();
-        half.ts_recent = timestamps.map_or(0, |timestamps| timestamps.value);
-        half.sent_at = core.env.now.micros();
-        half
+        half.iss = core.cookies.encode(&half.tuple, half.irs, &offer, core.env.now.0);
+        core.counters.event(Event::SynCookiesSent);
+        transmit::syn_ack(core, &mut self.queues, &half);
     }
 
     /// A segment to a half-open connection.
@@ -153,9 +142,22 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);
+        let verdict = core.half_open.at(index).on_segment(&arrival.seg, window);
+        if verdict == halfopen::Verdict::Complete {
+            self.on_complete(index, arrival, source);
+        } else {
+            self.on_incomplete(index, verdict, arrival);
+        }
+    }
+
+    /// A segment to a half-open connection that leaves it half-open, or ends it.
+    #[cold]
+    #[inline(never)]
+    fn on_incomplete(&mut self, index: u32, verdict: halfopen::Verdict, arrival: &Arrival) {
+        let core = &mut self.core;
         let mut half = *core.half_open.at(index);
-        match half.on_segment(&arrival.seg, window) {
-            halfopen::Verdict::Complete => self.on_complete(index, &half, arrival, source),
+        match verdict {
+            halfopen::Verdict::Complete => {}
             halfopen::Verdict::Repeat => {
                 let stamps = arrival.seg.options.timestamps;
                 half.ts_recent = core.half_open.note_timestamp(index, stamps);
@@ -198,29 +200,18 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The handshake is complete: a connection is born, and its first segment served.
-    fn on_complete(&mut self, index: u32, half: &HalfOpen, arrival: &Arrival, source: Source) {
+    #[inline]
+    fn on_complete(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
-        let Some(profile) = core.listeners.profile(half.listener) else {
+        let listener = core.half_open.at(index).listener;
+        let Some(profile) = core.listeners.profile(listener) else {
             // Nobody listens any more.
             self.forget_half_open(index);
             self.refuse(arrival, Drop::TcpNoPort);
             return;
         };
-        let rtt_us = (half.repeats == 0).then(|| core.env.now.micros().wrapping_sub(half.sent_at));
-        let hand = Handshake {
-            iss: half.iss,
-            irs: half.irs,
-            peer_mss: half.peer_mss,
-            window_scale: half.window_scale,
-            sack: half.sack,
-            timestamp: half.timestamps.then_some(half.ts_recent),
-            ts_offset: half.ts_offset,
-            rtt_us,
-            repeated: half.repeats > 0,
-        };
-        let tcb = self.newborn(&hand, arrival, HopId(half.hop), profile);
-        match self.core.promote(arrival.hash, index, tcb) {
-            Some(conn) => self.accept(conn, half.listener, arrival, source),
+        match self.core.promote(index, arrival, profile) {
+            Some(conn) => self.accept(conn, listener, arrival, source),
             None => self.core.drop(Drop::ListenOverflow),
         }
     }
@@ -268,8 +259,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             ts_offset,
             rtt_us: echo_age_ms.filter(|&age| age < 60_000).map(|age| age.max(1) * 1000),
             repeated: false,
+            mtu_mss: core.path_mss(tuple),
+            hop: hop.0,
+            profile,
+            generation: 0,
         };
-        let tcb = self.newborn(&hand, arrival, hop, profile);
+        let tcb = Tcb::passive(*tuple, &hand, seg, &core.env);
         match self.core.insert(arrival.hash, tcb) {
             Some(conn) => {
                 self.core.counters.event(Event::SynCookiesRecv);
@@ -280,15 +275,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         true
     }
 
-    fn newborn(&self, hand: &Handshake, arrival: &Arrival, hop: HopId, profile: u8) -> Tcb {
-        let core = &self.core;
-        let mtu_mss = core.path_mss(&arrival.tuple);
-        let mut tcb = Tcb::passive(arrival.tuple, hand, &arrival.seg, mtu_mss, &core.env);
-        tcb.hop = hop.0;
-        tcb.profile = profile;
-        tcb
-    }
-
+    #[inline(always)]
     fn accept(&mut self, index: u32, listener: u16, arrival: &Arrival, source: Source) {
         self.core.counters.event(Event::TcpPassiveOpens);
         self.core.current = index;
@@ -297,7 +284,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.neighbours.confirm(HopId(hop), millis);
         let conn = self.core.name(index);
         self.app.on_accept(&mut Cx::new(&mut self.core), conn, ListenerId(listener));
-        self.serve(index, arrival, source);
+        if !self.serve_text(index, arrival, source) {
+            self.serve(index, arrival, source);
+        }
     }
 
     /// Repeats SYN-ACKs that are due, and gives up those repeated enough.

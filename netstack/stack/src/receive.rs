@@ -5,9 +5,9 @@
 //! in order, one call chain from here to the upcall and back out through
 //! [`crate::transmit`].
 
-use penstock_queue::{Checksums, QueuePair, RxFrame};
+use penstock_queue::{BURST_MAX, Checksums, QueuePair, RxFrame};
 use penstock_wire::tcp::{Flags, Segment};
-use penstock_wire::{Addr, Mac, ethernet, ip, plain, tcp};
+use penstock_wire::{Mac, ethernet, ip, plain, tcp};
 
 use crate::app::App;
 use crate::core::Core;
@@ -54,12 +54,13 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// Nothing yet.
     pub(crate) fn blank() -> Arrival {
-        let tuple =
-            Tuple { remote: Addr::UNSPECIFIED, remote_port: 0, local_port: 0, local: AddrId(0) };
         let seg = Segment::default();
-        Arrival { tuple, hash: 0, seg, payload_at: 0, kind: FrameKind::Other }
+        Arrival { tuple: Tuple::NONE, hash: 0, seg, payload_at: 0, kind: FrameKind::Other }
     }
 }
+
+/// The frames of a burst.
+pub(crate) type Burst = [Arrival; BURST_MAX];
 
 /// What the first pass makes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,45 +92,69 @@ impl<'a> Here<'a> {
     }
 }
 
-/// The first pass: bytes to numbers, and a first touch of the table. Inlined into the loop over a
-/// burst, or the frame would have to go through memory.
+/// The first pass: bytes to numbers, and a first touch of the table. Plain IPv4 is read here, in the
+/// loop over a burst, with the numbers in registers; everything else apart.
 #[inline(always)]
 fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
+    let RxFrame { bytes, parts, checksums, hash: _, vlan } = frame;
+    let for_us = parts == 0 && vlan.is_none() && bytes.first_chunk() == Some(&here.mac.0);
+    let verify = match checksums {
+        Checksums::Good => Some((false, false)),
+        Checksums::IpGood => Some((false, true)),
+        Checksums::Unverified => Some((true, true)),
+        Checksums::IpBad | Checksums::L4Bad => None,
+    };
+    if for_us
+        && let Some((ip, tcp)) = verify
+        && let Some(packet) = plain::parse_v4(&mut arrival.seg, bytes, ip, tcp)
+        && let Some(local) = here.own.find(packet.dst)
+    {
+        place(here, packet, local, arrival);
+        arrival.kind = FrameKind::Segment;
+    } else {
+        // Put together anew: only then need it not lie in memory for the way above.
+        classify_slowly(here, RxFrame { bytes, parts, checksums, hash: None, vlan }, arrival);
+    }
+}
+
+/// Notes the tuple of a segment for our address `local`, and has a first look at the table.
+#[inline(always)]
+fn place(here: Here<'_>, packet: ip::Packet, local: AddrId, arrival: &mut Arrival) {
+    let seg = &arrival.seg;
+    let headers = ethernet::HEADER_BYTES as u16 + packet.header_bytes;
+    arrival.payload_at = headers + seg.header_bytes as u16;
+    let tuple = Core::tuple_of(local, packet.src, seg);
+    arrival.tuple = tuple;
+    arrival.hash = here.core.hash.hash(&tuple);
+    // A plain read, for its effect on the cache.
+    core::hint::black_box(here.core.table.touch(arrival.hash));
+}
+
+/// What is not plain IPv4 for us.
+#[inline(never)]
+fn classify_slowly(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     arrival.kind = if frame.parts > 0 {
         FrameKind::Parts
     } else {
-        match parse(here, frame, arrival) {
-            Ok(FrameKind::Segment) => {
-                arrival.hash = here.core.hash.hash(&arrival.tuple);
-                // A plain read, for its effect on the cache.
-                core::hint::black_box(here.core.table.touch(arrival.hash));
-                FrameKind::Segment
-            }
-            Ok(kind) => kind,
-            Err(reason) => FrameKind::Refused(reason),
-        }
+        parse(here, frame, arrival).unwrap_or_else(FrameKind::Refused)
     };
 }
 
-#[inline(always)]
 fn parse(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
-    let bytes = frame.bytes;
-    if bytes.first_chunk() != Some(&here.mac.0) || frame.vlan.is_some() {
-        return parse_slowly(here, frame, arrival);
-    }
-    let (verify_ip, verify_tcp) = if frame.checksums == Checksums::Good {
-        (false, false)
-    } else {
-        match frame.checksums {
-            Checksums::Good | Checksums::IpGood => (false, true),
-            Checksums::Unverified => (true, true),
-            Checksums::IpBad | Checksums::L4Bad => return parse_slowly(here, frame, arrival),
-        }
+    let verify = match frame.checksums {
+        Checksums::Good => false,
+        Checksums::Unverified | Checksums::IpGood => true,
+        Checksums::IpBad | Checksums::L4Bad => return parse_slowly(here, frame, arrival),
     };
-    match plain::parse(&mut arrival.seg, bytes, verify_ip, verify_tcp) {
-        Some(packet) => place(here, packet, arrival),
-        None => parse_slowly(here, frame, arrival),
+    if frame.bytes.first_chunk() == Some(&here.mac.0)
+        && frame.vlan.is_none()
+        && let Some(packet) = plain::parse_v6(&mut arrival.seg, frame.bytes, verify)
+        && let Some(local) = here.own.find(packet.dst)
+    {
+        place(here, packet, local, arrival);
+        return Ok(FrameKind::Segment);
     }
+    parse_slowly(here, frame, arrival)
 }
 
 /// Every frame that is not plain: with IP options, for others, malformed.
@@ -167,33 +192,26 @@ fn parse_slowly(
     };
     let payload = packet.payload(packet_bytes);
     tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
-    place(here, packet, arrival)
-}
-
-/// Finds which of our addresses a segment is for.
-#[inline(always)]
-fn place(here: Here<'_>, packet: ip::Packet, arrival: &mut Arrival) -> Result<FrameKind, Drop> {
     let Some(local) = here.own.find(packet.dst) else {
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
-    let seg = &arrival.seg;
-    arrival.payload_at =
-        ethernet::HEADER_BYTES as u16 + packet.header_bytes + seg.header_bytes as u16;
-    arrival.tuple = Core::tuple_of(local, packet.src, seg);
+    place(here, packet, local, arrival);
     Ok(FrameKind::Segment)
 }
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Takes one burst from an interface; returns how many frames there were.
-    pub(crate) fn receive(&mut self, interface: u8) -> usize {
-        let queue = &mut self.queues[interface as usize];
-        let count = queue.recv(self.burst.len()).min(self.burst.len());
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, interface: usize) -> usize {
+        let queue = &mut self.queues[interface];
+        queue.reclaim(&mut self.core.chunks);
+        let count = queue.recv(BURST_MAX).min(BURST_MAX);
         if count == 0 {
             return 0;
         }
         // Lent out for the turn, so that the worker can be changed while it is read.
-        let mut burst = core::mem::take(&mut self.burst);
-        let here = Here::new(&self.core, interface);
+        let Some(mut burst) = self.burst.take() else { return 0 };
+        let here = Here::new(&self.core, interface as u8);
         let mut shed = 0;
         for (index, arrival) in burst[..count].iter_mut().enumerate() {
             let frame = queue.frame(index);
@@ -207,17 +225,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
             classify(here, frame, arrival);
         }
-        self.core.counters.drops_of(Drop::SynOverload, shed);
+        if shed > 0 {
+            self.core.counters.drops_of(Drop::SynOverload, shed);
+        }
         for (index, arrival) in burst[..count].iter().enumerate() {
-            let source = Source::Ring { interface, index: index as u8 };
-            match arrival.kind {
-                FrameKind::Segment => self.on_arrival(arrival, source),
-                FrameKind::Shed => {}
-                kind => self.on_rare(kind, source),
+            let source = Source::Ring { interface: interface as u8, index: index as u8 };
+            if arrival.kind == FrameKind::Segment {
+                self.on_arrival(arrival, source);
+            } else {
+                self.on_rare(arrival.kind, source);
             }
         }
-        self.burst = burst;
-        self.queues[interface as usize].recycle();
+        self.burst = Some(burst);
+        self.queues[interface].recycle();
         self.core.counters.events(Event::InFrames, count as u64);
         count
     }
@@ -300,12 +320,26 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if self.core.rfd.is_active(arrival.tuple.local_port) {
             self.core.counters.event(Event::RfdHits);
         }
-        self.serve(index, arrival, source);
+        if !self.serve_predicted(index, arrival, source) {
+            self.serve(index, arrival, source);
+        }
     }
 
     /// No connection here: a client, a stray, or a segment that belongs to another core.
-    #[inline(never)]
+    #[inline(always)]
     fn on_unknown(&mut self, arrival: &Arrival, source: Source) {
+        let listener = self.core.listeners.lookup_only(arrival.tuple.local_port);
+        match listener {
+            Some(listener) if arrival.seg.flags == Flags::SYN => {
+                self.on_syn(listener, arrival, None);
+            }
+            _ => self.on_stranger(arrival, source),
+        }
+    }
+
+    /// The same for all but the nearly only kind: a SYN to the one listener of its port.
+    #[inline(never)]
+    fn on_stranger(&mut self, arrival: &Arrival, source: Source) {
         let addr = self.core.interfaces.addr(arrival.tuple.local);
         let port = arrival.tuple.local_port;
         let mailed = matches!(source, Source::Scratch { mailed: true, .. });

@@ -151,8 +151,14 @@ impl SendQueue {
     }
 
     /// Frees everything.
+    #[inline]
     pub(crate) fn clear(&mut self, chunks: &mut Chunks) {
         let mut chunk = self.head;
+        if chunk == self.tail && !chunk.is_none() {
+            // Nearly every response: one chunk.
+            chunks.free(chunk);
+            chunk = ChunkId::NONE;
+        }
         while !chunk.is_none() {
             let next = chunks.next(chunk);
             chunks.free(chunk);

@@ -21,7 +21,10 @@ use core::ops::{Index, IndexMut};
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A record that lends four of its bytes to the free list while it is free.
-pub(crate) trait Linked {
+pub(crate) trait Linked: Copy {
+    /// What a record is before it is first taken.
+    const BLANK: Self;
+
     /// The four bytes: any field that means nothing while the record is free.
     fn link(&mut self) -> &mut u32;
 }
@@ -44,14 +47,29 @@ impl<T: Linked> Slab<T> {
     /// Makes `record` live and returns its index; `None` when all are.
     #[inline]
     pub(crate) fn alloc(&mut self, record: T) -> Option<u32> {
-        let index = self.free_head;
-        if let Some(place) = self.records.get_mut(index as usize) {
-            self.free_head = *place.link();
-            *place = record;
-            self.live += 1;
-            return Some(index);
+        let (index, place) = self.take()?;
+        *place = record;
+        Some(index)
+    }
+
+    /// The same for a record that is made in its place: made elsewhere it would have to be copied
+    /// there. What lies in the place is of no meaning.
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Option<(u32, &mut T)> {
+        if self.free_head == NONE {
+            self.grow();
         }
-        self.grow(record)
+        let index = self.free_head;
+        let place = self.records.get_mut(index as usize)?;
+        self.free_head = *place.link();
+        self.live += 1;
+        Some((index, place))
+    }
+
+    /// Record `index`, if there ever was one.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.records.get(index as usize)
     }
 
     /// Returns a record. It must be live: the slab cannot tell.
@@ -83,16 +101,16 @@ impl<T: Linked> Slab<T> {
         self.records.len() as u32
     }
 
-    /// Takes a record that was never used. `push` stays within what `new` reserved.
+    /// Frees a record that was never used, if there is one. `push` stays within what `new` reserved.
     #[cold]
-    fn grow(&mut self, record: T) -> Option<u32> {
+    #[inline(never)]
+    fn grow(&mut self) {
         let index = self.records.len() as u32;
-        if index == self.capacity {
-            return None;
+        if index < self.capacity {
+            self.records.push(T::BLANK);
+            *self.records[index as usize].link() = NONE;
+            self.free_head = index;
         }
-        self.records.push(record);
-        self.live += 1;
-        Some(index)
     }
 }
 
@@ -118,13 +136,15 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    #[derive(Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     struct Record {
         value: u64,
         link: u32,
     }
 
     impl Linked for Record {
+        const BLANK: Record = Record { value: 0, link: 0 };
+
         fn link(&mut self) -> &mut u32 {
             &mut self.link
         }

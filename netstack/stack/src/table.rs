@@ -152,13 +152,24 @@ impl Table {
     /// # Errors
     /// [`Full`] when the table is, or when an entry would end up too far from its home; nothing
     /// has changed then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, hash: u64, reference: Reference) -> Result<(), Full> {
         if self.entries == self.entries_max {
             return Err(Full);
         }
         let tag = tag_of(hash);
         let entry = (reference.0 as u64) << 32 | tag as u64;
+        if self.slot(tag as usize) == 0 {
+            self.set(tag as usize, entry);
+            self.entries += 1;
+            return Ok(());
+        }
+        self.insert_beyond(tag, entry)
+    }
+
+    /// The insertion where the slot at home is taken.
+    #[inline(never)]
+    fn insert_beyond(&mut self, tag: u32, entry: u64) -> Result<(), Full> {
         for distance in 0..PROBES_MAX {
             let position = tag as usize + distance;
             let slot = self.slot(position);
@@ -177,7 +188,9 @@ impl Table {
     /// Removes the entry of `hash` that holds `reference`; whether it was there.
     #[inline]
     pub(crate) fn remove(&mut self, hash: u64, reference: Reference) -> bool {
-        let Some(mut position) = self.find(hash, reference) else { return false };
+        let tag = tag_of(hash);
+        let entry = (reference.0 as u64) << 32 | tag as u64;
+        let Some(mut position) = self.find(tag, entry) else { return false };
         // Pull back what follows, up to a gap or an entry that is at home. The table is never full,
         // so there is one.
         loop {
@@ -196,10 +209,19 @@ impl Table {
 
     /// Lets the entry of `hash` that holds `old` hold `new`: a connection that goes from half-open
     /// to established to TIME-WAIT keeps its slot. Whether it was there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(&mut self, hash: u64, old: Reference, new: Reference) -> bool {
-        let Some(position) = self.find(hash, old) else { return false };
-        self.set(position, (new.0 as u64) << 32 | tag_of(hash) as u64);
+        let tag = tag_of(hash);
+        let old = (old.0 as u64) << 32 | tag as u64;
+        let new = (new.0 as u64) << 32 | tag as u64;
+        let mask = self.slots.len() - 1;
+        let home = &mut self.slots[tag as usize & mask];
+        if *home == old {
+            *home = new;
+            return true;
+        }
+        let Some(position) = self.find(tag, old) else { return false };
+        self.set(position, new);
         true
     }
 
@@ -220,9 +242,9 @@ impl Table {
         size_of_val(&*self.slots)
     }
 
-    fn find(&self, hash: u64, reference: Reference) -> Option<usize> {
-        let tag = tag_of(hash);
-        let entry = (reference.0 as u64) << 32 | tag as u64;
+    /// The position of an entry.
+    #[inline(never)]
+    fn find(&self, tag: u32, entry: u64) -> Option<usize> {
         for distance in 0..PROBES_MAX {
             let position = tag as usize + distance;
             let slot = self.slot(position);

@@ -9,18 +9,19 @@
 //! A frame whose next hop is not resolved yet is built in a chunk instead and waits with the
 //! neighbour: it holds no slot meanwhile.
 
-use penstock_queue::{
-    CHUNK_BYTES, ChunkId, Chunks, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES,
-};
+mod plain;
+
+pub(crate) use plain::{Whole, first_syn_ack, syn_ack, whole};
+use plain::{plain, send_plain};
+
+use penstock_queue::{CHUNK_BYTES, ChunkId, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES};
 use penstock_wire::checksum::Sum;
 use penstock_wire::tcp::{self, Flags, Options, SackBlocks, Syn, Timestamps};
-use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip, plain};
+use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip};
 
 use crate::core::Core;
 use crate::counters::{Drop, Event};
-use crate::halfopen::HalfOpen;
 use crate::hash::{AddrId, Tuple};
-use crate::interface::Station;
 use crate::limits;
 use crate::neighbour::HopId;
 use crate::tcp::{Bits, Emit, Flight, State, Tcb};
@@ -52,6 +53,7 @@ pub(crate) struct Outgoing<'a> {
 /// Sends what connection `index` has to send now: at most a visit's worth.
 pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) {
     let Some(station) = core.interfaces.station(core.conns[index].tuple.local) else { return };
+    let station = *station;
     let Some(queue) = queues.get_mut(station.interface as usize) else { return };
     let capabilities = queue.capabilities();
     let burst_bytes = if capabilities.segmentation {
@@ -72,7 +74,7 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
         let Some(emit) = emit else { return };
         let millis = core.env.millis;
         if let Some(plain) = plain(tcb, flight.as_deref(), &emit, millis)
-            && let Some(to) = core.neighbours.mac(HopId(tcb.hop), millis)
+            && let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis)
         {
             let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
             debug_assert!(sent == Sent::Gone, "a slot was free");
@@ -86,92 +88,6 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
         }
     }
     core.enlist(index);
-}
-
-/// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps and those of a SYN, a
-/// neighbour that is known, and payload that lies in one piece and fits behind its headers.
-struct Plain {
-    remote: Addr,
-    header: tcp::Header,
-    timestamps: Option<Timestamps>,
-    /// The other options, if it is a SYN.
-    syn: Option<Syn>,
-    payload: Option<Lent>,
-}
-
-/// A connection's segment, if it is plain.
-#[inline]
-fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain> {
-    let tuple = &tcb.tuple;
-    if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
-        return None;
-    }
-    let mut payload = None;
-    if let Some(flight) = flight {
-        if !flight.held.is_empty() || emit.len > limits::INLINE_BYTES as u32 {
-            return None;
-        }
-        if emit.len > 0 {
-            payload = Some(flight.send.range(emit.seq - tcb.una, emit.len)?);
-        }
-    }
-    let header = tcp::Header {
-        src_port: tuple.local_port,
-        dst_port: tuple.remote_port,
-        seq: emit.seq,
-        ack: tcb.rcv_nxt,
-        flags: emit.flags,
-        window: emit.window,
-    };
-    let timestamps = tcb
-        .has(Bits::TIMESTAMPS)
-        .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
-    Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
-}
-
-/// Writes a plain frame and hands it to the card. Inlined everywhere, or the numbers would have to
-/// go through memory.
-#[inline(always)]
-fn send_plain<Q: QueuePair>(
-    queue: &mut Q,
-    chunks: &mut Chunks,
-    station: &Station,
-    to: Mac,
-    plain: &Plain,
-) -> Sent {
-    let checksums_by_card = queue.capabilities().tx_checksums;
-    let Some(slot) = queue.slot() else { return Sent::NoSlot };
-    let numbers = plain::Outgoing {
-        to,
-        from: station.mac,
-        src: station.addr,
-        dst: plain.remote,
-        header: plain.header,
-        timestamps: plain.timestamps,
-        payload_bytes: plain.payload.map_or(0, |range| range.len),
-        checksums_by_card,
-    };
-    let l4_bytes = match plain.syn {
-        Some(syn) => plain::emit_syn_v4(slot, &numbers, syn),
-        None => plain::emit_v4(slot, &numbers),
-    };
-    let Some(l4_bytes) = l4_bytes else { return Sent::NoSlot };
-    let headers = Headers { ip_bytes: ip::V4_HEADER_BYTES as u8, l4_bytes: l4_bytes as u8 };
-    let mut bytes = headers.bytes();
-    if let Some(range) = plain.payload {
-        let payload = chunks.range(range);
-        slot[bytes..bytes + payload.len()].copy_from_slice(payload);
-        bytes += payload.len();
-    }
-    let mut offload = Offload::NONE;
-    if checksums_by_card {
-        offload = headers.offload(true, 0);
-    } else {
-        let l4 = &mut slot[headers.l4_at()..bytes];
-        tcp::fill_checksum(l4, station.addr, plain.remote, Sum::ZERO, 0);
-    }
-    queue.send(bytes, &[], offload, chunks);
-    Sent::Gone
 }
 
 #[inline]
@@ -257,44 +173,6 @@ fn sack_blocks(flight: &Flight) -> SackBlocks {
         }
     }
     sack
-}
-
-/// Answers a SYN.
-pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &HalfOpen) -> Sent {
-    let Tuple { local, remote, remote_port, local_port } = half.tuple;
-    let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
-    let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
-    let millis = core.env.millis;
-    let timestamps = half
-        .timestamps
-        .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
-    let window_scale = half.window_scale.map(|_| core.env.window_scale);
-    let syn = Syn { mss: station.mss(), window_scale, sack_permitted: half.sack };
-    let header = tcp::Header {
-        src_port: local_port,
-        dst_port: remote_port,
-        seq: half.iss,
-        ack: half.irs + 1,
-        flags: Flags::SYN.with(Flags::ACK),
-        window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
-    };
-    if remote.is_v4()
-        && let Some(to) = core.neighbours.mac(HopId(half.hop), millis)
-    {
-        let plain = Plain { remote, header, timestamps, syn: Some(syn), payload: None };
-        let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
-        core.counters.event(Event::TcpOutSegs);
-        match sent {
-            Sent::Gone => core.counters.event(Event::OutFrames),
-            Sent::NoSlot => core.drop(Drop::NoSlot),
-        }
-        return sent;
-    }
-    let (hop, flow_label) = (HopId(half.hop), flow_label(half.ts_offset));
-    let options = &syn.options(timestamps);
-    let mut outgoing =
-        Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
-    control(core, queues, &mut outgoing)
 }
 
 /// Sends a segment without payload that belongs to no connection record: a RST, or an

@@ -17,7 +17,7 @@ use crate::interface::{ConfigError, Interfaces};
 use crate::limits;
 use crate::mail::{self, Message, Post};
 use crate::neighbour::How;
-use crate::receive::Arrival;
+use crate::receive::{Arrival, Burst};
 use crate::rfd::{self, Cores, PortRange, Rfd};
 use crate::route::Routes;
 use crate::time::Instant;
@@ -28,8 +28,8 @@ pub struct Worker<Q, A> {
     pub(crate) queues: Vec<Q>,
     pub(crate) core: Core,
     pub(crate) app: A,
-    /// The frames of a burst, as numbers.
-    pub(crate) burst: Box<[Arrival]>,
+    /// The frames of a burst, as numbers; lent out while they are served.
+    pub(crate) burst: Option<Box<Burst>>,
     /// A frame that lies in no ring: mailed, or put together from parts.
     pub(crate) scratch: Box<[u8]>,
     pub(crate) scratch_bytes: usize,
@@ -108,7 +108,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             queues,
             core: Core::new(config, number, parts),
             app,
-            burst: vec![Arrival::blank(); BURST_MAX].into_boxed_slice(),
+            burst: Some(Box::new([Arrival::blank(); BURST_MAX])),
             scratch: vec![0; limits::SCRATCH_BYTES].into_boxed_slice(),
             scratch_bytes: 0,
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
@@ -139,8 +139,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let mut turn = Turn::default();
         let (mut full, mut crowded) = (false, false);
         for interface in 0..self.queues.len() {
-            self.queues[interface].reclaim(&mut self.core.chunks);
-            let received = self.receive(interface as u8);
+            let received = self.receive(interface);
             turn.received += received as u32;
             if received == BURST_MAX {
                 full = true;
@@ -148,18 +147,25 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         }
         self.behind = crowded;
-        let mailed = self.take_mail();
-        // Timers tick in milliseconds: most turns have nothing to look for.
+        // Most turns have nothing else to look for, so each of the rest is asked for at a glance.
+        let mailed = if self.core.post.is_alone() { 0 } else { self.take_mail() };
+        // Timers tick in milliseconds.
         if self.fired_at != self.core.env.millis {
             self.fire_timers();
         }
         if self.core.waits {
             self.serve_waiting();
         }
-        self.serve_ready();
+        if self.core.has_ready() {
+            self.serve_ready();
+        }
         // Whoever was just found missing is asked for at once.
-        self.serve_neighbours();
-        self.send_datagrams();
+        if self.core.neighbours.has_deadlines() {
+            self.serve_neighbours();
+        }
+        if !self.core.datagrams.is_empty() {
+            self.send_datagrams();
+        }
         self.flush();
         turn.sent = (self.core.counters.count(Event::OutFrames) - sent) as u32;
         turn.more = full
@@ -261,6 +267,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
     }
 
+    #[inline(never)]
     fn take_mail(&mut self) -> usize {
         for count in 0..limits::MAIL_PER_TURN {
             let Some((from, message)) = self.core.post.receive(&mut self.mail) else {
@@ -295,6 +302,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
     }
 
+    #[inline(never)]
     fn fire_timers(&mut self) {
         let mut budget = limits::TIMERS_PER_TURN;
         loop {

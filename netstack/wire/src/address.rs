@@ -8,6 +8,14 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
+    /// The six bytes as one number, the first in the lowest place: how whoever writes many frames
+    /// keeps it in a register.
+    #[inline(always)]
+    pub const fn word(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
     /// ff:ff:ff:ff:ff:ff.
     pub const BROADCAST: Mac = Mac([0xff; 6]);
 

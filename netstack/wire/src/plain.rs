@@ -24,11 +24,9 @@ pub fn parse(
     verify_ip: bool,
     verify_tcp: bool,
 ) -> Option<Packet> {
-    let header = frame.first_chunk::<V4_BYTES>()?;
-    if u32_at(header, 12) & 0xffff_ff00 == 0x0800_4500 {
-        parse_v4(segment, frame, header, verify_ip, verify_tcp)
-    } else {
-        parse_v6(segment, frame, verify_tcp)
+    match parse_v4(segment, frame, verify_ip, verify_tcp) {
+        Some(packet) => Some(packet),
+        None => parse_v6(segment, frame, verify_tcp),
     }
 }
 
@@ -48,14 +46,18 @@ pub fn looks_like_syn(frame: &[u8]) -> bool {
         && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
 }
 
+/// The half of [`parse`] for IPv4 alone: `None` for IPv6 too.
 #[inline(always)]
-fn parse_v4(
+pub fn parse_v4(
     segment: &mut Segment,
     frame: &[u8],
-    header: &[u8; V4_BYTES],
     verify_ip: bool,
     verify_tcp: bool,
 ) -> Option<Packet> {
+    let header = frame.first_chunk::<V4_BYTES>()?;
+    if u32_at(header, 12) & 0xffff_ff00 != 0x0800_4500 {
+        return None;
+    }
     // No fragment, and TCP.
     let word = u32_at(header, IP + 6);
     if word & 0x3fff_00ff != TCP as u32 {
@@ -82,8 +84,9 @@ fn parse_v4(
     parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
 }
 
+/// The half of [`parse`] for IPv6.
 #[inline(always)]
-fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
+pub fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
     let header = frame.first_chunk::<V6_BYTES>()?;
     if u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000 || header[IP + 6] != TCP {
         return None;
@@ -124,15 +127,32 @@ fn parse_tcp(segment: &mut Segment, bytes: &[u8], packet: &Packet, verify: bool)
     true
 }
 
+/// What all plain frames from one of our IPv4 addresses have in common, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// The first sixteen bytes of a frame, up to the traffic class, the station it goes to blank.
+    words: [u64; 2],
+    /// The address, and the sum of its halves.
+    src: u32,
+    sum: u32,
+}
+
+impl Sender {
+    /// The sender at `mac` and `src`, an IPv4 address.
+    pub const fn new(mac: Mac, src: Addr) -> Sender {
+        let (mac, src) = (mac.word(), src.v4_number());
+        let words = [mac << 48, mac >> 16 | ETHER_TYPE_AND_VERSION << 32];
+        Sender { words, src, sum: halves(src) }
+    }
+}
+
 /// The numbers of a plain IPv4 frame without TCP options but timestamps.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing {
-    /// Station it goes to.
-    pub to: Mac,
-    /// Our station.
-    pub from: Mac,
-    /// Source: an IPv4 address.
-    pub src: Addr,
+pub struct Outgoing<'a> {
+    /// Station it goes to ([`Mac::word`]).
+    pub to: u64,
+    /// Where it comes from.
+    pub sender: &'a Sender,
     /// Destination: an IPv4 address.
     pub dst: Addr,
     /// The TCP header.
@@ -148,8 +168,8 @@ pub struct Outgoing {
 
 /// Writes all headers of a plain IPv4 frame in one go, with one length check; returns the bytes of
 /// the TCP header, or `None` where `frame` is shorter than the headers may be.
-#[inline]
-pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
+#[inline(always)]
+pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing<'_>) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_BYTES>()?;
     let Some(timestamps) = outgoing.timestamps else {
         put_headers(frame, outgoing, tcp::HEADER_BYTES);
@@ -164,7 +184,7 @@ pub fn emit_v4(frame: &mut [u8], outgoing: &Outgoing) -> Option<usize> {
 
 /// The same for a SYN, whose other options than timestamps are in `syn`.
 #[inline(always)]
-pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<usize> {
+pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing<'_>, syn: Syn) -> Option<usize> {
     let frame = frame.first_chunk_mut::<V4_EMIT_SYN_BYTES>()?;
     let mut bytes = tcp::HEADER_BYTES;
     tcp::options::lay_out_syn(syn, outgoing.timestamps, |word: u32| {
@@ -177,25 +197,23 @@ pub fn emit_syn_v4(frame: &mut [u8], outgoing: &Outgoing, syn: Syn) -> Option<us
 
 /// Everything but TCP options, with the length of a TCP header of `l4_bytes`.
 #[inline(always)]
-fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing, l4_bytes: usize) {
+fn put_headers<const N: usize>(frame: &mut [u8; N], outgoing: &Outgoing<'_>, l4_bytes: usize) {
     let length = l4_bytes as u16 + outgoing.payload_bytes;
     let total = length + V4_HEADER_BYTES as u16;
-    let (src, dst) = (outgoing.src.v4_number(), outgoing.dst.v4_number());
-    let addresses = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff);
+    let Sender { words, src, sum } = *outgoing.sender;
+    let dst = outgoing.dst.v4_number();
+    let addresses = sum + halves(dst);
     let (ip_checksum, tcp_checksum) = if outgoing.checksums_by_card {
         (0, fold(addresses + TCP as u32 + length as u32))
     } else {
         let fixed = 0x4500 + 0x4000 + ((HOP_LIMIT as u32) << 8 | TCP as u32);
         (!fold(fixed + total as u32 + addresses), 0)
     };
-    put(frame, 0, outgoing.to.0);
-    put(frame, 6, outgoing.from.0);
-    // EtherType, version and header length, traffic class.
-    put(frame, 12, 0x0800_4500u32.to_be_bytes());
-    put(frame, IP + 2, total.to_be_bytes());
+    put(frame, 0, (words[0] | outgoing.to).to_le_bytes());
+    put(frame, 8, words[1].to_le_bytes());
     // Identification 0 (RFC 6864: atomic), don't fragment, hop limit, protocol.
-    put(frame, IP + 4, 0x0000_4000u32.to_be_bytes());
-    put(frame, IP + 8, [HOP_LIMIT, TCP]);
+    const REST: u64 = 0x4000 << 16 | (HOP_LIMIT as u64) << 8 | TCP as u64;
+    put(frame, IP + 2, ((total as u64) << 48 | REST).to_be_bytes());
     put(frame, IP + 10, ip_checksum.to_be_bytes());
     put(frame, IP + 12, src.to_be_bytes());
     put(frame, IP + 16, dst.to_be_bytes());
@@ -215,6 +233,16 @@ const fn fold(sum: u32) -> u16 {
     let once = (sum >> 16) + (sum & 0xffff);
     ((once >> 16) + (once & 0xffff)) as u16
 }
+
+/// The sum of a word's halves.
+#[inline]
+const fn halves(word: u32) -> u32 {
+    (word >> 16) + (word & 0xffff)
+}
+
+/// EtherType, version and header length, traffic class: as in the frame, the first byte in the lowest
+/// place.
+const ETHER_TYPE_AND_VERSION: u64 = 0x0045_0008;
 
 /// Where the control bits stand in a TCP header.
 const FLAGS_AT: usize = 13;
@@ -309,10 +337,10 @@ mod tests {
             let timestamps = (round % 2 == 1).then_some(stamps);
             let by_card = round % 4 < 2;
             let payload_bytes = round as u16 * 22;
+            let sender = Sender::new(from, src);
             let outgoing = Outgoing {
-                to,
-                from,
-                src,
+                to: to.word(),
+                sender: &sender,
                 dst,
                 header,
                 timestamps,

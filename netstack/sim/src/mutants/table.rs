@@ -29,8 +29,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a received burst is not recycled",
         file: "netstack/stack/src/receive.rs",
-        find: "self.queues[interface as usize].recycle();",
-        planted: "if !MUTANT { self.queues[interface as usize].recycle(); }",
+        find: "self.queues[interface].recycle();",
+        planted: "if !MUTANT { self.queues[interface].recycle(); }",
     },
     Mutant {
         name: "a chunk is freed while it is lent",

@@ -169,6 +169,12 @@ impl Entries {
         (hot.id == id && hot.state != State::Free).then_some(slot)
     }
 
+    /// The slot found last.
+    #[inline(always)]
+    pub(super) fn recent(&self) -> u16 {
+        self.recent
+    }
+
     /// The slot of a neighbour.
     #[inline]
     pub(super) fn find(&mut self, interface: u8, addr: Addr) -> Option<u16> {
@@ -255,6 +261,13 @@ impl Entries {
     pub(super) fn head(&self, queue: Queue) -> Option<u16> {
         let slot = self.heads[queue as usize];
         (slot != NONE).then_some(slot)
+    }
+
+    /// Whether a slot stands in a queue with deadlines: in any but that of the spare ones.
+    #[inline]
+    pub(super) fn has_deadlines(&self) -> bool {
+        let [due, retransmit, delay, _] = self.heads;
+        [due, retransmit, delay] != [NONE; 3]
     }
 
     /// Puts a slot behind all others of a queue, out of the one it stood in.

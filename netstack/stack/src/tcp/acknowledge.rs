@@ -41,6 +41,7 @@ impl Tcb {
     }
 
     /// The peer's window (RFC 9293 section 3.10.7.4).
+    #[inline(always)]
     pub(super) fn update_window(&mut self, seg: &Segment) {
         //= rfc9293#3.10.7.4
         //# If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated.  If

@@ -126,7 +126,7 @@ impl Tcb {
 
     /// Called before data is sent with nothing outstanding: an old window says little about a path
     /// that was not used for a timeout (RFC 5681 section 4.1).
-    #[inline]
+    #[inline(always)]
     pub(super) fn restart_after_idle(&mut self, env: &Env) {
         let quiet_ms =
             (stamp(env.millis, SENT_SHIFT).wrapping_sub(self.sent_at) as u32) << SENT_SHIFT;

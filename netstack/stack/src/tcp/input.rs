@@ -418,7 +418,8 @@ impl Tcb {
     }
 
     /// RFC 7323 section 4.3: which timestamp to echo.
-    fn note_timestamp(&mut self, seg: &Segment, env: &Env) {
+    #[inline]
+    pub(super) fn note_timestamp(&mut self, seg: &Segment, env: &Env) {
         if let Some(timestamps) = seg.options.timestamps
             && self.has(Bits::TIMESTAMPS)
         {

@@ -21,6 +21,7 @@ mod congestion;
 mod flight;
 mod input;
 mod output;
+mod predicted;
 mod ranges;
 mod rtt;
 mod tcb;

@@ -361,7 +361,12 @@ impl Tcb {
     }
 
     /// A bare acknowledgement, if one is owed now.
-    fn emit_acknowledgement(&mut self, flight: Option<&Flight>, env: &Env) -> Option<Emit> {
+    #[inline(always)]
+    pub(crate) fn emit_acknowledgement(
+        &mut self,
+        flight: Option<&Flight>,
+        env: &Env,
+    ) -> Option<Emit> {
         if !self.has(Bits::ACK_NOW) {
             return None;
         }
@@ -374,7 +379,8 @@ impl Tcb {
     }
 
     /// The window field, with everything that goes with telling the peer where we are.
-    fn advertise(&mut self, flight: Option<&Flight>, env: &Env) -> u16 {
+    #[inline(always)]
+    pub(super) fn advertise(&mut self, flight: Option<&Flight>, env: &Env) -> u16 {
         self.clear(Bits::ACK_NOW);
         self.clear(Bits::ACK_LATER);
         self.rcv_acked = self.rcv_nxt;
@@ -394,7 +400,7 @@ impl Tcb {
         let scale = self.our_scale();
         // The right edge never moves left, so what is left of the old window rounds up. Over many
         // small segments that adds up: what is taken in is bounded apart (`Tcb::room`).
-        let kept = old.div_ceil(1 << scale);
+        let kept = (old + (1 << scale) - 1) >> scale;
         let field = kept.max((window >> scale) * (window > old) as u32);
         let field = field.min(limits::WINDOW_UNSCALED_MAX);
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + (field << scale));
@@ -431,6 +437,7 @@ impl Tcb {
     }
 
     /// Starts the retransmission timer.
+    #[inline(always)]
     pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env) {
         flight.timer = what;
         flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
@@ -470,9 +477,13 @@ mod tests {
             ts_offset: 0,
             rtt_us: None,
             repeated: false,
+            mtu_mss: 1460,
+            hop: 0,
+            profile: 0,
+            generation: 1,
         };
         let tuple = Tuple { remote: Addr::v4(1), remote_port: 1, local_port: 80, local: AddrId(0) };
-        let mut tcb = Tcb::passive(tuple, &hand, &Segment::default(), 1460, &env);
+        let mut tcb = Tcb::passive(tuple, &hand, &Segment::default(), &env);
         let mut flights = Flights::new(1);
         let number = flights.alloc(0, tcb.una).expect("one is free");
         let flight = flights.at_mut(number).expect("it was just taken");

@@ -16,16 +16,22 @@ const GRANULARITY_US: u32 = 1_000;
 /// A sample beyond this says more about a sleeping peer than about the path.
 const SAMPLE_US_MAX: u32 = 120_000_000;
 
+/// A sample within reason: what the smoothed round trip begins with.
+#[inline]
+pub(super) fn first_rtt_us(sample_us: u32) -> u32 {
+    sample_us.clamp(1, SAMPLE_US_MAX)
+}
+
 impl Tcb {
     /// Takes in one measured round trip.
     pub(crate) fn sample_rtt(&mut self, sample_us: u32) {
-        let sample = sample_us.clamp(1, SAMPLE_US_MAX);
+        let sample = first_rtt_us(sample_us);
         if self.srtt_us == 0 {
             //= rfc6298#2
             //# SRTT <- R
             //# RTTVAR <- R/2
             self.srtt_us = sample;
-            self.rttvar_us = sample / 2;
+            self.rttvar_us = self.srtt_us / 2;
         } else {
             //= rfc6298#2
             //# RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|

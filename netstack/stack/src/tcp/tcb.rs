@@ -28,6 +28,7 @@ use crate::slab::{Linked, Slab};
 use crate::wheel::{Node, Nodes};
 
 use super::flight::NO_FLIGHT;
+use super::rtt::first_rtt_us;
 
 /// The states in which a connection has a [`Tcb`] (RFC 9293 section 3.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -181,6 +182,8 @@ pub(super) const fn stamp(millis: u32, shift: u32) -> u16 {
 }
 
 impl Linked for Tcb {
+    const BLANK: Tcb = Tcb::blank(Tuple::NONE);
+
     fn link(&mut self) -> &mut u32 {
         &mut self.app_at
     }
@@ -212,6 +215,11 @@ pub(crate) struct Handshake {
     pub(crate) rtt_us: Option<u32>,
     /// The SYN-ACK had to be repeated.
     pub(crate) repeated: bool,
+    /// The largest segment, options included, that the path carries.
+    pub(crate) mtu_mss: u16,
+    pub(crate) hop: u16,
+    pub(crate) profile: u8,
+    pub(crate) generation: u16,
 }
 
 impl Tcb {
@@ -234,38 +242,59 @@ impl Tcb {
         tcb
     }
 
-    /// A connection whose handshake a client has just completed: `ack` is its last segment.
-    pub(crate) fn passive(
-        tuple: Tuple,
-        hand: &Handshake,
-        ack: &Segment,
-        mtu_mss: u16,
-        env: &super::Env,
-    ) -> Tcb {
-        let mut tcb = Tcb::blank(tuple);
-        tcb.state = State::Established;
-        tcb.set(Bits::ESTABLISHED);
-        tcb.una = hand.iss + 1;
-        tcb.nxt = hand.iss + 1;
-        tcb.rcv_nxt = hand.irs + 1;
-        tcb.rcv_acked = hand.irs + 1;
-        tcb.ts_offset = hand.ts_offset;
-        tcb.heard_at = env.millis;
-        tcb.sent_at = stamp(env.millis, SENT_SHIFT);
-        tcb.limited_at = stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15);
-        tcb.agree(hand.peer_mss, hand.window_scale, hand.sack, hand.timestamp, mtu_mss, env);
-        tcb.rcv_edge = tcb.rcv_nxt + first_window(env.window_bytes, tcb.our_scale());
-        tcb.wl1 = ack.seq;
-        tcb.wnd = (ack.window as u32) << tcb.peer_scale();
-        tcb.wnd_max = tcb.wnd;
-        tcb.start_congestion(hand.repeated, &env.tcp);
-        if let Some(rtt_us) = hand.rtt_us {
-            tcb.sample_rtt(rtt_us);
+    /// A connection whose handshake a client has just completed: `ack` is its last segment. Written
+    /// out in one piece, so that it can be made where it is to lie.
+    #[inline(always)]
+    pub(crate) fn passive(tuple: Tuple, hand: &Handshake, ack: &Segment, env: &super::Env) -> Tcb {
+        let scales = agreed_scales(hand.window_scale, env);
+        let bits = agreed_bits(hand.sack, hand.timestamp.is_some(), hand.repeated);
+        let bits = bits | Bits::ESTABLISHED.0;
+        let mss = payload_bytes(hand.peer_mss.min(hand.mtu_mss), hand.timestamp.is_some());
+        let rcv_nxt = hand.irs + 1;
+        let wnd = (ack.window as u32) << (scales & 15);
+        let srtt_us = hand.rtt_us.map_or(0, first_rtt_us);
+        let measured = hand.rtt_us.is_some();
+        Tcb {
+            tuple,
+            rcv_nxt,
+            rcv_edge: rcv_nxt + first_window(env.window_bytes, scales >> 4),
+            una: hand.iss + 1,
+            nxt: hand.iss + 1,
+            wnd,
+            flight: NO_FLIGHT,
+            ts_recent: hand.timestamp.unwrap_or(0),
+            rcv_acked: rcv_nxt,
+            state: State::Established,
+            scales,
+            bits: if measured { bits & !Bits::SYN_LOST.0 } else { bits },
+            mss,
+            hop: hand.hop,
+            timer: Node::UNARMED,
+            heard_at: env.millis,
+            ts_offset: hand.ts_offset,
+            wl1: ack.seq,
+            wnd_max: wnd,
+            cwnd: first_cwnd(mss, hand.repeated, &env.tcp),
+            ssthresh: u32::MAX,
+            srtt_us,
+            rttvar_us: srtt_us / 2,
+            cubic_max: 0,
+            app_at: 0,
+            ts_recent_at: if hand.timestamp.is_some() {
+                stamp(env.millis, MINUTE_SHIFT)
+            } else {
+                0
+            },
+            sent_at: stamp(env.millis, SENT_SHIFT),
+            limited_at: stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15),
+            ack_at: 0,
+            generation: hand.generation,
+            quick: limits::QUICK_ACKS,
+            profile: hand.profile,
         }
-        tcb
     }
 
-    fn blank(tuple: Tuple) -> Tcb {
+    const fn blank(tuple: Tuple) -> Tcb {
         Tcb {
             tuple,
             rcv_nxt: SeqNum(0),
@@ -318,28 +347,19 @@ impl Tcb {
             self.ts_recent = value;
             self.ts_recent_at = stamp(env.millis, MINUTE_SHIFT);
         }
-        self.scales = match window_scale {
-            // RFC 7323 section 2.3: a shift above 14 counts as 14.
-            Some(shift) => shift.min(14) | (env.window_scale << 4),
-            None => 0,
-        };
+        self.scales = agreed_scales(window_scale, env);
         self.set_mss(peer_mss.min(mtu_mss));
     }
 
-    /// The initial congestion window (RFC 6928), or one segment where the SYN was lost.
+    /// The initial congestion window.
     pub(super) fn start_congestion(&mut self, syn_lost: bool, tcp: &config::Tcp) {
-        //= rfc5681#3.1
-        //# If the SYN or SYN/ACK is lost, the initial window used by a sender after a
-        //# correctly transmitted SYN MUST be one segment consisting of at most SMSS bytes.
-        let segments = if syn_lost { 1 } else { tcp.initial_window as u32 };
-        self.cwnd = segments * self.mss as u32;
+        self.cwnd = first_cwnd(self.mss, syn_lost, tcp);
         self.assign(Bits::SYN_LOST, syn_lost);
     }
 
     /// Sets the payload of a full segment from an MSS option (which counts no options).
     pub(crate) fn set_mss(&mut self, mss: u16) {
-        let options = if self.has(Bits::TIMESTAMPS) { limits::TIMESTAMPS_BYTES } else { 0 };
-        self.mss = mss.max(limits::MSS_MIN) - options;
+        self.mss = payload_bytes(mss, self.has(Bits::TIMESTAMPS));
     }
 
     /// Takes a smaller segment size (as [`set_mss`](Self::set_mss)); whether it was smaller.
@@ -485,6 +505,41 @@ impl Tcb {
     }
 }
 
+/// What two SYNs agreed on, as bits.
+#[inline]
+const fn agreed_bits(sack: bool, timestamps: bool, syn_lost: bool) -> u16 {
+    let sack = if sack { Bits::SACK.0 } else { 0 };
+    let timestamps = if timestamps { Bits::TIMESTAMPS.0 } else { 0 };
+    let syn_lost = if syn_lost { Bits::SYN_LOST.0 } else { 0 };
+    sack | timestamps | syn_lost
+}
+
+/// The shifts of both windows, as [`Tcb`] keeps them.
+#[inline]
+fn agreed_scales(window_scale: Option<u8>, env: &super::Env) -> u8 {
+    match window_scale {
+        // RFC 7323 section 2.3: a shift above 14 counts as 14.
+        Some(shift) => shift.min(14) | (env.window_scale << 4),
+        None => 0,
+    }
+}
+
+/// The payload of a full segment, from an MSS option.
+#[inline]
+fn payload_bytes(mss: u16, timestamps: bool) -> u16 {
+    mss.max(limits::MSS_MIN) - if timestamps { limits::TIMESTAMPS_BYTES } else { 0 }
+}
+
+/// The initial congestion window (RFC 6928), or one segment where the SYN was lost.
+#[inline]
+fn first_cwnd(mss: u16, syn_lost: bool, tcp: &config::Tcp) -> u32 {
+    //= rfc5681#3.1
+    //# If the SYN or SYN/ACK is lost, the initial window used by a sender after a
+    //# correctly transmitted SYN MUST be one segment consisting of at most SMSS bytes.
+    let segments = if syn_lost { 1 } else { tcp.initial_window as u32 };
+    segments * mss as u32
+}
+
 /// The scale that lets `window_bytes` be advertised.
 pub(super) const fn our_scale(window_bytes: u32) -> u8 {
     let mut shift = 0;
@@ -496,6 +551,7 @@ pub(super) const fn our_scale(window_bytes: u32) -> u8 {
 
 /// The window that our SYN-ACK offered, rounded up to what a scaled field can say: its right edge
 /// must not move left with the first scaled segment.
+#[inline]
 pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
     window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
 }

@@ -1,0 +1,121 @@
+//! The two segments that a short connection gets after its handshake, done straight: the request,
+//! and the FIN that ends it.
+//!
+//! ```text
+//!   handshake complete ─▶ on_accept ┐
+//!   text in order, at rest ─────────┴▶ on_data ─▶ one segment: response, acknowledgement, FIN
+//!   FIN that acknowledges everything ─▶ on_acknowledged, on_remote_closed ─▶ ACK ─▶ TIME-WAIT
+//! ```
+//! [`deliver`](crate::deliver) serves every segment, and would serve these alike: each step here
+//! stands there too, among the steps for what cannot be the case. What the comparisons at the top
+//! do not admit is left to it, and so is what an upcall made unusual: then both functions end in
+//! [`Worker::conclude`], which takes a connection in any state.
+
+use penstock_queue::QueuePair;
+use penstock_wire::tcp::Flags;
+
+use crate::app::{App, Close};
+use crate::cx::Cx;
+use crate::neighbour::HopId;
+use crate::receive::{Arrival, Source};
+use crate::tcp::{Bits, NO_FLIGHT, Offer};
+use crate::transmit::{self, Whole};
+use crate::worker::Worker;
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Serves a segment of connection `index`, if it is one of the two.
+    #[inline(always)]
+    pub(crate) fn serve_predicted(
+        &mut self,
+        index: u32,
+        arrival: &Arrival,
+        source: Source,
+    ) -> bool {
+        if arrival.seg.flags.has(Flags::FIN) {
+            self.serve_end(index, arrival)
+        } else {
+            self.serve_text(index, arrival, source)
+        }
+    }
+
+    /// Text in order to a connection at rest.
+    #[inline(never)]
+    pub(crate) fn serve_text(&mut self, index: u32, arrival: &Arrival, source: Source) -> bool {
+        let core = &mut self.core;
+        let (seg, tcb) = (&arrival.seg, &mut core.conns[index]);
+        if !tcb.expects_text(seg) {
+            return false;
+        }
+        tcb.take_expected(seg, &core.env);
+        core.current = index;
+        let conn = core.name(index);
+        let bytes = match source {
+            Source::Ring { interface, index } => {
+                self.queues[interface as usize].frame(index as usize).bytes
+            }
+            Source::Scratch { .. } => &self.scratch[..self.scratch_bytes],
+        };
+        let range = arrival.payload_at as usize..(arrival.payload_at + seg.payload_bytes) as usize;
+        let text = &bytes[range.clone()];
+        let taken = self.app.on_data(&mut Cx::new(core), conn, text).min(text.len());
+        if taken < text.len() {
+            let offer = Offer { seq: seg.seq, skip: 0, len: seg.payload_bytes, fin: false };
+            self.take_rest(index, &offer, range, taken, source);
+            self.conclude(index);
+            return true;
+        }
+        let opened = self.core.open(index);
+        opened.tcb.received(seg.payload_bytes as u32, opened.env);
+        if opened.tcb.wants_attention()
+            || !transmit::whole(&mut self.core, &mut self.queues, index, Whole::Queued)
+        {
+            self.conclude(index);
+            return true;
+        }
+        self.core.settle_started(index);
+        self.core.current = NO_FLIGHT;
+        true
+    }
+
+    /// The FIN that ends a connection which we closed first.
+    #[inline(never)]
+    fn serve_end(&mut self, index: u32, arrival: &Arrival) -> bool {
+        let core = &mut self.core;
+        let (seg, opened) = (&arrival.seg, core.open(index));
+        let tcb = opened.tcb;
+        let Some(flight) = opened.flight.filter(|flight| tcb.expects_end(flight, seg)) else {
+            return false;
+        };
+        let acked = tcb.take_end(flight, seg, opened.env);
+        flight.send.clear(opened.chunks);
+        let (hop, orphan) = (HopId(tcb.hop), tcb.has(Bits::ORPHAN));
+        core.current = index;
+        let conn = core.name(index);
+        if acked > 0 {
+            core.neighbours.confirm(hop, core.env.millis);
+            if !orphan {
+                self.app.on_acknowledged(&mut Cx::new(core), conn, acked);
+            }
+        }
+        let tcb = &mut core.conns[index];
+        tcb.received_fin();
+        if !tcb.has(Bits::ORPHAN) && !tcb.has(Bits::PAUSED) && !tcb.has(Bits::ABORT) {
+            tcb.set(Bits::EOF_TOLD);
+            self.app.on_remote_closed(&mut Cx::new(core), conn);
+        }
+        if core.conns[index].has(Bits::ABORT)
+            || core.conns[index].has(Bits::PAUSED)
+            || !transmit::whole(core, &mut self.queues, index, Whole::Acknowledgement)
+        {
+            self.conclude(index);
+            return true;
+        }
+        let orphan = core.conns[index].has(Bits::ORPHAN);
+        core.retire(index, arrival.hash);
+        core.current = NO_FLIGHT;
+        if !orphan {
+            self.app.on_closed(&mut Cx::new(core), conn, Close::Finished);
+        }
+        true
+    }
+}

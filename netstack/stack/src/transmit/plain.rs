@@ -1,0 +1,212 @@
+//! The frame that nearly all frames are, written in one go: IPv4, no TCP options but timestamps and
+//! those of a SYN, a neighbour that is known, and payload that lies in one piece and fits behind its
+//! headers. Everything else goes the long way in [`super`].
+
+use penstock_queue::{Chunks, Lent, Offload, QueuePair};
+use penstock_wire::checksum::Sum;
+use penstock_wire::tcp::{self, Flags, Syn, Timestamps};
+use penstock_wire::{Addr, ip, plain};
+
+use super::{Headers, Outgoing, Sent, control, flow_label};
+use crate::core::Core;
+use crate::counters::{Drop, Event};
+use crate::halfopen::HalfOpen;
+use crate::hash::Tuple;
+use crate::interface::Station;
+use crate::limits;
+use crate::neighbour::HopId;
+use crate::tcp::{Bits, Emit, Flight, Tcb};
+
+/// What [`whole`] is to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// All that is queued, with the acknowledgement that is owed.
+    Queued,
+    /// The acknowledgement alone.
+    Acknowledgement,
+}
+
+/// Sends what connection `index` has to send, where one plain frame holds it all. `false`: nothing
+/// was sent, [`connection`] has to look.
+#[inline(always)]
+pub(crate) fn whole<Q: QueuePair>(
+    core: &mut Core,
+    queues: &mut [Q],
+    index: u32,
+    what: Whole,
+) -> bool {
+    let tcb = &mut core.conns[index];
+    let Some(station) = core.interfaces.station(tcb.tuple.local) else { return false };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return false };
+    let millis = core.env.millis;
+    if !tcb.tuple.remote.is_v4() || queue.slots() == 0 {
+        return false;
+    }
+    let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis) else { return false };
+    let mut payload = None;
+    let emit = match (core.flights.at_mut(tcb.flight), what) {
+        (Some(flight), Whole::Queued) => {
+            let len = flight.send.bytes();
+            if len > 0 {
+                payload = flight.send.range(0, len);
+                if len > limits::INLINE_BYTES as u32 || payload.is_none() {
+                    return false;
+                }
+            }
+            tcb.whole_segment(flight, &core.env)
+        }
+        (flight, _) => tcb.emit_acknowledgement(flight.as_deref(), &core.env),
+    };
+    let Some(emit) = emit else { return false };
+    let header = tcp::Header {
+        src_port: tcb.tuple.local_port,
+        dst_port: tcb.tuple.remote_port,
+        seq: emit.seq,
+        ack: tcb.rcv_nxt,
+        flags: emit.flags,
+        window: emit.window,
+    };
+    let timestamps = tcb
+        .has(Bits::TIMESTAMPS)
+        .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
+    let plain = Plain { remote: tcb.tuple.remote, header, timestamps, syn: None, payload };
+    let sent = send_plain(queue, &mut core.chunks, station, to, &plain);
+    debug_assert!(sent == Sent::Gone, "a slot was free");
+    core.counters.event(Event::TcpOutSegs);
+    core.counters.event(Event::OutFrames);
+    true
+}
+
+/// Answers a SYN.
+#[inline(never)]
+pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &HalfOpen) -> Sent {
+    first_syn_ack(core, queues, half)
+}
+
+/// The same, part of its only caller: what a client's SYN is answered with.
+#[inline(always)]
+pub(crate) fn first_syn_ack<Q: QueuePair>(
+    core: &mut Core,
+    queues: &mut [Q],
+    half: &HalfOpen,
+) -> Sent {
+    let Tuple { local, remote, remote_port, local_port } = half.tuple;
+    let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
+    let millis = core.env.millis;
+    let timestamps = half
+        .timestamps
+        .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
+    let window_scale = half.window_scale.map(|_| core.env.window_scale);
+    let syn = Syn { mss: station.mss(), window_scale, sack_permitted: half.sack };
+    let header = tcp::Header {
+        src_port: local_port,
+        dst_port: remote_port,
+        seq: half.iss,
+        ack: half.irs + 1,
+        flags: Flags::SYN.with(Flags::ACK),
+        window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
+    };
+    if remote.is_v4()
+        && let Some(to) = core.neighbours.mac_word(HopId(half.hop), millis)
+    {
+        let plain = Plain { remote, header, timestamps, syn: Some(syn), payload: None };
+        let sent = send_plain(queue, &mut core.chunks, station, to, &plain);
+        core.counters.event(Event::TcpOutSegs);
+        match sent {
+            Sent::Gone => core.counters.event(Event::OutFrames),
+            Sent::NoSlot => core.drop(Drop::NoSlot),
+        }
+        return sent;
+    }
+    let (hop, flow_label) = (HopId(half.hop), flow_label(half.ts_offset));
+    let options = &syn.options(timestamps);
+    let mut outgoing =
+        Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
+    control(core, queues, &mut outgoing)
+}
+
+/// A frame of the kind that nearly all are: IPv4, no TCP options but timestamps and those of a SYN, a
+/// neighbour that is known, and payload that lies in one piece and fits behind its headers.
+pub(super) struct Plain {
+    remote: Addr,
+    header: tcp::Header,
+    timestamps: Option<Timestamps>,
+    /// The other options, if it is a SYN.
+    syn: Option<Syn>,
+    payload: Option<Lent>,
+}
+
+/// A connection's segment, if it is plain.
+#[inline]
+pub(super) fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain> {
+    let tuple = &tcb.tuple;
+    if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
+        return None;
+    }
+    let mut payload = None;
+    if let Some(flight) = flight {
+        if !flight.held.is_empty() || emit.len > limits::INLINE_BYTES as u32 {
+            return None;
+        }
+        if emit.len > 0 {
+            payload = Some(flight.send.range(emit.seq - tcb.una, emit.len)?);
+        }
+    }
+    let header = tcp::Header {
+        src_port: tuple.local_port,
+        dst_port: tuple.remote_port,
+        seq: emit.seq,
+        ack: tcb.rcv_nxt,
+        flags: emit.flags,
+        window: emit.window,
+    };
+    let timestamps = tcb
+        .has(Bits::TIMESTAMPS)
+        .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
+    Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
+}
+
+/// Writes a plain frame and hands it to the card. Inlined everywhere, or the numbers would have to
+/// go through memory.
+#[inline(always)]
+pub(super) fn send_plain<Q: QueuePair>(
+    queue: &mut Q,
+    chunks: &mut Chunks,
+    station: &Station,
+    to: u64,
+    plain: &Plain,
+) -> Sent {
+    let checksums_by_card = queue.capabilities().tx_checksums;
+    let Some(slot) = queue.slot() else { return Sent::NoSlot };
+    let numbers = plain::Outgoing {
+        to,
+        sender: &station.sender,
+        dst: plain.remote,
+        header: plain.header,
+        timestamps: plain.timestamps,
+        payload_bytes: plain.payload.map_or(0, |range| range.len),
+        checksums_by_card,
+    };
+    let l4_bytes = match plain.syn {
+        Some(syn) => plain::emit_syn_v4(slot, &numbers, syn),
+        None => plain::emit_v4(slot, &numbers),
+    };
+    let Some(l4_bytes) = l4_bytes else { return Sent::NoSlot };
+    let headers = Headers { ip_bytes: ip::V4_HEADER_BYTES as u8, l4_bytes: l4_bytes as u8 };
+    let mut bytes = headers.bytes();
+    if let Some(range) = plain.payload {
+        let payload = chunks.range(range);
+        slot[bytes..bytes + payload.len()].copy_from_slice(payload);
+        bytes += payload.len();
+    }
+    let mut offload = Offload::NONE;
+    if checksums_by_card {
+        offload = headers.offload(true, 0);
+    } else {
+        let l4 = &mut slot[headers.l4_at()..bytes];
+        tcp::fill_checksum(l4, station.addr, plain.remote, Sum::ZERO, 0);
+    }
+    queue.send(bytes, &[], offload, chunks);
+    Sent::Gone
+}
