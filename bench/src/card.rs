@@ -42,6 +42,8 @@ pub struct Card {
     /// Lent ranges by transmit slot.
     lent: Box<[[Lent; LENT_MAX]; RING_SLOTS]>,
     lent_counts: Box<[u8; RING_SLOTS]>,
+    /// Frames with lent ranges that are not reclaimed: with none there is nothing to walk over.
+    lending: usize,
     /// Transmit slots up to here were collected by the client: written back, in a card's words.
     collected: usize,
     checksums: ChecksumBy,
@@ -59,6 +61,7 @@ impl Card {
             sent: Ring::new(),
             lent: ring_of([nothing; LENT_MAX]),
             lent_counts: ring_of(0),
+            lending: 0,
             collected: 0,
             checksums,
             checking: false,
@@ -238,6 +241,7 @@ impl QueuePair for Card {
             if self.checking { self.complete(bytes, lent, offload, chunks) } else { bytes };
         let at = self.sent.tail % RING_SLOTS;
         self.lent_counts[at] = lent.len() as u8;
+        self.lending += (!lent.is_empty()) as usize;
         for (kept, range) in self.lent[at].iter_mut().zip(lent) {
             chunks.lend(range.chunk);
             *kept = *range;
@@ -250,11 +254,15 @@ impl QueuePair for Card {
 
     #[inline]
     fn reclaim(&mut self, chunks: &mut Chunks) {
+        if self.lending == 0 {
+            self.sent.head = self.collected;
+        }
         while self.sent.head != self.collected {
             let at = self.sent.head % RING_SLOTS;
             for range in &self.lent[at][..self.lent_counts[at] as usize] {
                 chunks.reclaim(range.chunk);
             }
+            self.lending -= (self.lent_counts[at] > 0) as usize;
             self.sent.head = self.sent.head.wrapping_add(1);
         }
     }
