@@ -262,7 +262,7 @@ fn largest_turns(report: &mut Report, extent: Extent) -> Result<(), String> {
 ///
 /// # Errors
 /// What went wrong with a connection.
-fn wall(report: &mut Report) -> Result<(), String> {
+pub fn wall(report: &mut Report) -> Result<(), String> {
     let ratio = |name, value, bounds| Figure {
         name,
         value,

@@ -22,7 +22,8 @@ usage: penstock-bench                    every row and figure, into bench/result
        penstock-bench --list             the names of all rows
        penstock-bench --scenario NAME    one row
        penstock-bench --profile NAME     one row's most expensive functions
-       penstock-bench --churn COUNT      what COUNT connections leave behind";
+       penstock-bench --churn COUNT      what COUNT connections leave behind
+       penstock-bench --wall             ratios of wall time alone: for a machine at rest";
 
 /// What the command line asks for.
 enum Task {
@@ -31,6 +32,7 @@ enum Task {
     One(Scenario),
     Profile(Scenario),
     Churn(u64),
+    Wall,
     Inside(Scenario, u64),
     InsideChurn(u64),
     InsideFlood(Pressure),
@@ -64,6 +66,7 @@ fn task() -> Result<Task, lexopt::Error> {
             ("scenario", _) => Task::One(scenario(&mut parser)?),
             ("profile", _) => Task::Profile(scenario(&mut parser)?),
             ("churn", _) => Task::Churn(parser.value()?.parse()?),
+            ("wall", _) => Task::Wall,
             ("inside", _) => Task::Inside(scenario(&mut parser)?, CONNECTIONS),
             ("connections", Task::Inside(scenario, _)) => {
                 Task::Inside(scenario, parser.value()?.parse()?)
@@ -102,6 +105,12 @@ fn run(task: Task) -> Result<bool, String> {
         Task::Churn(connections) => {
             let mut report = Report::default();
             figures::churn(&mut report, connections)?;
+            print!("{}", report.text(false));
+            Ok(report.passed())
+        }
+        Task::Wall => {
+            let mut report = Report::default();
+            figures::wall(&mut report)?;
             print!("{}", report.text(false));
             Ok(report.passed())
         }
