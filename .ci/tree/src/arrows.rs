@@ -17,12 +17,18 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-fault", &["penstock-queue", "penstock-wire", "penstock-stack"]),
     ("penstock-sim", &["penstock-queue", "penstock-wire", "penstock-stack", "penstock-fault"]),
     ("penstock-config", &["penstock-wire", "penstock-stack", "penstock-fault"]),
+    ("penstock-tap", &["penstock-queue", "penstock-wire"]),
+    (
+        "penstock-host",
+        &["penstock-queue", "penstock-stack", "penstock-fault", "penstock-config", "penstock-tap"],
+    ),
     ("penstock-hw", &[]),
     ("penstock-kernel", &["penstock-hw"]),
     ("penstock-probe", &["penstock-hw", "penstock-kernel"]),
     ("penstock-ixgbe-regs", &[]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-http", &[]),
+    ("penstock-server", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http"]),
     ("penstock-bench", &["penstock-queue", "penstock-wire", "penstock-stack"]),
     ("penstock-tree", &[]),
 ];

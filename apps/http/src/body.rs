@@ -49,6 +49,9 @@ enum Stage {
 }
 
 impl Body {
+    /// One that has no bytes.
+    pub const NONE: Body = Body { stage: Stage::Done, digits: 0, extra: 0, left: 0 };
+
     /// At its first byte.
     #[inline]
     pub fn new(framing: Framing) -> Body {

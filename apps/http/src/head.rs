@@ -1,4 +1,4 @@
-//! Writes the head of an answer.
+//! Writes the head of an answer, and a short body behind it.
 
 use crate::Status;
 
@@ -46,9 +46,20 @@ impl Head {
         self
     }
 
-    /// Ends it.
-    pub fn finish(&mut self) -> &[u8] {
+    /// Ends it; what is written behind is the body.
+    pub fn end(&mut self) -> &mut Head {
         self.push(b"\r\n");
+        self
+    }
+
+    /// Adds a short body, or a piece of one.
+    pub fn text(&mut self, text: &str) -> &mut Head {
+        self.push(text.as_bytes());
+        self
+    }
+
+    /// What was written.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
@@ -85,9 +96,9 @@ mod tests {
     #[test]
     fn a_head_is_written_as_the_rfc_has_it() {
         let mut head = Head::new(Status(404));
-        let text = head.field("Connection", "close").count("Content-Length", u64::MAX).finish();
+        head.field("Connection", "close").count("Content-Length", u64::MAX).end();
         let expected = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\
                         Content-Length: 18446744073709551615\r\n\r\n";
-        assert_eq!(core::str::from_utf8(text), Ok(expected));
+        assert_eq!(core::str::from_utf8(head.bytes()), Ok(expected));
     }
 }

@@ -53,8 +53,8 @@ pub struct Tally {
 
 impl Tally {
     /// Every count with its name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let &Tally { lost, corrupted, reordered, duplicated, misdelivered, overrun } = self;
+    pub fn iter(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Tally { lost, corrupted, reordered, duplicated, misdelivered, overrun } = self;
         [
             ("FaultLost", lost),
             ("FaultCorrupted", corrupted),

@@ -1,0 +1,56 @@
+//! Any application as a Linux process.
+//!
+//! ```text
+//!   penstock-host --tap dut0 "ip=10.82.0.2/24 -- server -a 0.0.0.0:80 -k -v"
+//! ```
+//! The same worker, the same application and the same boot string as in the image; below them a TAP
+//! device instead of a card, Linux's clock, and a thread for each core. So an application is
+//! developed in seconds, and judged by clients that nobody here wrote.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `options.rs` | the command line |
+//! | `boot.rs` | from a boot string to workers that are ready to turn |
+//! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
+//! | `bell.rs` | how a core sleeps, and how another wakes it |
+//! | `house.rs` | the thread that waits for signals and for the end of the others |
+//! | `report.rs` | counters as lines, and what is left at the end |
+//!
+//! Exit codes: 0 for a clean end, 1 for what cannot start, 2 when something was left or leaked.
+
+mod bell;
+mod boot;
+mod core_loop;
+mod hello;
+mod house;
+mod options;
+mod report;
+
+use std::process::ExitCode;
+
+use options::Command;
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args_os()) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(errors) => return refuse(&errors),
+    };
+    match boot::start(&options) {
+        Ok(house) => house.run(),
+        Err(errors) => refuse(&errors),
+    }
+}
+
+/// All that is wrong, a line for each.
+fn refuse(lines: &[String]) -> ExitCode {
+    for line in lines {
+        eprintln!("penstock-host: {line}");
+    }
+    ExitCode::from(CANNOT_START)
+}
+
+const CANNOT_START: u8 = 1;

@@ -1,0 +1,223 @@
+//! The upcalls, handed on by what a connection is; and how connections begin and end.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use penstock_http::Gatherer;
+use penstock_stack::{
+    App, Capacity, Close, ConnId, Counters, Cx, Duration, Endpoint, ListenError, ListenerId,
+    SocketOptions,
+};
+
+use crate::client::{Client, Stage};
+use crate::statistics::Counts;
+use crate::{Arguments, Service, Statistics, limits, pattern};
+
+/// The demo server of one core.
+pub struct Server {
+    arguments: Arguments,
+    /// What is behind each listener, by [`ListenerId`].
+    doors: Vec<Stage>,
+    /// By [`ConnId::index`].
+    pub(crate) clients: Box<[Client]>,
+    pub(crate) heads: Gatherer<ConnId>,
+    pub(crate) pattern: Box<[u8]>,
+    pub(crate) lines: Box<[u8]>,
+    pub(crate) keep_alive: bool,
+    pub(crate) counts: Counts,
+}
+
+/// Why a core does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// Where it was to listen.
+    pub endpoint: Endpoint,
+    /// Why it cannot.
+    pub error: ListenError,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoint { addr, port } = self.endpoint;
+        let why = match self.error {
+            ListenError::InUse => "something else listens there",
+            ListenError::NoSuchAddress => "the address is none of this machine's",
+            ListenError::TooMany => "there are too many listeners",
+        };
+        write!(f, "cannot listen on {addr} port {port}: {why}")
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl Server {
+    /// The server of a core with these bounds. All memory it will ever use is taken here and in
+    /// [`start`](Self::start).
+    pub fn new(arguments: Arguments, capacity: &Capacity) -> Server {
+        Server {
+            keep_alive: arguments.keep_alive,
+            arguments,
+            doors: Vec::new(),
+            clients: vec![Client::GONE; capacity.connections as usize].into(),
+            heads: Gatherer::new(limits::HEADS),
+            pattern: pattern::period(),
+            lines: pattern::lines(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Listens, if this core is one of those that serve.
+    ///
+    /// # Errors
+    /// The first place where it cannot.
+    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+        if !self.arguments.serves(cx.core()) {
+            return Ok(());
+        }
+        let listen = self.arguments.listen.iter().map(|endpoint| (*endpoint, Stage::Idle));
+        let services = self.arguments.services.iter().map(|service| {
+            let stage = match service {
+                Service::Echo => Stage::Echo,
+                Service::Discard => Stage::Discard,
+                Service::Chargen => Stage::Chargen(0),
+            };
+            (Endpoint { addr: penstock_wire::Addr::UNSPECIFIED, port: service.port() }, stage)
+        });
+        for (endpoint, stage) in listen.chain(services).collect::<Vec<_>>() {
+            let addr = Some(endpoint.addr).filter(|addr| !addr.is_unspecified());
+            let listener = cx
+                .listen(addr, endpoint.port, OPTIONS)
+                .map_err(|error| StartError { endpoint, error })?;
+            let at = listener.0 as usize;
+            if self.doors.len() <= at {
+                self.doors.resize(at + 1, Stage::Gone);
+            }
+            self.doors[at] = stage;
+        }
+        Ok(())
+    }
+
+    /// What was done so far; `counters` are those of this server's worker.
+    pub fn statistics(&self, counters: &Counters) -> Statistics {
+        self.counts.statistics(counters)
+    }
+
+    /// Heads under way in pieces (a walk: for checks only).
+    pub fn heads_in_use(&self) -> usize {
+        self.heads.in_use()
+    }
+
+    /// From here on `stage`, for `timeout` at most.
+    pub(crate) fn wait(&mut self, cx: &mut Cx<'_>, conn: ConnId, stage: Stage, timeout: Duration) {
+        let client = &mut self.clients[conn.index()];
+        client.stage = stage;
+        client.moved_at = cx.now().millis();
+        cx.set_timer(conn, Some(timeout));
+    }
+
+    /// The stall timer ran out: has anything moved since it was set?
+    pub(crate) fn watch(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        let moved_at = self.clients[conn.index()].moved_at;
+        let still_ms = cx.now().millis().wrapping_sub(moved_at) as u64;
+        match limits::STALL_TIMEOUT.millis().checked_sub(still_ms) {
+            Some(left_ms) if left_ms > 0 => {
+                cx.set_timer(conn, Some(Duration::from_millis(left_ms)));
+            }
+            _ => {
+                self.counts.timeouts += 1;
+                self.abandon(cx, conn);
+            }
+        }
+    }
+
+    /// Closes in order; no upcall follows.
+    pub(crate) fn leave(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.forget(conn);
+        cx.close(conn);
+    }
+
+    /// Resets; no upcall follows.
+    pub(crate) fn abandon(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.forget(conn);
+        cx.abort(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        self.release(conn);
+        let client = &mut self.clients[conn.index()];
+        if client.stage != Stage::Gone {
+            client.stage = Stage::Gone;
+            self.counts.active -= 1;
+        }
+    }
+
+    /// Gives back what it holds of the core's.
+    pub(crate) fn release(&mut self, conn: ConnId) {
+        let client = &mut self.clients[conn.index()];
+        if let Stage::Head(gather) = client.stage {
+            self.heads.end(gather);
+            client.stage = Stage::Idle;
+        }
+        if let Some(gather) = client.answer.gather() {
+            self.heads.end(gather);
+            client.answer = crate::answer::Answer::NONE;
+        }
+    }
+}
+
+impl App for Server {
+    #[inline]
+    fn on_accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, listener: ListenerId) {
+        let stage = self.doors.get(listener.0 as usize).copied().unwrap_or(Stage::Gone);
+        self.counts.accepted += 1;
+        self.counts.active += 1;
+        self.clients[conn.index()] = Client::new(stage, cx.now().millis());
+        let timeout =
+            if stage == Stage::Idle { limits::HEAD_TIMEOUT } else { limits::STALL_TIMEOUT };
+        cx.set_timer(conn, Some(timeout));
+        self.chatter(cx, conn);
+    }
+
+    #[inline]
+    fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
+        match self.clients[conn.index()].stage {
+            Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.service_data(cx, conn, bytes),
+            _ => self.web_data(cx, conn, bytes),
+        }
+    }
+
+    #[inline]
+    fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, _acked: u32) {
+        match self.clients[conn.index()].stage {
+            Stage::Answer => self.web_acknowledged(cx, conn),
+            Stage::Echo | Stage::Discard | Stage::Chargen(_) => {
+                self.service_acknowledged(cx, conn);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        match self.clients[conn.index()].stage {
+            Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.leave(cx, conn),
+            _ => self.web_remote_closed(cx, conn),
+        }
+    }
+
+    fn on_closed(&mut self, _cx: &mut Cx<'_>, conn: ConnId, _reason: Close) {
+        self.forget(conn);
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        match self.clients[conn.index()].stage {
+            Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.watch(cx, conn),
+            _ => self.web_timer(cx, conn),
+        }
+    }
+}
+
+/// Answers are written in one go: there is nothing for Nagle to gather.
+const OPTIONS: SocketOptions =
+    SocketOptions { nodelay: true, quickack: false, user_timeout: None, keepalive: None };
