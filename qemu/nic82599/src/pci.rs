@@ -83,6 +83,13 @@ impl ConfigSpace {
         self.bytes[COMMAND + 1] & 4 == 0
     }
 
+    /// Shows in the status register whether an interrupt is pending, as drivers that share the line
+    /// ask (9.3.3.4).
+    pub fn show_line(&mut self, high: bool) {
+        let status = &mut self.bytes[COMMAND + 2];
+        *status = *status & !8 | u8::from(high) << 3;
+    }
+
     /// Whether the function is in D0.
     pub fn powered(&self) -> bool {
         self.bytes[0x44] & 3 == 0
@@ -166,6 +173,10 @@ mod tests {
         assert!(!space.write(0x04, &[0xFF, 0xFF]));
         assert!(space.bus_master() && !space.line_allowed());
         assert_eq!(half(&space, 0x04), 0x0547);
+        space.show_line(true);
+        assert_eq!(half(&space, 0x06), 0x0018, "pending, whether or not the line is allowed");
+        space.show_line(false);
+        assert_eq!(half(&space, 0x06), 0x0010);
         space.write(0x10, &[0xFF; 4]);
         assert_eq!((half(&space, 0x10), half(&space, 0x12)), (0x0004, 0xFFFE));
         space.write(0x44, &[3]);

@@ -53,7 +53,10 @@ impl Machine {
         let mut progress = Progress { more: true, deadline_us: None };
         for _ in 0..STEPS_PER_RUN {
             progress = self.card.step(now_us, &mut self.memory, &mut self.port);
-            self.vectors.send(self.card.take_messages());
+            let mut messages = self.card.take_messages();
+            self.config.show_line(messages.line);
+            messages.line &= self.config.line_allowed();
+            self.vectors.send(messages);
             if !progress.more {
                 break;
             }
