@@ -1,16 +1,18 @@
 //! The card: its blocks, its resets and the step that moves frames.
 
 use crate::eeprom::{self, Eeprom};
+use crate::faults::Faults;
 use crate::flow_director::FlowDirector;
 use crate::interrupt::{Interrupts, Messages};
 use crate::link::{Link, Wanted};
 use crate::loss::{Loss, Losses};
-use crate::memory::Memory;
+use crate::memory::{Failing, Memory};
 use crate::module::Module;
 use crate::receive::PacketBuffer;
 use crate::storage::Storage;
 use crate::transmit::Transmitter;
 use crate::wire::{FRAME_MAX, Wire};
+use core::cell::Cell;
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::bits::{ctrl, eec, eicr, esdp, hlreg0, rah};
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct Card {
     unknown: BTreeMap<u32, u64>,
     bus_master: bool,
     messages_lost: u64,
+    /// Accesses to memory, counted while a fault fails some of them.
+    accesses: u64,
     /// Where a frame from the wire lands before it is judged.
     landing: Vec<u8>,
 }
@@ -58,25 +62,6 @@ impl Default for CardConfig {
             faults: Faults::default(),
         }
     }
-}
-
-/// What is broken about a card. Faults of the wire are [`crate::WireFaults`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// The EEPROM's checksum is wrong; counts when the card is made.
-    pub bad_eeprom_checksum: bool,
-    /// No module is in the cage.
-    pub module_absent: bool,
-    /// The far end sends no light.
-    pub no_light: bool,
-    /// STATUS never says that DMA has stopped.
-    pub stuck_master_disable: bool,
-    /// Transmit queues stand still.
-    pub transmit_hang: bool,
-    /// Every so many messages one is swallowed; 0 for none.
-    pub lost_message_every: u64,
-    /// How long after a frame was sent its descriptors are written back.
-    pub late_write_back_us: u64,
 }
 
 /// Which reset.
@@ -106,7 +91,7 @@ impl Card {
             now_us: 0,
             storage: Storage::new(),
             interrupts: Interrupts::new(),
-            eeprom: Eeprom::new(config.faults.bad_eeprom_checksum),
+            eeprom: Eeprom::new(),
             module: Module::new(!config.faults.module_absent),
             link: Link::new(config.link_delay_us),
             director: FlowDirector::new(),
@@ -116,6 +101,7 @@ impl Card {
             unknown: BTreeMap::new(),
             bus_master: true,
             messages_lost: 0,
+            accesses: 0,
             landing: vec![0; FRAME_MAX],
             faults: Faults::default(),
             config,
@@ -127,11 +113,13 @@ impl Card {
 
     /// Breaks and mends; a module or a cable that changes is an event a driver hears of.
     pub fn set_faults(&mut self, faults: Faults) {
+        if faults.bad_eeprom_checksum != self.faults.bad_eeprom_checksum {
+            self.eeprom.spoil(faults.bad_eeprom_checksum);
+        }
         if self.module.plugged() == faults.module_absent {
             self.module.plug(!faults.module_absent);
             self.interrupts.raise(eicr::SDP2);
         }
-        self.link.cable = !faults.no_light;
         self.faults = faults;
     }
 
@@ -233,15 +221,19 @@ impl Card {
     ) -> Progress {
         self.now_us = self.now_us.max(now_us);
         self.poll_link();
+        // The accesses that a planted fault fails are counted across steps.
+        let every = self.faults.dma_fault_every;
+        let mut memory = Failing { inner: memory, every, count: Cell::new(self.accesses) };
         let mut more = false;
         if self.reaches_memory() {
-            self.write_back_late(memory);
-            more |= self.transmit(memory, wire);
+            self.write_back_late(&mut memory);
+            more |= self.transmit(&mut memory, wire);
         }
         more |= self.listen(wire);
         if self.reaches_memory() {
-            self.deliver(memory);
+            self.deliver(&mut memory);
         }
+        self.accesses = memory.count.get();
         self.interrupts.poll(self.now_us, &self.storage);
         Progress { more, deadline_us: self.deadline_us(wire) }
     }
@@ -269,6 +261,8 @@ impl Card {
     }
 
     fn poll_link(&mut self) {
+        let half = self.now_us.checked_div(self.faults.flap_us).unwrap_or(0);
+        self.link.cable = !self.faults.no_light && half.is_multiple_of(2);
         let wanted = Wanted {
             autoc: self.storage.at(regs::AUTOC),
             autoc2: self.storage.at(regs::AUTOC2),
@@ -282,8 +276,13 @@ impl Card {
 
     fn deadline_us<W: Wire>(&self, wire: &W) -> Option<u64> {
         let interrupts = self.interrupts.deadline_us(&self.storage);
-        let late = self.transmitter.deadline_us();
-        [self.link.deadline_us(), interrupts, late, wire.deadline_us()].into_iter().flatten().min()
+        let flap = self.now_us.checked_div(self.faults.flap_us);
+        let flap = flap.map(|halves| (halves + 1) * self.faults.flap_us);
+        let late = [self.transmitter.deadline_us(), self.buffer.deadline_us(self.now_us)];
+        [self.link.deadline_us(), interrupts, flap, late[0], late[1], wire.deadline_us()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether the MAC hears itself and nothing else (HLREG0.LPBK).

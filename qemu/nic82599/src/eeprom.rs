@@ -15,8 +15,8 @@ pub(crate) struct Eeprom {
 }
 
 impl Eeprom {
-    /// A valid image, or one whose checksum is wrong.
-    pub(crate) fn new(bad_checksum: bool) -> Eeprom {
+    /// A valid image.
+    pub(crate) fn new() -> Eeprom {
         let mut words = Box::new([0xFFFFu16; WORDS]);
         words[..0x40].fill(0);
         // Sections that a checksum would walk, and pointers to nothing.
@@ -52,8 +52,14 @@ impl Eeprom {
         let settings = usize::from(SETTINGS);
         words[settings..settings + 3].copy_from_slice(&[2, 0x0000, 0xFFFF]);
         let sum = words[..0x3F].iter().fold(0u16, |sum, &word| sum.wrapping_add(word));
-        words[0x3F] = 0xBABAu16.wrapping_sub(sum).wrapping_add(u16::from(bad_checksum));
+        words[0x3F] = 0xBABAu16.wrapping_sub(sum);
         Eeprom { words, serial: Serial::default() }
+    }
+
+    /// Makes the checksum wrong, or right again.
+    pub(crate) fn spoil(&mut self, wrong: bool) {
+        let step = if wrong { 1 } else { u16::MAX };
+        self.words[0x3F] = self.words[0x3F].wrapping_add(step);
     }
 
     /// The host drives the pins of EEC.
@@ -114,13 +120,17 @@ mod tests {
 
     #[test]
     fn the_words_sum_to_baba() {
-        assert_eq!(sum(&Eeprom::new(false)), 0xBABA);
-        assert_ne!(sum(&Eeprom::new(true)), 0xBABA);
+        let mut eeprom = Eeprom::new();
+        assert_eq!(sum(&eeprom), 0xBABA);
+        eeprom.spoil(true);
+        assert_ne!(sum(&eeprom), 0xBABA);
+        eeprom.spoil(false);
+        assert_eq!(sum(&eeprom), 0xBABA);
     }
 
     #[test]
     fn reads_and_writes_stay_inside() {
-        let mut eeprom = Eeprom::new(false);
+        let mut eeprom = Eeprom::new();
         assert_eq!(eeprom.read(0x2C << 2 | 1), 0x0083_00B2);
         for address in [0, 1023, 1024, 0x3FFF] {
             assert_ne!(

@@ -65,8 +65,10 @@ impl FlowDirector {
         self.clear(storage);
     }
 
-    /// A write of FDIRCMD; true if the table is (nearly) full.
-    pub(crate) fn write_command(&mut self, storage: &mut Storage, value: u32) -> bool {
+    /// A write of FDIRCMD, with a table that is `full` by a planted fault or has its room; true if it
+    /// is (nearly) full.
+    pub(crate) fn write_command(&mut self, storage: &mut Storage, value: u32, full: bool) -> bool {
+        let room = if full { 0 } else { capacity(storage) };
         if value & fdircmd::CLEARHT != 0 {
             self.clear(storage);
         }
@@ -74,20 +76,20 @@ impl FlowDirector {
         let index = (storage.at(regs::FDIRHASH) >> fdirhash::INDEX_SHIFT & 0x7FFF) as u16;
         let mut found = 0;
         match value & fdircmd::CMD {
-            fdircmd::ADD => self.add(storage, bucket, index, value),
+            fdircmd::ADD => self.add(storage, room, bucket, index, value),
             fdircmd::REMOVE => self.remove(storage, bucket, index),
             fdircmd::QUERY if self.position(bucket, index).is_some() => found = fdircmd::VALID,
             _ => {}
         }
         // The command is done when its bits read zero.
         storage.set(regs::FDIRCMD, value & !(fdircmd::CMD | fdircmd::VALID) | found);
-        let free = capacity(storage).saturating_sub(self.filters);
+        let free = room.saturating_sub(self.filters);
         storage.set(regs::FDIRFREE, free);
         let threshold = storage.at(regs::FDIRCTRL) >> fdirctrl::FULL_SHIFT;
         value & fdircmd::CMD == fdircmd::ADD && free < (threshold * 16).max(1)
     }
 
-    fn add(&mut self, storage: &mut Storage, bucket: u16, index: u16, command: u32) {
+    fn add(&mut self, storage: &mut Storage, room: u32, bucket: u16, index: u16, command: u32) {
         let filter = Filter {
             key: Key::written(storage, command),
             index,
@@ -101,7 +103,7 @@ impl FlowDirector {
         let filters = self.buckets.entry(bucket).or_default();
         if let Some(same) = filters.iter_mut().find(|same| same.key == filter.key) {
             *same = filter;
-        } else if self.filters < capacity(storage) {
+        } else if self.filters < room {
             filters.push(filter);
             self.filters += 1;
             let longest = storage.at(regs::FDIRLEN).max(filters.len() as u32);

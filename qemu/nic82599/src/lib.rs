@@ -33,6 +33,7 @@ mod card;
 mod checksum;
 mod crc;
 mod eeprom;
+mod faults;
 mod filter;
 mod flow_director;
 mod interrupt;
@@ -53,7 +54,8 @@ mod storage;
 mod transmit;
 mod wire;
 
-pub use card::{Card, CardConfig, Faults, Progress, Reset};
+pub use card::{Card, CardConfig, Progress, Reset};
+pub use faults::{FaultScript, FaultSet, Faults};
 pub use interrupt::Messages;
 pub use loss::{Loss, Losses};
 pub use memory::{FlatMemory, Memory, Unmapped};

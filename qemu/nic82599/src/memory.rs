@@ -3,6 +3,8 @@
 //! Every address comes from the guest, so each access can fail; the card counts the failure, raises
 //! its PCI cause and goes on, as a card does whose writes vanish on the bus.
 
+use core::cell::Cell;
+
 /// An access that no guest memory answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unmapped;
@@ -17,6 +19,38 @@ pub trait Memory {
 
     /// Stores a word that a driver polls, after everything written before it is visible.
     fn publish(&mut self, address: u64, word: u32) -> Result<(), Unmapped>;
+}
+
+/// Memory in which a planted fault hides every so many accesses.
+pub(crate) struct Failing<'a, M> {
+    pub(crate) inner: &'a mut M,
+    /// 0 for none.
+    pub(crate) every: u64,
+    pub(crate) count: Cell<u64>,
+}
+
+impl<M> Failing<'_, M> {
+    fn access(&self) -> Result<(), Unmapped> {
+        if self.every == 0 {
+            return Ok(());
+        }
+        self.count.set(self.count.get().wrapping_add(1));
+        if self.count.get().is_multiple_of(self.every) { Err(Unmapped) } else { Ok(()) }
+    }
+}
+
+impl<M: Memory> Memory for Failing<'_, M> {
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), Unmapped> {
+        self.access().and_then(|()| self.inner.read(address, into))
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Unmapped> {
+        self.access().and_then(|()| self.inner.write(address, bytes))
+    }
+
+    fn publish(&mut self, address: u64, word: u32) -> Result<(), Unmapped> {
+        self.access().and_then(|()| self.inner.publish(address, word))
+    }
 }
 
 /// One run of memory from a base address on: what tests and the in-process front end use.

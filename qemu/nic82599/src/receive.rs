@@ -30,6 +30,8 @@ pub(crate) struct PacketBuffer {
 /// A frame that waits for its ring, and what its descriptor will say.
 struct Arrived {
     bytes: Vec<u8>,
+    /// Not before: when a planted fault is over for this frame.
+    due_us: u64,
     queue: u32,
     /// First word of an advanced write-back: packet and RSS types.
     types: u32,
@@ -43,6 +45,11 @@ struct Arrived {
 impl PacketBuffer {
     pub(crate) fn new() -> PacketBuffer {
         PacketBuffer { frames: VecDeque::new(), bytes: 0 }
+    }
+
+    /// When a frame that a planted fault holds up is due.
+    pub(crate) fn deadline_us(&self, now_us: u64) -> Option<u64> {
+        self.frames.front().map(|frame| frame.due_us).filter(|&due_us| due_us > now_us)
     }
 
     fn pop(&mut self) {
@@ -106,6 +113,7 @@ impl Card {
     /// Chooses the queue and composes the descriptor (7.1.2: Flow Director goes before RSS).
     fn steer(&mut self, bytes: Vec<u8>, packet: &Packet) -> Result<Arrived, Loss> {
         let mut arrived = Arrived {
+            due_us: self.now_us.saturating_add(self.faults.late_write_back_us),
             queue: 0,
             types: types(packet),
             hash: 0,
@@ -161,6 +169,9 @@ impl Card {
     /// Writes waiting frames to their rings, until the first that has to wait.
     pub(crate) fn deliver<M: Memory>(&mut self, memory: &mut M) {
         while let Some(arrived) = self.buffer.frames.front_mut() {
+            if arrived.due_us > self.now_us {
+                return;
+            }
             let mut arrived = Arrived { bytes: core::mem::take(&mut arrived.bytes), ..*arrived };
             let outcome = self.place(&mut arrived, memory);
             match outcome {

@@ -75,7 +75,8 @@ impl Card {
             regs::FDIRCTRL => self.director.write_control(&mut self.storage, value), // 8.2.3.21.1
             regs::FDIRCMD => {
                 // 8.2.3.21
-                if self.director.write_command(&mut self.storage, value) {
+                let full = self.faults.director_full;
+                if self.director.write_command(&mut self.storage, value, full) {
                     self.interrupts.raise(bits::eicr::FLOW_DIR);
                 }
             }
@@ -159,7 +160,8 @@ impl Card {
 mod tests {
     //! Proves the registers with behaviour one by one, and that no access upsets the card.
     use super::*;
-    use crate::card::{CardConfig, Faults};
+    use crate::card::CardConfig;
+    use crate::faults::Faults;
     use penstock_ixgbe_regs::{BAR0_BYTES, Reg};
     use proptest::prelude::*;
 

@@ -310,7 +310,7 @@ impl Card {
         if self.faults.late_write_back_us == 0 || self.transmitter.late.len() >= LATE_MAX {
             return self.store(queue, &stores, memory);
         }
-        let due_us = self.now_us + self.faults.late_write_back_us;
+        let due_us = self.now_us.saturating_add(self.faults.late_write_back_us);
         self.transmitter.late.push_back(Late { due_us, queue, stores });
     }
 

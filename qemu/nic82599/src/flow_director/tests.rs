@@ -21,7 +21,7 @@ fn traced() -> (FlowDirector, Storage) {
     for (port, hash, command) in TRACE {
         storage.set(regs::FDIRPORT, port);
         storage.set(regs::FDIRHASH, hash);
-        assert!(!director.write_command(&mut storage, command));
+        assert!(!director.write_command(&mut storage, command, false));
         assert_eq!(storage.at(regs::FDIRCMD) & fdircmd::CMD, 0, "done");
     }
     (director, storage)
@@ -72,7 +72,7 @@ fn a_filter_in_a_wrong_bucket_never_matches() {
     let (mut director, mut storage) = traced();
     storage.set(regs::FDIRPORT, 0x8003_0000);
     storage.set(regs::FDIRHASH, 0x0001_0000);
-    director.write_command(&mut storage, 0x0003_8849);
+    director.write_command(&mut storage, 0x0003_8849, false);
     assert_eq!(find(&director, &mut storage, &frame(443, 0x8003)), None);
     assert_eq!(storage.at(regs::FDIRUSTAT), 4, "it was stored all the same");
 }
@@ -95,14 +95,14 @@ fn udp_other_protocols_and_ipv6_do_not_match_a_tcp_filter() {
 fn query_and_remove_go_by_bucket_and_index() {
     let (mut director, mut storage) = traced();
     storage.set(regs::FDIRHASH, TRACE[1].1);
-    director.write_command(&mut storage, fdircmd::QUERY);
+    director.write_command(&mut storage, fdircmd::QUERY, false);
     assert_eq!(storage.at(regs::FDIRCMD), fdircmd::VALID);
-    director.write_command(&mut storage, fdircmd::REMOVE);
-    director.write_command(&mut storage, fdircmd::QUERY);
+    director.write_command(&mut storage, fdircmd::REMOVE, false);
+    director.write_command(&mut storage, fdircmd::QUERY, false);
     assert_eq!(storage.at(regs::FDIRCMD), 0);
     assert_eq!(find(&director, &mut storage, &frame(443, 0x8001)), None);
     assert!(find(&director, &mut storage, &frame(443, 0x8000)).is_some());
-    director.write_command(&mut storage, fdircmd::REMOVE);
+    director.write_command(&mut storage, fdircmd::REMOVE, false);
     assert_eq!(storage.at(regs::FDIRFSTAT), 1 << 8, "removing nothing is a failure");
     assert_eq!(storage.at(regs::FDIRFREE), 2044);
 }
@@ -114,14 +114,14 @@ fn the_table_is_bounded_and_says_when_it_fills() {
     for filter in 0..3000u32 {
         storage.set(regs::FDIRIPSA, filter + 1);
         storage.set(regs::FDIRHASH, filter & 0x1FFF);
-        if director.write_command(&mut storage, 0x8849) {
+        if director.write_command(&mut storage, 0x8849, false) {
             warned_at.get_or_insert(filter);
         }
     }
     assert_eq!(director.filters, 2046);
     assert_eq!(warned_at, Some(2046 - 3 - 64), "64 free is the threshold of the trace");
     assert_eq!(storage.at(regs::FDIRFSTAT), 0xFF, "957 failures saturate their field");
-    director.write_command(&mut storage, fdircmd::CLEARHT);
+    director.write_command(&mut storage, fdircmd::CLEARHT, false);
     assert_eq!((director.filters, storage.at(regs::FDIRFREE)), (0, 2046));
 }
 
@@ -130,7 +130,7 @@ fn without_perfect_mode_nothing_is_steered() {
     let (mut director, mut storage) = traced();
     director.write_control(&mut storage, 0x4A06_7F01);
     storage.set(regs::FDIRHASH, TRACE[0].1);
-    director.write_command(&mut storage, TRACE[0].2);
+    director.write_command(&mut storage, TRACE[0].2, false);
     assert_eq!(find(&director, &mut storage, &frame(443, 0x8000)), None);
     assert_eq!(storage.at(regs::FDIRMISS), 0);
 }

@@ -1,8 +1,8 @@
 //! The command line, in the manner of vhost-user programs and of QEMU's own options.
 
-use penstock_nic82599::{Faults, WireFaults};
+use penstock_nic82599::{FaultScript, FaultSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -18,10 +18,14 @@ usage: penstock-nic82599 --socket-path=PATH [options]
       stream,path=PATH[,server=on]   a unix socket in QEMU's framing (passt, -netdev stream);
                                      with server=on the end that listens, for one peer at a time
       none                           nothing; the link is up
-  --fault=LIST         what goes wrong on the wire, both ways: loss=1%, duplicate=1%, corrupt=1%,
-                       reorder=1%, delay=5ms, jitter=1ms, rate=100mbit, seed=1
-  --card-fault=LIST    what is broken about the card: bad-eeprom-checksum, module-absent, no-light,
-                       flap=2s, stuck-master-disable, tx-hang, lost-interrupt=N, late-write-back=50us
+  --fault=LIST         what goes wrong, separated by commas:
+      of the wire, both ways: loss=1%, duplicate=1%, corrupt=1%, reorder=1%, delay=5ms, jitter=1ms,
+      rate=100mbit
+      of the card: module-absent, no-light, flap=2s, bad-eeprom-checksum, stuck-master-disable,
+      tx-hang, fdir-full, lost-interrupt=EVERY, dma-fault=EVERY, late-write-back=50us
+  --fault-script=FILE  the same by time since the client came, a line like \"10s no-light loss=off\"
+                       each; \"20s none\" mends everything, \"30s repeat\" starts again
+  --seed=NUMBER        what chance the faults of the wire have (default 1)
   --pcap=FILE          record every frame that passes the port
   --strict             stop at the first access to an offset that is no register
   --once               stop when the client leaves (default: wait for the next)
@@ -45,11 +49,8 @@ pub(crate) struct Options {
     pub(crate) socket: Socket,
     pub(crate) mac: [u8; 6],
     pub(crate) netdev: Netdev,
-    pub(crate) wire_faults: WireFaults,
+    pub(crate) script: FaultScript,
     pub(crate) seed: u64,
-    pub(crate) card_faults: Faults,
-    /// The link changes each time this has passed; 0 for never.
-    pub(crate) flap_us: u64,
     pub(crate) pcap: Option<PathBuf>,
     pub(crate) strict: bool,
     pub(crate) once: bool,
@@ -71,15 +72,13 @@ pub(crate) enum Netdev {
 /// Reads the command line; the error is one line for a person.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_iter(arguments);
-    let mut socket = None;
+    let (mut socket, mut script, mut faults) = (None, None, FaultSet::default());
     let mut options = Options {
         socket: Socket::Descriptor(-1),
         mac: [0x52, 0, 0, 0, 0, 1],
         netdev: Netdev::None,
-        wire_faults: WireFaults::default(),
+        script: FaultScript::default(),
         seed: 1,
-        card_faults: Faults::default(),
-        flap_us: 0,
         pcap: None,
         strict: false,
         once: false,
@@ -103,14 +102,29 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             }
             Long("mac") => options.mac = mac(&text(&mut parser)?)?,
             Long("netdev") => options.netdev = netdev(&text(&mut parser)?)?,
-            Long("fault") => wire_faults(&text(&mut parser)?, &mut options)?,
-            Long("card-fault") => card_faults(&text(&mut parser)?, &mut options)?,
+            Long("fault") => {
+                let list = text(&mut parser)?;
+                for word in list.split(',') {
+                    faults.change(word).map_err(|error| format!("--fault={list}: {error}"))?;
+                }
+            }
+            Long("fault-script") => script = Some(PathBuf::from(text(&mut parser)?)),
+            Long("seed") => {
+                let number = text(&mut parser)?;
+                options.seed =
+                    number.parse().map_err(|_| format!("--seed={number}: expected a number"))?;
+            }
             Long("pcap") => options.pcap = Some(text(&mut parser)?.into()),
             Long("strict") => options.strict = true,
             Long("once") => options.once = true,
             other => return Err(format!("{}; see --help", other.unexpected())),
         }
     }
+    options.script = match script {
+        None => FaultScript::constant(faults),
+        Some(path) => read_script(faults, &path)
+            .map_err(|error| format!("--fault-script={}: {error}", path.display()))?,
+    };
     options.socket = socket.ok_or("say --socket-path=PATH (or --fd=NUMBER); see --help")?;
     Ok(Command::Run(Box::new(options)))
 }
@@ -165,81 +179,13 @@ fn netdev(text: &str) -> Result<Netdev, String> {
     }
 }
 
-fn wire_faults(text: &str, options: &mut Options) -> Result<(), String> {
-    let faults = &mut options.wire_faults;
-    for (key, value) in text.split(',').map(pair) {
-        let done = match key {
-            "loss" => set(&mut faults.loss_ppm, ppm(value)),
-            "duplicate" => set(&mut faults.duplicate_ppm, ppm(value)),
-            "corrupt" => set(&mut faults.corrupt_ppm, ppm(value)),
-            "reorder" => {
-                faults.reorder_us = 1000;
-                set(&mut faults.reorder_ppm, ppm(value))
-            }
-            "delay" => set(&mut faults.delay_us, micros(value)),
-            "jitter" => set(&mut faults.jitter_us, micros(value)),
-            "rate" => set(&mut faults.rate, bytes_per_second(value)),
-            "seed" => set(&mut options.seed, value.parse().ok()),
-            _ => return Err(format!("--fault={text}: no fault is called {key}; see --help")),
-        };
-        done.ok_or(format!("--fault={text}: {key}={value} is not what it takes; see --help"))?;
-    }
-    Ok(())
-}
-
-fn card_faults(text: &str, options: &mut Options) -> Result<(), String> {
-    let faults = &mut options.card_faults;
-    for (key, value) in text.split(',').map(pair) {
-        let flag = value.is_empty().then_some(true);
-        let done = match key {
-            "bad-eeprom-checksum" => set(&mut faults.bad_eeprom_checksum, flag),
-            "module-absent" => set(&mut faults.module_absent, flag),
-            "no-light" => set(&mut faults.no_light, flag),
-            "stuck-master-disable" => set(&mut faults.stuck_master_disable, flag),
-            "tx-hang" => set(&mut faults.transmit_hang, flag),
-            "lost-interrupt" => set(&mut faults.lost_message_every, value.parse().ok()),
-            "late-write-back" => set(&mut faults.late_write_back_us, micros(value)),
-            "flap" => set(&mut options.flap_us, micros(value)),
-            _ => return Err(format!("--card-fault={text}: no fault is called {key}; see --help")),
-        };
-        done.ok_or(format!("--card-fault={text}: {key}={value} is not what it takes; see --help"))?;
-    }
-    Ok(())
-}
-
-fn set<T>(place: &mut T, value: Option<T>) -> Option<()> {
-    *place = value?;
-    Some(())
+fn read_script(start: FaultSet, path: &Path) -> Result<FaultScript, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    FaultScript::parse(start, &text)
 }
 
 fn pair(word: &str) -> (&str, &str) {
     word.split_once('=').unwrap_or((word, ""))
-}
-
-/// A share like `1%` or `0.5%` in parts per million.
-fn ppm(text: &str) -> Option<u32> {
-    let share: f64 = text.strip_suffix('%')?.parse().ok()?;
-    (0.0..=100.0).contains(&share).then_some((share * 10_000.0) as u32)
-}
-
-/// A time like `5ms`, `50us` or `2s`.
-fn micros(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "us" => 1,
-        "ms" => 1000,
-        "s" => 1_000_000,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-/// A rate like `100mbit` or `10gbit`.
-fn bytes_per_second(text: &str) -> Option<u64> {
-    let units = [("kbit", 125), ("mbit", 125_000), ("gbit", 125_000_000)];
-    units.iter().find_map(|(suffix, bytes)| {
-        text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(*bytes)
-    })
 }
 
 /// Queues of a TAP device, Linux's own limit.
@@ -265,19 +211,19 @@ mod tests {
             "--mac",
             "52:54:00:ab:cd:ef",
             "--netdev=tap,ifname=dut0,queues=4",
-            "--fault=loss=1%,delay=5ms,rate=100mbit,seed=9",
-            "--card-fault=no-light,flap=2s,late-write-back=50us",
+            "--fault=loss=1%,delay=5ms,rate=100mbit",
+            "--fault=no-light,flap=2s,late-write-back=50us",
+            "--seed=9",
             "--strict",
         ])
         .expect("valid");
         assert_eq!(options.socket, Socket::Path("/run/nic".into()));
         assert_eq!(options.mac, [0x52, 0x54, 0, 0xAB, 0xCD, 0xEF]);
         assert_eq!(options.netdev, Netdev::Tap { name: "dut0".into(), queues: 4 });
-        let faults = options.wire_faults;
-        assert_eq!((faults.loss_ppm, faults.delay_us, faults.rate), (10_000, 5000, 12_500_000));
-        assert_eq!((options.seed, options.flap_us, options.strict), (9, 2_000_000, true));
-        assert!(options.card_faults.no_light);
-        assert_eq!(options.card_faults.late_write_back_us, 50);
+        let faults = options.script.at(0);
+        assert_eq!((faults.wire.loss_ppm, faults.wire.delay_us), (10_000, 5000));
+        assert_eq!((faults.card.flap_us, options.seed, options.strict), (2_000_000, 9, true));
+        assert!(faults.card.no_light);
         let stream = run(&["--fd=3", "--netdev=stream,path=/x,server=on"]).expect("valid");
         assert_eq!(stream.netdev, Netdev::Stream { path: "/x".into(), server: true });
     }
@@ -291,10 +237,10 @@ mod tests {
             (&["--netdev=tap"], "ifname=NAME"),
             (&["--netdev=tap,ifname=a,queues=0"], "queues=1 to"),
             (&["--netdev=tap,iface=a"], "no iface"),
-            (&["--fault=lost=1%"], "no fault is called lost"),
-            (&["--fault=loss=101%"], "loss=101%"),
-            (&["--fault=delay=5"], "delay=5"),
-            (&["--card-fault=flap"], "flap="),
+            (&["--fault=lost=1%"], "--fault=lost=1%: lost=1%: no fault is called lost"),
+            (&["--fault=loss=1%,delay=5"], "delay=5: expected delay=TIME"),
+            (&["--fault-script=/no/such/file"], "--fault-script=/no/such/file: "),
+            (&["--seed=x"], "--seed=x: expected a number"),
             (&["--fd=-1"], "listening socket"),
             (&["--wrong"], "--wrong"),
             (&[], "--socket-path"),

@@ -27,6 +27,7 @@ impl Device {
     fn with<T>(&self, access: impl FnOnce(&mut Machine) -> T) -> T {
         let (result, progress) = {
             let mut machine = self.shared.lock();
+            machine.arrive();
             (access(&mut machine), machine.run())
         };
         if progress.more || progress.deadline_us.is_some() {

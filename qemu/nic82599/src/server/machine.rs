@@ -1,16 +1,19 @@
 //! What both threads share: the card, its bus and its port, behind one lock.
 
-use crate::arguments::Options;
 use crate::guest_memory::GuestMemory;
+use crate::pcap::Recorded;
 use crate::vectors::Vectors;
-use penstock_nic82599::{Card, ConfigSpace, Faults, Progress, Reset, Wire};
+use penstock_nic82599::{Card, ConfigSpace, FaultScript, FaultSet, Faulty, Progress, Reset, Wire};
 use rustix::event::EventfdFlags;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// The port of the card: any wire that may change threads.
-pub(crate) type Port = Box<dyn Wire + Send>;
+/// What the port is plugged into: any wire that may change threads.
+pub(crate) type Plug = Box<dyn Wire + Send>;
+
+/// The port: a recorder, then what goes wrong, then the wire.
+pub(crate) type Port = Recorded<Faulty<Plug>>;
 
 /// The card with everything around it.
 pub(crate) struct Machine {
@@ -20,18 +23,14 @@ pub(crate) struct Machine {
     pub(crate) vectors: Vectors,
     port: Port,
     started: Instant,
-    faults: Faults,
-    flap: Flap,
-}
-
-/// A link that comes and goes.
-struct Flap {
-    every_us: u64,
-    next_us: u64,
+    script: FaultScript,
+    faults: FaultSet,
+    /// When the client came: the script's time begins then.
+    arrived_us: Option<u64>,
 }
 
 impl Machine {
-    pub(crate) fn new(card: Card, config: ConfigSpace, port: Port, options: &Options) -> Machine {
+    pub(crate) fn new(card: Card, config: ConfigSpace, port: Port, script: FaultScript) -> Machine {
         let mut machine = Machine {
             card,
             config,
@@ -39,17 +38,30 @@ impl Machine {
             vectors: Vectors::default(),
             port,
             started: Instant::now(),
-            faults: options.card_faults.clone(),
-            flap: Flap { every_us: options.flap_us, next_us: options.flap_us },
+            faults: FaultSet::default(),
+            script,
+            arrived_us: None,
         };
         machine.card.set_bus_master(false);
+        machine.follow_script(0);
         machine
+    }
+
+    fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    /// A client does something; the first time, it has come.
+    pub(crate) fn arrive(&mut self) {
+        if self.arrived_us.is_none() {
+            self.arrived_us = Some(self.now_us());
+        }
     }
 
     /// Moves everything that can be moved now and sends the messages. Says when to come back.
     pub(crate) fn run(&mut self) -> Progress {
-        let now_us = self.started.elapsed().as_micros() as u64;
-        self.flap(now_us);
+        let now_us = self.now_us();
+        let script_us = self.follow_script(now_us);
         let mut progress = Progress { more: true, deadline_us: None };
         for _ in 0..STEPS_PER_RUN {
             progress = self.card.step(now_us, &mut self.memory, &mut self.port);
@@ -61,25 +73,26 @@ impl Machine {
                 break;
             }
         }
-        if self.flap.every_us > 0 {
-            let next_us = self.flap.next_us;
-            progress.deadline_us =
-                Some(progress.deadline_us.map_or(next_us, |due| due.min(next_us)));
-        }
+        progress.deadline_us = [progress.deadline_us, script_us].into_iter().flatten().min();
         progress
     }
 
     /// Microseconds from now to `deadline_us`.
     pub(crate) fn until(&self, deadline_us: u64) -> u64 {
-        deadline_us.saturating_sub(self.started.elapsed().as_micros() as u64)
+        deadline_us.saturating_sub(self.now_us())
     }
 
-    fn flap(&mut self, now_us: u64) {
-        if self.flap.every_us > 0 && self.flap.next_us <= now_us {
-            self.flap.next_us = now_us + self.flap.every_us;
-            self.faults.no_light = !self.faults.no_light;
-            self.card.set_faults(self.faults.clone());
+    /// Breaks and mends what the script says; returns when it says something next.
+    fn follow_script(&mut self, now_us: u64) -> Option<u64> {
+        let elapsed_us = self.arrived_us.map_or(0, |arrived_us| now_us.saturating_sub(arrived_us));
+        let faults = self.script.at(elapsed_us);
+        if *faults != self.faults {
+            self.faults = faults.clone();
+            self.card.set_faults(self.faults.card.clone());
+            self.port.inner.set_faults(self.faults.wire);
         }
+        let next_us = self.script.next_us(elapsed_us)?;
+        self.arrived_us.map(|arrived_us| arrived_us.saturating_add(next_us))
     }
 
     /// A function level reset, or the reset of the whole guest.
@@ -98,6 +111,7 @@ impl Machine {
     pub(crate) fn disconnect(&mut self) {
         self.memory.clear();
         self.vectors = Vectors::default();
+        self.arrived_us = None;
         self.reset();
     }
 }

@@ -54,12 +54,9 @@ fn fail(message: &str) -> ExitCode {
 
 fn run(options: &Options) -> Result<(), String> {
     let (port, watched) = ports::open(options)?;
-    let config = CardConfig {
-        mac: options.mac,
-        faults: options.card_faults.clone(),
-        ..CardConfig::default()
-    };
-    let machine = Machine::new(Card::new(config), ConfigSpace::new(options.mac), port, options);
+    let config = CardConfig { mac: options.mac, ..CardConfig::default() };
+    let script = options.script.clone();
+    let machine = Machine::new(Card::new(config), ConfigSpace::new(options.mac), port, script);
     let shared = Arc::new(Shared::new(machine).map_err(|error| format!("eventfd: {error}"))?);
     worker::start(Arc::clone(&shared), watched).map_err(|error| format!("worker: {error}"))?;
     let server = listen(&options.socket)?;

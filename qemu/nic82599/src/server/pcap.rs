@@ -6,11 +6,16 @@ use std::io::{self, Write};
 use std::path::Path;
 
 pub(crate) struct Recorded<W> {
-    inner: W,
-    file: File,
+    pub(crate) inner: W,
+    file: Option<File>,
 }
 
 impl<W: Wire> Recorded<W> {
+    /// Records nothing.
+    pub(crate) fn off(inner: W) -> Recorded<W> {
+        Recorded { inner, file: None }
+    }
+
     /// Records what passes `inner` into a new file at `path`.
     pub(crate) fn new(inner: W, path: &Path) -> io::Result<Recorded<W>> {
         let mut file = File::create(path)?;
@@ -21,17 +26,18 @@ impl<W: Wire> Recorded<W> {
         header.extend(SNAP_BYTES.to_le_bytes());
         header.extend(ETHERNET.to_le_bytes());
         file.write_all(&header)?;
-        Ok(Recorded { inner, file })
+        Ok(Recorded { inner, file: Some(file) })
     }
 
     fn record(&mut self, now_us: u64, frame: &[u8]) {
+        let Some(file) = &mut self.file else { return };
         let length = frame.len() as u32;
         let words = [(now_us / 1_000_000) as u32, (now_us % 1_000_000) as u32, length, length];
         let mut bytes = Vec::with_capacity(16 + frame.len());
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         bytes.extend(frame);
         // A full disk ends the recording, not the card.
-        let _ = self.file.write_all(&bytes);
+        let _ = file.write_all(&bytes);
     }
 }
 

@@ -91,8 +91,8 @@ impl<W: Wire> Faulty<W> {
             }
             let jitter_us = self.random() % faults.jitter_us.saturating_add(1).max(1);
             let held_us = if self.happens(faults.reorder_ppm) { faults.reorder_us } else { 0 };
-            let due_us =
-                sent_us.saturating_add(faults.delay_us + jitter_us).saturating_add(held_us);
+            let delay_us = faults.delay_us.saturating_add(jitter_us).saturating_add(held_us);
+            let due_us = sent_us.saturating_add(delay_us);
             self.sequence += 1;
             let lane = if outward { &mut self.out } else { &mut self.back };
             if lane.frames.len() < FRAMES_MAX {
@@ -129,11 +129,18 @@ impl Lane {
 
 impl<W: Wire> Wire for Faulty<W> {
     fn send(&mut self, now_us: u64, queue: u32, frame: &[u8]) {
+        if self.faults == WireFaults::default() && self.out.frames.is_empty() {
+            return self.inner.send(now_us, queue, frame);
+        }
         self.travel(true, now_us, queue, frame);
         self.pump(now_us);
     }
 
     fn recv(&mut self, now_us: u64, into: &mut [u8]) -> Option<usize> {
+        let idle = self.out.frames.is_empty() && self.back.frames.is_empty();
+        if idle && self.faults == WireFaults::default() {
+            return self.inner.recv(now_us, into);
+        }
         self.pump(now_us);
         let (_, frame) = self.back.due(now_us)?;
         let length = frame.len().min(into.len());
