@@ -55,11 +55,12 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
 
-nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, two minutes
+nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, three minutes
 	@.ci/need cc ip
 	qemu/nic-test linux
 	qemu/nic-test settings
 	qemu/nic-test pair
+	qemu/nic-test faults
 	qemu/nic-test ipxe
 
 kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power, each judged under QEMU
