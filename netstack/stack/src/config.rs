@@ -79,7 +79,7 @@ pub struct Capacity {
     pub chunks: u32,
     /// Neighbours (ARP and NDP).
     pub neighbours: u16,
-    /// Listeners.
+    /// Listeners: the addresses and ports that any worker listens on.
     pub listeners: u16,
     /// Bound UDP ports.
     pub udp: u16,

@@ -85,7 +85,8 @@ pub(crate) struct Core {
     pub(crate) slot_rows: Box<[Row]>,
     /// Connections that wait for memory.
     pub(crate) hungry: Hungry,
-    /// Somebody waits for a slot or for memory, or did in the last turn.
+    /// Somebody waits for a slot or for memory, or the other cores have yet to hear who listens; or
+    /// so it was in the last turn.
     pub(crate) waits: bool,
     generation: u16,
 }
@@ -116,7 +117,7 @@ impl Core {
             flights: Flights::new(capacity.flights),
             half_open: HalfOpens::new(capacity.half_open, limits::SYN_ACK_FIRST_MS),
             time_wait: TimeWait::new(capacity.time_wait, time_wait_ms, config.tcp.timestamps),
-            listeners: Listeners::new(capacity.listeners),
+            listeners: Listeners::new(capacity.listeners, number, config.cores),
             env: Env::new(&config),
             wheel: Wheel::new(0),
             chunks: parts.chunks,

@@ -10,7 +10,6 @@ use crate::config::SocketOptions;
 use crate::core::Core;
 use crate::counters::{Counters, Event};
 use crate::hash::Tuple;
-use crate::mail::Message;
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
 use crate::table::Kind;
@@ -151,15 +150,14 @@ impl<'a> Cx<'a> {
             None if core.listeners.is_listening(port) => return Err(ListenError::InUse),
             None => return Err(ListenError::TooMany),
         };
-        core.post.broadcast(&Message::Listening { addr, port, listens: true });
+        core.tell_of_listeners();
         Ok(ListenerId(index))
     }
 
     /// Stops listening. Connections live on.
     pub fn unlisten(&mut self, listener: ListenerId) {
-        if let Some((addr, port)) = self.core.listeners.close(listener.0) {
-            self.core.post.broadcast(&Message::Listening { addr, port, listens: false });
-        }
+        self.core.listeners.close(listener.0);
+        self.core.tell_of_listeners();
     }
 
     /// Opens a connection to `remote`, from `local` or an address that suits, and from a port
@@ -257,7 +255,7 @@ impl<'a> Cx<'a> {
         //= rfc9293#3.6.1
         //# If such a host issues a CLOSE call while received data is still pending in the TCP
         //# connection, or if new data is received after CLOSE is called, its TCP implementation
-        //# SHOULD send a RST to show that data was lost.
+        //# SHOULD send a RST to show that data was lost (SHLD-3).
         if unread > 0 || opening {
             if unread > 0 {
                 self.core.counters.event(Event::TcpAbortOnClose);

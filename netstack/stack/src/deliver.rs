@@ -272,7 +272,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let mut fin = offer.fin && accepted == offer.len as u32;
         if let Some(flight) = opened.flight {
             if !flight.held.is_empty() {
-                //= rfc5681#4.2
+                //= rfc5681#3.2
                 //# a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in
                 //# all or part of a gap in the sequence space.
                 tcb.acknowledge_now();
@@ -526,7 +526,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// Looks whether what somebody waited for is there again: transmit slots, for connections with
-    /// something to send, and memory, of which their applications are told.
+    /// something to send; memory, of which their applications are told; room in another core's mail.
     #[cold]
     pub(crate) fn serve_waiting(&mut self) {
         for (interface, queue) in (0..).zip(&self.queues) {
@@ -535,7 +535,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         }
         self.serve_hungry();
-        self.core.waits = self.core.is_waited();
+        self.core.tell_of_listeners();
+        self.core.settle_waiting();
     }
 
     fn serve_hungry(&mut self) {

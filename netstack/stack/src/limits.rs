@@ -36,9 +36,9 @@ pub(crate) const HUNGRY_PER_TURN: usize = 32;
 /// Words of 64 connections that a search for the next of them looks at.
 pub(crate) const HUNGRY_WORDS: usize = 64;
 
-/// How often a card is looked at whose descriptors something waits for: the time in which a ring of
-/// 512 short frames empties at 10 Gbit/s, roughly.
-pub(crate) const CARD_POLL_US: u64 = 50;
+/// How often a card is looked at whose descriptors something waits for, or a core's mail: the time in
+/// which a ring of 512 short frames empties at 10 Gbit/s, roughly.
+pub(crate) const LOOK_AGAIN_US: u64 = 50;
 
 /// Timers fired in one turn.
 pub(crate) const TIMERS_PER_TURN: u32 = 64;

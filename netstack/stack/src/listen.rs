@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
+use crate::mail::{Message, Post, Refused};
 use crate::rfd::CORES_MAX;
 
 const NONE: u16 = u16::MAX;
@@ -24,6 +25,8 @@ struct Listener {
     next: u16,
     /// The other workers that do.
     elsewhere: u128,
+    /// The other workers that have yet to hear whether this one does.
+    untold: u128,
 }
 
 /// The listeners of one core.
@@ -32,6 +35,8 @@ pub(crate) struct Listeners {
     buckets: Box<[u16]>,
     listeners: Vec<Listener>,
     capacity: u16,
+    /// Every worker but this one.
+    others: u128,
 }
 
 /// What a listener found by [`Listeners::lookup`] says.
@@ -44,12 +49,14 @@ pub(crate) enum Found {
 }
 
 impl Listeners {
-    pub(crate) fn new(capacity: u16) -> Listeners {
+    /// The table of worker `number` of `cores`.
+    pub(crate) fn new(capacity: u16, number: u16, cores: u16) -> Listeners {
         let buckets = (capacity.max(1) as usize * 2).next_power_of_two();
         Listeners {
             buckets: vec![NONE; buckets].into_boxed_slice(),
             listeners: Vec::with_capacity(capacity as usize),
             capacity,
+            others: u128::MAX >> (u128::BITS - cores as u32) & !(1 << number),
         }
     }
 
@@ -62,14 +69,35 @@ impl Listeners {
         }
         listener.here = true;
         listener.profile = profile;
+        listener.untold = self.others;
         Some(index)
     }
 
-    /// Stops listening here; returns what it listened on.
-    pub(crate) fn close(&mut self, index: u16) -> Option<(Option<Addr>, u16)> {
-        let listener = self.listeners.get_mut(index as usize).filter(|listener| listener.here)?;
-        listener.here = false;
-        Some((listener.addr, listener.port))
+    /// Stops listening here.
+    pub(crate) fn close(&mut self, index: u16) {
+        let listener = self.listeners.get_mut(index as usize);
+        if let Some(listener) = listener.filter(|listener| listener.here) {
+            listener.here = false;
+            listener.untold = self.others;
+        }
+    }
+
+    /// Tells the other workers what they have not heard yet; who has no room for it is told the next
+    /// time.
+    pub(crate) fn tell(&mut self, post: &mut Post) {
+        for listener in self.listeners.iter_mut().filter(|listener| listener.untold != 0) {
+            let Listener { addr, port, here, untold, .. } = *listener;
+            let message = Message::Listening { addr, port, listens: here };
+            let is_behind = |&core: &u16| {
+                untold >> core & 1 != 0 && post.send(core, &message) == Err(Refused::Full)
+            };
+            listener.untold = (0..CORES_MAX).filter(is_behind).fold(0, |set, core| set | 1 << core);
+        }
+    }
+
+    /// Whether there is something to tell.
+    pub(crate) fn has_news(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.untold != 0)
     }
 
     /// Another worker listens, or does so no more.
@@ -159,7 +187,8 @@ impl Listeners {
         }
         let index = self.listeners.len() as u16;
         let next = self.buckets[bucket];
-        self.listeners.push(Listener { addr, port, profile: 0, here: false, next, elsewhere: 0 });
+        let blank = Listener { addr, port, profile: 0, here: false, next, elsewhere: 0, untold: 0 };
+        self.listeners.push(blank);
         self.buckets[bucket] = index;
         Some(index)
     }
@@ -167,12 +196,16 @@ impl Listeners {
 
 #[cfg(test)]
 mod tests {
-    //! The most specific listener wins, and other cores are known only where this one is not one.
+    //! The most specific listener wins, other cores are known only where this one is not one, and
+    //! every core hears of every listener.
     use super::*;
+    use crate::mail;
+    use crate::rfd::Cores;
+    use penstock_queue::Checksums;
 
     #[test]
     fn the_address_goes_before_any_address() {
-        let mut listeners = Listeners::new(8);
+        let mut listeners = Listeners::new(8, 0, 4);
         let own = Addr::v4(0x0a00_0001);
         let any = listeners.open(None, 80, 1).expect("free");
         let one = listeners.open(Some(own), 80, 2).expect("free");
@@ -186,7 +219,7 @@ mod tests {
 
     #[test]
     fn other_cores_are_second() {
-        let mut listeners = Listeners::new(8);
+        let mut listeners = Listeners::new(8, 0, 4);
         listeners.note(None, 80, 3, true);
         assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Elsewhere(1 << 3)));
         let here = listeners.open(None, 80, 0).expect("free");
@@ -199,11 +232,37 @@ mod tests {
 
     #[test]
     fn ports_that_share_a_bucket_do_not_mix() {
-        let mut listeners = Listeners::new(2);
+        let mut listeners = Listeners::new(2, 0, 1);
         let low = listeners.open(None, 80, 0).expect("free");
         let high = listeners.open(None, 80 + 4, 0).expect("free");
         assert_eq!(listeners.lookup(Addr::v4(7), 80), Some(Found::Here(low, 0)));
         assert_eq!(listeners.lookup(Addr::v4(7), 84), Some(Found::Here(high, 0)));
         assert_eq!(listeners.open(None, 99, 0), None, "the table is full");
+    }
+
+    #[test]
+    fn a_worker_behind_with_its_mail_hears_in_the_end() {
+        let cores = Cores::new(3).expect("valid");
+        let mut posts = mail::network(cores, 1);
+        let [mut own, mut idle, mut busy] = [posts.remove(0), posts.remove(0), posts.remove(0)];
+        let frame = [0; mail::FRAME_BYTES_MAX];
+        while own.send_frame(2, 0, Checksums::Good, &frame).is_ok() {}
+        while own.send(2, &Message::Stop).is_ok() {}
+        let mut listeners = Listeners::new(8, 0, 3);
+        let index = listeners.open(None, 80, 0).expect("free");
+        listeners.tell(&mut own);
+        assert!(listeners.has_news(), "a ring is full");
+        let mut buffer = [0; mail::FRAME_BYTES_MAX];
+        let heard = |listens| Some((0, Message::Listening { addr: None, port: 80, listens }));
+        assert_eq!(idle.receive(&mut buffer), heard(true));
+        // What it missed meanwhile is of no interest any more.
+        listeners.close(index);
+        while busy.receive(&mut buffer).is_some() {}
+        listeners.tell(&mut own);
+        assert_eq!(busy.receive(&mut buffer), heard(false));
+        assert_eq!(idle.receive(&mut buffer), heard(false));
+        assert!(!listeners.has_news());
+        listeners.tell(&mut own);
+        assert_eq!(busy.receive(&mut buffer), None);
     }
 }

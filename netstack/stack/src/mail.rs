@@ -88,7 +88,8 @@ pub enum Message<'a> {
     },
 }
 
-/// Why a message was not sent. It is dropped: a retransmission or the next packet makes up for it.
+/// Why a message was not sent. It is dropped: a retransmission or the next packet makes up for it,
+/// or whoever has to be understood says it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The receiver is behind.

@@ -1,5 +1,5 @@
 //! Who is visited next: the connections that have something to do, those that wait for a transmit
-//! slot, and those that wait for memory.
+//! slot, and those that wait for memory; and other cores that have yet to hear who listens.
 //!
 //! ```text
 //!   mark_ready() ──▶ [ ready ] ──next_ready()──▶ visited ──no slot──▶ [ waits for interface i ]
@@ -93,16 +93,26 @@ impl Core {
         !self.ready.is_empty() || self.waits && !self.hungry.is_empty() && self.can_feed()
     }
 
-    /// Whether any connection waits for a slot or for memory.
-    pub(crate) fn is_waited(&self) -> bool {
-        !self.hungry.is_empty() || self.slot_rows.iter().any(|row| !row.is_empty())
+    /// Whether something waits for a card to write descriptors back (connections for slots, or for
+    /// chunks that are still lent), or for another core to read its mail. Nothing tells of either
+    /// but a look.
+    pub(crate) fn awaits_others(&self) -> bool {
+        self.waits
+            && (self.slot_rows.iter().any(|row| !row.is_empty())
+                || !self.hungry.is_empty() && self.chunks.dying_count() > 0
+                || self.listeners.has_news())
     }
 
-    /// Whether work waits for a card to write descriptors back: connections for slots, or for
-    /// chunks that are still lent. Nothing tells of that but a look.
-    pub(crate) fn awaits_card(&self) -> bool {
-        self.slot_rows.iter().any(|row| !row.is_empty())
-            || !self.hungry.is_empty() && self.chunks.dying_count() > 0
+    /// Tells the other cores who listens here; a core whose mail is full hears it later.
+    pub(crate) fn tell_of_listeners(&mut self) {
+        self.listeners.tell(&mut self.post);
+        self.waits |= self.listeners.has_news();
+    }
+
+    /// Notes whether anything still waits.
+    pub(crate) fn settle_waiting(&mut self) {
+        let slots = self.slot_rows.iter().any(|row| !row.is_empty());
+        self.waits = slots || !self.hungry.is_empty() || self.listeners.has_news();
     }
 
     /// Takes flight `number` off its row.

@@ -180,18 +180,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// waits for time to pass.
     ///
     /// Now, where [`Turn::more`] says so. Where only a card stands in the way, whose transmit ring
-    /// is full or still holds the memory that somebody wants, 50 µs from now: a sleeper looks again
-    /// then, or sooner if the card tells it of descriptors written back.
+    /// is full or still holds the memory that somebody wants, or another core that does not read its
+    /// mail, 50 µs from now: a sleeper looks again then, or sooner if the card tells it of
+    /// descriptors written back.
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
         if core.has_ready() {
             return Some(core.env.now);
         }
         let tick = self.next_tick();
-        if !core.awaits_card() {
+        if !core.awaits_others() {
             return tick;
         }
-        let look = Instant(core.env.now.0 + limits::CARD_POLL_US);
+        let look = Instant(core.env.now.0 + limits::LOOK_AGAIN_US);
         Some(tick.map_or(look, |tick| tick.min(look)))
     }
 
