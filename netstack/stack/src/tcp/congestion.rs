@@ -27,6 +27,11 @@ impl Tcb {
         // A window that the application does not fill says nothing about the path (RFC 7661).
         if self.has(Bits::CWND_LIMITED) {
             self.enlarge(flight, acked, env);
+        } else {
+            //= rfc9438#4.2
+            //# MUST NOT include periods during which
+            // The curve begins anew where the window stands.
+            flight.epoch_at = None;
         }
     }
 
@@ -69,7 +74,8 @@ impl Tcb {
                     self.cubic_max = self.cwnd;
                 }
                 //= rfc9438#4.2
-                //# K = cubic root of ((W_max - cwnd_epoch) / C)
+                //# is the time period that the above function takes to increase the congestion window
+                //# size at the beginning of the current congestion avoidance stage to
                 let deficit = ((self.cubic_max - self.cwnd) / mss.max(1)) as u64;
                 flight.cubic_k_ms = cube_root(deficit * MS3 * 10 / C_TENTHS) as u32;
                 millis
@@ -157,8 +163,50 @@ fn cube_root(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::cube_root;
+    use super::*;
+    use crate::config::Tcp;
+    use crate::tcp::sample::established;
     use proptest::prelude::*;
+
+    /// Acknowledges a window's worth `times` times, a tenth of a second apart.
+    fn rounds(tcb: &mut Tcb, flight: &mut Flight, env: &mut Env, times: u32) {
+        for _ in 0..times {
+            env.millis += 100;
+            tcb.grow(flight, tcb.cwnd, env);
+        }
+    }
+
+    //= rfc9438#4.2 type=test
+    //# MUST NOT include periods during which
+    #[test]
+    fn time_without_the_window_full_does_not_count() {
+        let (mut env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        (tcb.cwnd, tcb.ssthresh, tcb.cubic_max) = (70_000, 70_000, 100_000);
+        tcb.set(Bits::CWND_LIMITED);
+        rounds(&mut tcb, flight, &mut env, 5);
+        let before = tcb.cwnd;
+        tcb.clear(Bits::CWND_LIMITED);
+        rounds(&mut tcb, flight, &mut env, 300);
+        assert_eq!(tcb.cwnd, before, "nothing filled it");
+        tcb.set(Bits::CWND_LIMITED);
+        rounds(&mut tcb, flight, &mut env, 1);
+        assert!(tcb.cwnd < before + before / 10, "{before} to {} in a round", tcb.cwnd);
+    }
+
+    #[test]
+    fn after_a_timeout_the_plateau_is_where_avoidance_begins() {
+        let (mut env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        tcb.cwnd = 100 * tcb.mss as u32;
+        flight.max = tcb.una + tcb.cwnd;
+        flight.timer = crate::tcp::Retransmission::Resend;
+        assert_eq!(tcb.on_timer(Some(flight), &env), crate::tcp::Expired::Nothing);
+        tcb.cwnd = tcb.ssthresh;
+        tcb.set(Bits::CWND_LIMITED);
+        rounds(&mut tcb, flight, &mut env, 1);
+        assert_eq!((flight.cubic_k_ms, tcb.cubic_max), (0, tcb.ssthresh));
+    }
 
     proptest! {
         #[test]

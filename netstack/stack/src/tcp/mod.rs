@@ -24,6 +24,8 @@ mod output;
 mod predicted;
 mod ranges;
 mod rtt;
+#[cfg(test)]
+mod sample;
 mod tcb;
 mod timer;
 

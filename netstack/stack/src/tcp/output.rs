@@ -448,45 +448,13 @@ impl Tcb {
 mod tests {
     //! However small the segments, a reader who does not read is sent no more than the window and
     //! what rounding may add, and its right edge never moves left.
-    use penstock_wire::tcp::Segment;
-    use penstock_wire::{Addr, SeqNum};
-
-    use super::super::{Env, Flights, Handshake, Tcb};
-    use crate::config::{Capacity, Config, Tcp};
-    use crate::hash::{AddrId, Tuple};
+    use super::super::sample::established;
+    use crate::config::Tcp;
 
     #[test]
     fn rounding_the_window_does_not_add_up() {
-        let config = Config {
-            interfaces: alloc::vec![],
-            routes: alloc::vec![],
-            cores: 1,
-            ephemeral_ports: (32_768, 65_535),
-            capacity: Capacity::default(),
-            tcp: Tcp::default(),
-            seed: [0; 32],
-        };
-        let env = Env::new(&config);
-        let hand = Handshake {
-            iss: SeqNum(7),
-            irs: SeqNum(u32::MAX - 5),
-            peer_mss: 1460,
-            window_scale: Some(7),
-            sack: false,
-            timestamp: None,
-            ts_offset: 0,
-            rtt_us: None,
-            repeated: false,
-            mtu_mss: 1460,
-            hop: 0,
-            profile: 0,
-            generation: 1,
-        };
-        let tuple = Tuple { remote: Addr::v4(1), remote_port: 1, local_port: 80, local: AddrId(0) };
-        let mut tcb = Tcb::passive(tuple, &hand, &Segment::default(), &env);
-        let mut flights = Flights::new(1);
-        let number = flights.alloc(0, tcb.una).expect("one is free");
-        let flight = flights.at_mut(number).expect("it was just taken");
+        let (env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
         let (mut unread, mut edge) = (0, tcb.rcv_edge);
         while tcb.room(Some(flight), tcb.rcv_nxt, &env) > 0 {
             let bytes = 7.min(tcb.room(Some(flight), tcb.rcv_nxt, &env));

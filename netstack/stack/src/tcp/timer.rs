@@ -207,13 +207,15 @@ impl Tcb {
         if flight.retries == 1 {
             let outstanding = flight.max - self.una;
             self.reduce(flight, outstanding, env);
+            // The plateau is then where avoidance begins (RFC 9438 section 4.8).
+            self.cubic_max = 0;
         }
         //= rfc5681#3.1
-        //# upon a timeout cwnd MUST be set to no more than the loss window, LW, which equals 1
-        //# full-sized segment
+        //# upon a timeout (as specified in [RFC2988]) cwnd MUST be set to no more than the loss
+        //# window, LW, which equals 1 full-sized segment (regardless of the value of IW).
         self.cwnd = self.mss as u32;
         self.rewind(flight);
-        //= rfc2018#8
+        //= rfc2018#5
         //# After a retransmit timeout the data sender SHOULD turn off all of the SACKed bits
         flight.sacked.clear();
         self.arm(flight, Retransmission::Resend, env);
