@@ -156,8 +156,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let tcb = &core.conns[index];
         let max = core.flights.at(tcb.flight).map_or(tcb.nxt, |flight| flight.max);
         //= rfc5927#4.1
-        //# TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error
-        //# message is within the range SND.UNA =< SEG.SEQ < SND.NXT.
+        //# These implementations check that the TCP sequence number contained in the payload of the
+        //# ICMP error message is within the range SND.UNA =< SEG.SEQ < SND.NXT.
         if quote.seq.before(tcb.una) || quote.seq.at_or_after(max) {
             return Err(Drop::IcmpOutOfWindow);
         }

@@ -337,9 +337,9 @@ impl TimeWait {
             //# If TCP Timestamps would be enabled for the new incarnation of
             //# the connection, and the timestamp contained in the incoming SYN
             //# segment is greater than the last timestamp seen on the previous
-            //# incarnation of the connection (for the same direction of the
-            //# data transfer), honor the incoming connection request (creating
-            //# a connection in the SYN-RECEIVED state).
+            //# incarnation of the connection (for that direction of the data
+            //# transfer), honor the connection request (creating a connection
+            //# in the SYN-RECEIVED state).
             (true, Some(value)) => {
                 is_earlier(record.ts_recent, value) || value == record.ts_recent && beyond
             }

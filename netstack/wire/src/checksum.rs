@@ -104,7 +104,8 @@ pub fn pseudo_header(src: Addr, dst: Addr, protocol: u8, length: u16) -> Sum {
 
 /// A checksum field after a sixteen-bit field under it changed from `old` to `new`.
 //= rfc1624#3
-//# HC' = ~(~HC + ~m + m')
+//# HC' = ~(C + (-m) + m')    --  [Eqn. 3]
+//#     = ~(~HC + ~m + m')
 #[inline]
 pub const fn update_u16(checksum: u16, old: u16, new: u16) -> u16 {
     let sum = !checksum as u32 + !old as u32 + new as u32;

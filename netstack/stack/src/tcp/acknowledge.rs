@@ -189,8 +189,8 @@ impl Tcb {
         //# (a) the receiver of the ACK has outstanding data, (b) the incoming acknowledgment
         //# carries no data, (c) the SYN and FIN bits are both off, (d) the acknowledgment
         //# number is equal to the greatest acknowledgment received on the given connection
-        //# and (e) the advertised window in the incoming acknowledgment equals the
-        //# advertised window in the last incoming acknowledgment.
+        //# (TCP.UNA from [RFC793]) and (e) the advertised window in the incoming
+        //# acknowledgment equals the advertised window in the last incoming acknowledgment.
         // With SACK, a duplicate is an acknowledgement that reports something new (RFC 6675).
         let plain = seg.is_empty() && seg.ack == before.una && self.wnd == before.wnd;
         let duplicate = if self.has(Bits::SACK) { news } else { plain };

@@ -316,8 +316,8 @@ impl Tcb {
         }
         let Some(timestamps) = seg.options.timestamps else {
             //= rfc7323#3.2
-            //# If a non-RST segment is received without a TSopt, a TCP SHOULD silently drop the
-            //# segment.
+            //# If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop
+            //# the segment.
             let silent = !seg.flags.has(Flags::SYN);
             return silent.then(|| Verdict::refuse(Drop::TcpPaws));
         };
@@ -412,8 +412,8 @@ impl Tcb {
         }
         //= rfc5961#3.2
         //# If the RST bit is set and the sequence number does not exactly match the next
-        //# expected sequence value, yet is within the current receive window, TCP MUST send an
-        //# acknowledgment (challenge ACK)
+        //# expected sequence value, yet is within the current receive window (RCV.NXT <
+        //# SEG.SEQ < RCV.NXT+RCV.WND), TCP MUST send an acknowledgment (challenge ACK)
         Verdict { answer: Acknowledge::Challenge, ..Verdict::refuse(Drop::TcpChallenge) }
     }
 
@@ -445,7 +445,7 @@ impl Tcb {
         if self.has(Bits::ORPHAN) && (seg.seq + seg.payload_bytes as u32).after(self.rcv_nxt) {
             //= rfc9293#3.6.1
             //# if new data is received after CLOSE is called, its TCP implementation SHOULD
-            //# send a RST to show that data was lost.
+            //# send a RST to show that data was lost (SHLD-3).
             verdict.drop = Some(Drop::TcpDataAfterClose);
             verdict.answer = Acknowledge::Reset;
             verdict.end = Some(Close::Aborted);

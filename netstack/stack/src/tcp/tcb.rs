@@ -534,7 +534,7 @@ fn payload_bytes(mss: u16, timestamps: bool) -> u16 {
 #[inline]
 fn first_cwnd(mss: u16, syn_lost: bool, tcp: &config::Tcp) -> u32 {
     //= rfc5681#3.1
-    //# If the SYN or SYN/ACK is lost, the initial window used by a sender after a
+    //# if the SYN or SYN/ACK is lost, the initial window used by a sender after a
     //# correctly transmitted SYN MUST be one segment consisting of at most SMSS bytes.
     let segments = if syn_lost { 1 } else { tcp.initial_window as u32 };
     segments * mss as u32

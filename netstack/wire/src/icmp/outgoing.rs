@@ -239,7 +239,7 @@ impl Writer<'_> {
 }
 
 //= rfc1812#4.3.2.3
-//# The ICMP datagram SHOULD contain as much of the original datagram as possible without the length
+//# the ICMP datagram SHOULD contain as much of the original datagram as possible without the length
 //# of the ICMP datagram exceeding 576 bytes.
 const QUOTE_BYTES_MAX_V4: usize = 576 - V4_HEADER_BYTES - HEADER_BYTES;
 
