@@ -115,14 +115,20 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             (0, range.len())
         };
         if rest > 0 {
-            self.take_rest(index, offer, range, taken, source);
+            // What was not offered, because older bytes are unread, was not refused either: an
+            // application that asked for them just now, when it heard of this segment's
+            // acknowledgement, is not paused.
+            if direct {
+                self.refused(index);
+            }
+            self.keep_rest(index, offer, range, taken, source);
         } else {
             self.advance(index, offer, taken as u32, taken as u32);
         }
     }
 
     /// Keeps what the application left of an offer, of which it took the first `taken` bytes.
-    pub(crate) fn take_rest(
+    pub(crate) fn keep_rest(
         &mut self,
         index: u32,
         offer: &Offer,
@@ -130,7 +136,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         taken: usize,
         source: Source,
     ) {
-        self.refused(index);
         let taken = taken as u32;
         let kept = range.start + taken as usize..range.end;
         let accepted = taken + self.keep(index, offer.seq + taken, kept, source);
@@ -139,7 +144,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// The application did not take everything: it is paused, or, if it closed the connection in the
     /// same breath, data was lost.
-    fn refused(&mut self, index: u32) {
+    pub(crate) fn refused(&mut self, index: u32) {
         let tcb = &mut self.core.conns[index];
         if !tcb.has(Bits::ORPHAN) {
             tcb.set(Bits::PAUSED);

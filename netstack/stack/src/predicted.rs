@@ -60,7 +60,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let taken = self.app.on_data(&mut Cx::new(core), conn, text).min(text.len());
         if taken < text.len() {
             let offer = Offer { seq: seg.seq, skip: 0, len: seg.payload_bytes, fin: false };
-            self.take_rest(index, &offer, range, taken, source);
+            self.refused(index);
+            self.keep_rest(index, &offer, range, taken, source);
             self.conclude(index);
             return true;
         }
