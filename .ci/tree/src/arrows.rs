@@ -20,7 +20,14 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-tap", &["penstock-queue", "penstock-wire"]),
     (
         "penstock-host",
-        &["penstock-queue", "penstock-stack", "penstock-fault", "penstock-config", "penstock-tap"],
+        &[
+            "penstock-queue",
+            "penstock-stack",
+            "penstock-fault",
+            "penstock-config",
+            "penstock-server",
+            "penstock-tap",
+        ],
     ),
     ("penstock-hw", &[]),
     ("penstock-kernel", &["penstock-hw"]),

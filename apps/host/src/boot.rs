@@ -1,5 +1,6 @@
 //! From a boot string to workers that are ready to turn.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
@@ -9,13 +10,13 @@ use std::time::Instant;
 use penstock_config::{Boot, Card, Driver, Error, Idle, Machine, Steer};
 use penstock_fault::FaultyQueue;
 use penstock_queue::Chunks;
+use penstock_server::{Arguments, Server};
 use penstock_stack::mail::{self, Post};
 use penstock_stack::{Config, Steering, Worker, rfd};
 use penstock_tap::{Tap, TapQueue};
 
 use crate::bell::Bell;
 use crate::core_loop::{Core, Orders, Queue, Service};
-use crate::hello::Hello;
 use crate::house::House;
 use crate::options::Options;
 
@@ -26,19 +27,32 @@ use crate::options::Options;
 pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     let begin = Instant::now();
     let boot = Boot::parse(&options.boot);
-    let errors: Vec<String> = boot.errors.iter().map(Error::to_string).collect();
-    if boot.application.name != "hello" {
-        let known = ["hello"];
-        return Err(vec![Error::unknown(&boot.application.name, None, known).to_string()]);
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let mut errors = boot.errors;
+    let arguments = match &*boot.application.name {
+        "server" => Arguments::parse(&boot.application.words),
+        name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
+    };
+    let arguments = arguments.map_err(|more| errors.extend(more));
+    let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
     boot.notices.iter().for_each(|notice| println!("{notice}"));
     let ground = Ground::open(&boot.machine, &options.taps)?;
-    let house = ground.settle(&boot.machine, |_| Hello::default(), options)?;
+    arguments.check(ground.cores.count()).map_err(|errors| lines(&errors))?;
+    let capacity = ground.config.capacity;
+    let app = |_| Server::new(arguments.clone(), &capacity);
+    let log =
+        arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
+    let house = ground.settle(&boot.machine, app, options, log)?;
     println!("ready in {} ms", begin.elapsed().as_millis());
     Ok(house)
+}
+
+fn open_log(path: &str) -> Result<File, Error> {
+    let opened = File::options().create(true).append(true).open(path);
+    opened.map_err(|error| Error::value("-o", path, &format!("a file to write to: {error}")))
+}
+
+fn lines(errors: &[Error]) -> Vec<String> {
+    errors.iter().map(Error::to_string).collect()
 }
 
 /// The devices, opened, and what the stack is to know.
@@ -80,6 +94,7 @@ impl Ground {
         machine: &Machine,
         app: impl Fn(u16) -> A,
         options: &Options,
+        log: Option<File>,
     ) -> Result<House, Vec<String>> {
         let Ground { taps, config, cores } = self;
         let told = |error: io::Error| vec![error.to_string()];
@@ -92,6 +107,7 @@ impl Ground {
             drained: AtomicUsize::new(0),
             epoch: Instant::now(),
             polls: machine.idle == Idle::Poll,
+            log,
         };
         let mut lanes = lanes(taps, cores);
         let mut ready = Vec::new();
@@ -110,7 +126,7 @@ impl Ground {
             worker.start(orders.now());
             let started = worker.with(orders.now(), |app, cx| app.start(cx));
             started.map_err(|line| vec![line])?;
-            ready.push(Core { number, worker, files: files.map_err(told)? });
+            ready.push(Core::new(number, worker, files.map_err(told)?));
         }
         House::open(ready, orders, options.grace, options.stats).map_err(told)
     }
@@ -184,3 +200,6 @@ fn print_faults(machine: &Machine) {
 
 /// Frames that fit in a mailbox between two cores.
 const MAIL_FRAMES: usize = 256;
+
+/// What can stand behind `--`.
+const APPLICATIONS: [&str; 1] = ["server"];

@@ -1,12 +1,15 @@
 //! One core: turns, sleep, and the way to stop.
 
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time;
 
 use penstock_fault::FaultyQueue;
-use penstock_stack::{App, Cx, Instant, Turn, Worker};
+use penstock_stack::{App, Counters, Cx, Duration, Instant, Worker};
 use penstock_tap::TapQueue;
+use rustix::event::PollFd;
 
 use crate::bell::Bell;
 use crate::report::{self, Remains};
@@ -16,6 +19,9 @@ pub(crate) type Queue = FaultyQueue<TapQueue>;
 
 /// What the host asks of an application besides the stack's upcalls.
 pub(crate) trait Service: App + Send {
+    /// What it had counted by the last line.
+    type Seen: Default + Send;
+
     /// Begins: listens, binds.
     ///
     /// # Errors
@@ -25,8 +31,11 @@ pub(crate) trait Service: App + Send {
     /// Lets nobody new in; who is there may finish.
     fn stop(&mut self, cx: &mut Cx<'_>);
 
-    /// What it counted, each with its name.
-    fn counts(&self) -> Vec<(&'static str, u64)>;
+    /// Whether somebody wants a line each second.
+    fn watches(&self) -> bool;
+
+    /// What happened since the last such line.
+    fn second(&self, counters: &Counters, seen: &mut Self::Seen) -> String;
 }
 
 /// What all cores of the process see.
@@ -46,6 +55,8 @@ pub(crate) struct Orders {
     pub(crate) epoch: time::Instant,
     /// A core never sleeps (`idle=poll`).
     pub(crate) polls: bool,
+    /// Where the application's lines go; `None` is the terminal.
+    pub(crate) log: Option<File>,
 }
 
 impl Orders {
@@ -69,77 +80,116 @@ impl Orders {
         }
     }
 
+    /// A line of the application's.
+    fn say(&self, line: &str) {
+        match &self.log {
+            // Lines that a full disk refuses are lost; serving goes on.
+            Some(file) => drop({ file }.write_all(format!("{line}\n").as_bytes())),
+            None => println!("{line}"),
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.end.load(Ordering::Relaxed) || self.drained.load(Ordering::Relaxed) == self.bells.len()
     }
 }
 
 /// A core, ready to turn.
-pub(crate) struct Core<A> {
+pub(crate) struct Core<A: Service> {
     pub(crate) number: u16,
     pub(crate) worker: Worker<Queue, A>,
     /// The files of its queues, to sleep on.
     pub(crate) files: Vec<OwnedFd>,
+    stage: Stage,
+    /// How many of [`Orders::reports`] it has followed.
+    reports: u32,
+    /// When the next line of each second is due, where somebody wants one.
+    line_at: Option<Instant>,
+    seen: A::Seen,
+}
+
+/// How far a core is on its way to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Stopping,
+    Drained,
 }
 
 impl<A: Service> Core<A> {
+    pub(crate) fn new(number: u16, worker: Worker<Queue, A>, files: Vec<OwnedFd>) -> Core<A> {
+        let line_at = worker.app().watches().then_some(Instant(CLOCK_BEGINS_US) + SECOND);
+        let (stage, seen) = (Stage::Serving, A::Seen::default());
+        Core { number, worker, files, stage, reports: 0, line_at, seen }
+    }
+
     /// Turns until the end, and says what is left then.
     pub(crate) fn run(mut self, orders: &Orders) -> Remains {
         let bell = &orders.bells[self.number as usize];
         let files = std::mem::take(&mut self.files);
         let mut watched = bell.watch(&files);
-        let mut reports = 0;
-        let mut stage = Stage::Serving;
         while !orders.is_over() {
             let turn = self.worker.turn(orders.now());
+            self.follow(orders);
             orders.ring(self.take_mailed());
             if self.is_gone() {
                 return Remains::of(&self, orders.now(), Some("the TAP device is gone"));
             }
-            stage = self.advance(stage, orders);
-            if orders.reports.load(Ordering::Relaxed) != reports {
-                reports = orders.reports.load(Ordering::Relaxed);
-                print!("{}", report::counters(&self, orders.now()));
-            }
-            if !orders.polls {
-                self.sleep(turn, bell, &mut watched, orders);
+            if !turn.more && !orders.polls {
+                self.sleep(bell, &mut watched, orders);
             }
         }
         Remains::of(&self, orders.now(), None)
     }
 
-    /// Sleeps unless there is something to do.
-    fn sleep(
-        &mut self,
-        turn: Turn,
-        bell: &Bell,
-        watched: &mut [rustix::event::PollFd<'_>],
-        orders: &Orders,
-    ) {
+    /// Sleeps until the next deadline at most.
+    fn sleep(&mut self, bell: &Bell, watched: &mut [PollFd<'_>], orders: &Orders) {
         let now = orders.now();
-        let deadline = self.worker.next_deadline();
-        if turn.more || deadline.is_some_and(|deadline| deadline <= now) {
+        let deadline = self.worker.next_deadline().into_iter().chain(self.line_at).min();
+        if deadline.is_some_and(|deadline| deadline <= now) {
             return;
         }
         let at_most = deadline.map(|deadline| time::Duration::from_micros((deadline - now).0));
-        let worker = &mut self.worker;
-        bell.sleep(watched, at_most, || has_work(worker));
+        bell.sleep(watched, at_most, || self.is_wanted(orders));
     }
 
-    /// From serving to stopping, from stopping to drained.
-    fn advance(&mut self, stage: Stage, orders: &Orders) -> Stage {
-        match stage {
-            Stage::Serving if orders.stop.load(Ordering::Relaxed) => {
-                self.worker.with(orders.now(), |app, cx| app.stop(cx));
-                Stage::Stopping
-            }
-            Stage::Stopping if report::is_empty(&self.worker.census()) => {
-                orders.drained.fetch_add(1, Ordering::Relaxed);
-                orders.ring_all();
-                Stage::Drained
-            }
-            stage => stage,
+    /// Does what it was told, and what a second brings.
+    fn follow(&mut self, orders: &Orders) {
+        if self.stage == Stage::Serving && orders.stop.load(Ordering::Relaxed) {
+            self.worker.with(orders.now(), |app, cx| app.stop(cx));
+            self.stage = Stage::Stopping;
         }
+        if self.stage == Stage::Stopping && report::is_empty(&self.worker.census()) {
+            self.stage = Stage::Drained;
+            orders.drained.fetch_add(1, Ordering::Relaxed);
+            orders.ring_all();
+        }
+        let reports = orders.reports.load(Ordering::Relaxed);
+        if reports != self.reports {
+            self.reports = reports;
+            print!("{}", report::counters(self, orders.now()));
+        }
+        if let Some(line_at) = self.line_at
+            && line_at <= orders.now()
+        {
+            let line = self.worker.app().second(self.worker.counters(), &mut self.seen);
+            orders.say(&format!("core {}: {line}", self.number));
+            // Not one for each second that a stopped process has missed.
+            self.line_at = Some(orders.now().max(line_at) + SECOND);
+        }
+    }
+
+    /// The last look before sleeping: orders, mail, and frames that the wrapper keeps.
+    fn is_wanted(&mut self, orders: &Orders) -> bool {
+        let mut waits = self.worker.has_mail()
+            || orders.is_over()
+            || orders.reports.load(Ordering::Relaxed) != self.reports
+            || (self.stage == Stage::Serving && orders.stop.load(Ordering::Relaxed));
+        for interface in 0.. {
+            let Some(queue) = self.worker.queue_mut(interface) else { break };
+            waits |= queue.has_waiting();
+        }
+        waits
     }
 
     fn take_mailed(&mut self) -> u128 {
@@ -157,22 +207,6 @@ impl<A: Service> Core<A> {
     }
 }
 
-/// How far a core is on its way to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    Stopping,
-    Drained,
-}
-
-/// The last look before sleeping: mail, and frames that the wrapper keeps.
-fn has_work<A: App>(worker: &mut Worker<Queue, A>) -> bool {
-    let mut waits = worker.has_mail();
-    for interface in 0.. {
-        let Some(queue) = worker.queue_mut(interface) else { break };
-        waits |= queue.has_waiting();
-    }
-    waits
-}
-
+/// What a core's clock shows in the beginning.
 const CLOCK_BEGINS_US: u64 = 1_000_000;
+const SECOND: Duration = Duration::from_secs(1);

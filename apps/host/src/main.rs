@@ -14,6 +14,7 @@
 //! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
 //! | `bell.rs` | how a core sleeps, and how another wakes it |
 //! | `house.rs` | the thread that waits for signals and for the end of the others |
+//! | `server.rs` | the demo server as something this host can run |
 //! | `report.rs` | counters as lines, and what is left at the end |
 //!
 //! Exit codes: 0 for a clean end, 1 for what cannot start, 2 when something was left or leaked.
@@ -21,10 +22,10 @@
 mod bell;
 mod boot;
 mod core_loop;
-mod hello;
 mod house;
 mod options;
 mod report;
+mod server;
 
 use std::process::ExitCode;
 

@@ -68,7 +68,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
 
 fn begins_boot_string(word: &std::ffi::OsStr) -> bool {
     let bytes = word.as_encoded_bytes();
-    bytes == b"--" || !bytes.starts_with(b"-")
+    bytes == b"--" || bytes.starts_with(b"-- ") || !bytes.starts_with(b"-")
 }
 
 fn boot_string(words: Vec<OsString>) -> Result<String, Vec<String>> {
@@ -161,6 +161,7 @@ mod tests {
         let words = run(&["--tap=dut0", "ip=10.0.0.2/24", "--", "server", "-o", "a b"]);
         let split = shell_words::split(&words.boot).expect("quoted");
         assert_eq!(split, ["ip=10.0.0.2/24", "--", "server", "-o", "a b"]);
+        assert_eq!(run(&["--tap", "a", "-- server -k"]).boot, "-- server -k");
         let words = run(&["--tap", "a", "--tap", "b", "--", "server", "--stats"]);
         assert_eq!(
             (words.taps.len(), words.stats, words.boot.as_str()),

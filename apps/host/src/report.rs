@@ -17,8 +17,7 @@ pub(crate) fn counters<A: Service>(core: &Core<A>, now: Instant) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(lines, "core{number}.{name} {value}");
     };
-    let counts = worker.app().counts();
-    let stack = worker.counters().iter().chain(counts).filter(|&(_, value)| value > 0);
+    let stack = worker.counters().iter().filter(|&(_, value)| value > 0);
     stack.for_each(|(name, value)| line(name, value));
     let queues = (0..).map_while(|interface| worker.queue(interface));
     for queue in queues {

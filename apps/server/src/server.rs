@@ -99,6 +99,22 @@ impl Server {
         Ok(())
     }
 
+    /// What it was told.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// Lets nobody new in, and lets everybody go after the answer under way.
+    pub fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.keep_alive = false;
+        for (at, door) in self.doors.iter_mut().enumerate() {
+            if *door != Stage::Gone {
+                cx.unlisten(ListenerId(at as u16));
+                *door = Stage::Gone;
+            }
+        }
+    }
+
     /// What was done so far; `counters` are those of this server's worker.
     pub fn statistics(&self, counters: &Counters) -> Statistics {
         self.counts.statistics(counters)
