@@ -3,13 +3,14 @@
 SEED ?=
 SECONDS ?= 60
 WORLDS ?= 100000
+ONLY ?=
 
 CARGO := cargo --locked
 SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak nic-test kernel-test qemu-fetch qemu-lock format build fetch clean
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +49,11 @@ counts: ## The counts of the bench alone, in a minute: no clock, nothing kept
 fuzz: ## Each fuzzing target for SECONDS=60
 	@.ci/need c++
 	@.ci/fuzz $(SECONDS)
+
+host-test: ## Real clients against the hosted server, on a TAP: curl, ab, wrk, nginx, hping3, nmap (ONLY=check)
+	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap
+	$(CARGO) build --quiet --release -p penstock-host
+	@apps/host/host-test $(ONLY)
 
 soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each
 	$(SIM) smoke $(WORLDS)

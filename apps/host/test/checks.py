@@ -1,0 +1,265 @@
+"""The checks, in the order in which they run. Each is a sentence, and gives its figure."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+
+import clients
+from clients import Responses, connect, fetch, get
+from lab import PENSTOCK, PENSTOCK6, Host, Lab, expect, is_open, make_tap, process, run, wait_for
+
+URL = f"http://{PENSTOCK}"
+SERVER = "-- server -a 0.0.0.0:80 -k"
+# One period of what /bytes/N sends: apps/server/src/pattern.rs. A prime number of bytes, so that
+# blocks that change places are noticed.
+PATTERN = bytes((position * 2654435761 & 0xFFFFFFFF) >> 24 for position in range(65_521))
+
+
+class Standing:
+    """A host on a TAP of its own that serves at the beginning and is looked at in the end, when
+    whatever expires by itself has had the time to."""
+
+    TAP, LINUX, PENSTOCK = "dut1", "10.83.0.1", "10.83.0.2"
+
+    def __init__(self, folder, binary):
+        self.lab = Lab(folder, binary)
+        make_tap(self.TAP, self.LINUX)
+
+    def __enter__(self):
+        boot = f"ip={self.PENSTOCK}/24 maxcpus=2 {SERVER}"
+        self.host = Host(self.lab, boot, tap=self.TAP).__enter__()
+        figures = ab(f"http://{self.PENSTOCK}/", 1000, 10)
+        expect(figures["failed"] == 0, f"{figures['failed']} of 1,000 failed")
+        self.since = time.monotonic()
+        return self
+
+    def __exit__(self, *error):
+        self.host.__exit__(*error)
+
+
+def boot_errors(lab):
+    """A wrong command line stops with a line for each mistake, and exit code 1."""
+    boot = "ip=10.0.0.300/24 maxcpu=2 sysctl.net.ipv4.tcp_sack=2 -- server -a nowhere -q"
+    for wrong, words in [
+        (boot, ["ip=10.0.0.300/24: expected", "did you mean maxcpus=", "tcp_sack=2: expected 0 or 1",
+                "-a nowhere: expected", "-q: no such option"]),
+        ("ip=10.0.0.2/24 -- sever", ["did you mean server"]),
+        ("ip=dhcp", ["not supported yet"]),
+        ("-- server", ["ip: expected at least one address"]),
+    ]:
+        with Host(lab, wrong, ready=False) as host:
+            host.wait(1)
+            for word in words:
+                expect(word in host.text(), f"{wrong!r}: no {word!r} in {host.text()!r}")
+    with Host(lab, f"ip={PENSTOCK}/24", tap="absent-tap-name-too-long", ready=False) as host:
+        host.wait(1)
+    return "every mistake named, exit code 1"
+
+
+def transfers(lab):
+    """curl gets and sends 1 byte to 100 MB, and every byte is the one that was sent."""
+    megabytes = 0
+    with lab.host(SERVER):
+        for size in (1, 1447, 1448, 1449, 65_536, 1_000_000, 100_000_000):
+            sent, back, down = lab.file("sent"), lab.file("back"), lab.file("down")
+            with open(sent, "wb") as file:
+                file.write((PATTERN * (size // len(PATTERN) + 1))[:size])
+            curl("-T", sent, "-o", back, f"{URL}/echo")
+            run("cmp", sent, back)
+            curl("-o", down, f"{URL}/bytes/{size}")
+            run("cmp", sent, down)
+            megabytes += 3 * size / 1e6
+    return f"{megabytes:.0f} MB, up, down and back, all equal"
+
+
+def protocols(lab):
+    """HTTP/1.0, IPv6, keep-alive and pipelining, by curl and by hand."""
+    with lab.host(SERVER):
+        expect("HTTP/1." in curl("-0", "-i", f"{URL}/"), "no answer to HTTP/1.0")
+        for code in ("200", "204", "404", "503"):
+            seen = curl("-o", os.devnull, "-w", "%{http_code}", f"{URL}/status/{code}", fail=False)
+            expect(seen == code, f"/status/{code}: {seen}")
+        connects = curl("-o", os.devnull, "-w", "%{num_connects} ", f"{URL}/bytes/[1-20]")
+        expect(connects.split().count("1") == 1, f"20 requests, connections each: {connects}")
+        curl("-g", "-o", os.devnull, f"http://[{PENSTOCK6}]/bytes/100000")
+        with contextlib.closing(connect(PENSTOCK)) as client:
+            client.sendall(b"".join(get(f"/bytes/{size}") for size in range(1, 301)))
+            responses = Responses(client)
+            sizes = [len(responses.next()[2]) for _ in range(300)]
+            expect(sizes == list(range(1, 301)), "pipelined responses differ in order or length")
+        with contextlib.closing(connect(PENSTOCK)) as client:
+            for byte in get("/bytes/3", close=True):
+                client.sendall(bytes([byte]))
+            expect(Responses(client).next()[0] == 200, "a request byte by byte")
+    return "HTTP/1.0, IPv6, 20 requests on one connection, 300 in one write"
+
+
+def short(lab):
+    """ab and wrk, a connection for each request: none fails."""
+    with lab.host(SERVER) as host:
+        figures = ab(f"{URL}/", 30_000, 64)
+        expect(figures["failed"] == 0, f"ab: {figures['failed']} failed")
+        rate = wrk(f"{URL}/", 3, "-H", "Connection: close")
+        total, _ = host.counters()
+        expect(total["TcpExtTCPAbortOnTimeout"] == 0, "connections ended by a timeout")
+    return f"ab {figures['rate']:.0f}/s, wrk {rate:.0f}/s"
+
+
+def keepalive(lab):
+    """ab and wrk with keep-alive: none fails."""
+    with lab.host(SERVER):
+        figures = ab(f"{URL}/", 100_000, 64, "-k")
+        expect(figures["failed"] == 0, f"ab: {figures['failed']} failed")
+        expect(figures["kept"] >= 99_000, f"ab: only {figures['kept']} requests on kept connections")
+        rate = wrk(f"{URL}/", 3)
+    return f"ab {figures['rate']:.0f}/s, wrk {rate:.0f}/s"
+
+
+def parallel(lab):
+    """10,000 connections at once, each of which is then served."""
+    count = 10_000
+    with lab.host(SERVER) as host:
+        held = clients.parallel(PENSTOCK, count)
+        total, cores = host.counters()
+        expect(total["Connections"] == count, f"{total['Connections']} of {count} connections")
+        served = clients.answers(held, get())
+        expect(served == count, f"{served} of {count} served")
+        for client in held:
+            client.close()
+        wait_for(lambda: host.counters()[0]["Connections"] == 0, "all connections end")
+        share = "/".join(str(core["Connections"]) for core in cores)
+    return f"{count} at once ({share} on each core), all served"
+
+
+def flood(lab):
+    """hping3 floods SYNs from random sources whose answers nobody gets; honest clients are served."""
+    count = 300
+    boot = "sysctl.net.ipv4.tcp_synack_retries=1 sysctl.net.ipv4.tcp_max_syn_backlog=1024"
+    hping = ["hping3", "--flood", "--rand-source", "-S", "-p", "80", "-q", PENSTOCK]
+    with lab.host(f"{boot} {SERVER}") as host:
+        with process(hping, lab.file("hping3.log")):
+            wait_for(lambda: host.counters()[0]["TcpExtSyncookiesSent"] > 1000, "cookies are sent")
+            served = clients.honest(PENSTOCK, count)
+        total, _ = host.counters()
+        expect(served >= count * 0.99, f"only {served} of {count} honest clients served")
+        expect(total["TcpExtSyncookiesRecv"] > 0, "no cookie came back")
+        wait_for(lambda: host.counters()[0]["HalfOpen"] == 0, "half-open connections expire", 20)
+    return (
+        f"{served} of {count} served while {total['TcpExtSyncookiesSent']} cookies went out, "
+        f"{total['TcpExtSyncookiesRecv']} came back"
+    )
+
+
+def faults(lab):
+    """Loss, reordering, damage and duplicates both ways: everything arrives, and arrives intact."""
+    boot = "fault=loss=1%,reorder=2%,corrupt=0.1%,duplicate=1%,seed=7"
+    with lab.host(f"{boot} {SERVER}") as host:
+        figures = ab(f"{URL}/", 3000, 64, "-s", "60")
+        expect(figures["failed"] == 0, f"{figures['failed']} of 3,000 failed")
+        sent = lab.file("sent")
+        with open(sent, "wb") as file:
+            file.write(os.urandom(5_000_000))
+        curl("-T", sent, "-o", lab.file("back"), f"{URL}/echo", seconds=90)
+        run("cmp", sent, lab.file("back"))
+        total, _ = host.counters()
+        for name in ("FaultLost", "FaultReordered", "FaultCorrupted", "FaultDuplicated"):
+            expect(total[name] > 0, f"{name} is 0")
+        bad = total["TcpInCsumErrors"] + total["IpInCsumErrors"]
+        expect(bad > 0, "no checksum was ever wrong")
+    return f"3,000 connections and 10 MB intact; {total['FaultLost']} frames lost, {bad} damaged"
+
+
+def scan(lab):
+    """Port scans of every kind find the open port, and leave nothing behind."""
+    boot = "sysctl.net.ipv4.icmp_msgs_per_sec=1000000"
+    probes = 0
+    with lab.host(f"{boot} {SERVER}") as host:
+        for kind in ("-sS", "-sT", "-sN", "-sF", "-sX", "-sA", "-sM", "-sU"):
+            ports = "1-200" if kind == "-sU" else "1-3000"
+            text = run("nmap", "-n", "-Pn", "-T5", "--max-retries", "2", kind, "-p", ports, PENSTOCK)
+            if kind in ("-sS", "-sT"):
+                expect(re.search(r"^80/tcp\s+open", text, re.M), f"nmap {kind}: {text}")
+        text = run("nmap", "-n", "-Pn", "-T5", "-f", "-sS", "-p", "80", PENSTOCK)
+        text = run("nmap", "-n", "-Pn", "-T5", "-O", "-sV", "-p", "80,81", PENSTOCK, seconds=90)
+        probes = host.counters()[0]["IfInFrames"]
+        expect(fetch(PENSTOCK)[0] == 200, "no answer after the scans")
+        wait_for(lambda: host.counters()[0]["HalfOpen"] == 0, "half-open connections expire", 70)
+    return f"{probes} frames by nmap, still there, tables empty"
+
+
+def soft_stop(lab):
+    """A stop lets running responses finish and nobody new in; what does not end in time is told."""
+    with lab.host(SERVER) as host:
+        with contextlib.closing(connect(PENSTOCK)) as running:
+            running.sendall(get("/delay/1000", close=True))
+            wait_for(lambda: host.counters()[0]["Connections"] == 1, "the request runs")
+            host.child.send_signal(signal.SIGTERM)
+            wait_for(lambda: "stopping" in host.text(), "it stops")
+            wait_for(lambda: not is_open(PENSTOCK, 80), "nobody new is let in")
+            expect(Responses(running).next()[0] == 200, "the running response was cut off")
+        host.wait(0)
+    with lab.host(SERVER, options=["--grace", "1"]) as host:
+        with contextlib.closing(connect(PENSTOCK)) as stuck:
+            stuck.sendall(get("/delay/60000"))
+            wait_for(lambda: host.counters()[0]["Connections"] == 1, "the request runs")
+            host.stop(code=2, seconds=10)
+    return "a running response finished; one without end was counted, exit code 2"
+
+
+def idle(lab):
+    """At rest, with 100 idle connections, it uses no processor time to speak of."""
+    with lab.host(SERVER) as host:
+        held = clients.parallel(PENSTOCK, 100)
+        expect(clients.answers(held, get()) == 100, "not all served")
+        before, begin = host.cpu_seconds(), time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            host.child.wait(3)
+        share = (host.cpu_seconds() - before) / (time.monotonic() - begin)
+        for client in held:
+            client.close()
+        expect(share < 0.02, f"{share:.1%} of a processor at rest")
+    return f"{share:.1%} of a processor"
+
+
+def census(lab):
+    """A minute after the last connection, what expires by itself has expired: every table is empty."""
+    standing = lab.standing
+
+    def left():
+        total, _ = standing.host.counters()
+        names = ("Connections", "HalfOpen", "TimeWait", "Flights", "ChunksUsed", "Waiting", "Timers")
+        return not any(total[name] for name in names)
+
+    wait_for(left, "all tables are empty", 90)
+    return f"all tables empty {time.monotonic() - standing.since:.0f} s after 1,000 connections"
+
+
+def curl(*arguments, fail=True, seconds=60):
+    return run("curl", "-sS", *(["--fail"] if fail else []), *arguments, seconds=seconds)
+
+
+def ab(url, count, at_once, *more, seconds=60):
+    """Failed and kept requests, and the rate, of `count` requests by ab."""
+    text = run("ab", "-q", "-n", str(count), "-c", str(at_once), *more, url, seconds=seconds)
+    number = lambda name: float((re.search(rf"^{name}:\s+([\d.]+)", text, re.M) or [0, 0])[1])
+    complete = number("Complete requests")
+    failed = number("Failed requests") + number("Non-2xx responses") + count - complete
+    rate = number("Requests per second")
+    return {"failed": int(failed), "kept": number("Keep-Alive requests"), "rate": rate}
+
+
+def wrk(url, seconds, *more):
+    """Requests a second by wrk, none of which may fail."""
+    text = run("wrk", "-t", "2", "-c", "64", "-d", f"{seconds}s", *more, url)
+    for wrong in ("Socket errors", "Non-2xx"):
+        expect(wrong not in text, f"wrk: {text}")
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+
+
+ALL = [
+    boot_errors, transfers, protocols, short, keepalive, parallel, flood, faults, scan, soft_stop, idle,
+    census,
+]
