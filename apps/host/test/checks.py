@@ -174,7 +174,7 @@ def faults(lab):
 
 def scan(lab):
     """Port scans of every kind find the open port, and leave nothing behind."""
-    boot = "sysctl.net.ipv4.icmp_msgs_per_sec=1000000"
+    boot = "sysctl.net.ipv4.icmp_msgs_per_sec=1000000 sysctl.net.ipv4.tcp_synack_retries=1"
     probes = 0
     with lab.host(f"{boot} {SERVER}") as host:
         for kind in ("-sS", "-sT", "-sN", "-sF", "-sX", "-sA", "-sM", "-sU"):
