@@ -33,6 +33,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-kernel", &["penstock-hw"]),
     ("penstock-probe", &["penstock-hw", "penstock-kernel"]),
     ("penstock-ixgbe-regs", &[]),
+    ("penstock-ixgbe", &["penstock-queue", "penstock-hw", "penstock-ixgbe-regs"]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-http", &[]),
     ("penstock-server", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http"]),

@@ -11,7 +11,7 @@ use crate::BusAddr;
 use crate::frames::{Custody, Frames};
 
 /// What keeps DMA memory alive, and hears who owns its frames.
-pub trait Keeper: Clone {
+pub trait Keeper: Clone + core::fmt::Debug {
     /// Frames were made of the memory at `bus`; `custody` says at all times which are the device's.
     fn watch(&self, bus: BusAddr, custody: &Rc<Custody>);
 }

@@ -33,6 +33,9 @@ pub struct Memory {
 
 #[derive(Debug)]
 struct Shared {
+    /// As it was allocated.
+    start: NonNull<u8>,
+    /// The first whole page.
     base: NonNull<u8>,
     bytes: usize,
     taken: Cell<usize>,
@@ -46,12 +49,15 @@ impl Memory {
     pub fn new(bytes: usize) -> Memory {
         let layout = layout(bytes);
         // SAFETY: the layout is not empty.
-        let base = unsafe { alloc_zeroed(layout) };
-        let base = NonNull::new(base).unwrap_or_else(|| handle_alloc_error(layout));
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
+        // SAFETY: the layout has a page more than the memory, for this.
+        let base = unsafe { start.byte_add(start.align_offset(PAGE_BYTES)) };
         Memory {
             shared: Rc::new(Shared {
+                start,
                 base,
-                bytes: layout.size(),
+                bytes,
                 taken: Cell::new(0),
                 frames: RefCell::new(Vec::new()),
                 lent: RefCell::new(BTreeMap::new()),
@@ -66,7 +72,8 @@ impl Memory {
     pub fn take(&self, bytes: usize) -> Dma<Memory> {
         let from = self.shared.taken.get();
         let bytes = bytes.next_multiple_of(PAGE_BYTES);
-        assert!(bytes <= self.shared.bytes - from, "the fake machine has no more memory");
+        let end = self.shared.bytes.next_multiple_of(PAGE_BYTES);
+        assert!(bytes <= end - from, "the fake machine has no more memory");
         self.shared.taken.set(from + bytes);
         let bus = BusAddr(BASE + from as u64);
         // SAFETY: `from` lies inside; the bytes were zeroed, are handed out once, and live as long
@@ -159,13 +166,15 @@ impl Keeper for Memory {
 impl Drop for Shared {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout; whoever uses it holds a keeper, so nobody does.
-        unsafe { dealloc(self.base.as_ptr(), layout(self.bytes)) };
+        unsafe { dealloc(self.start.as_ptr(), layout(self.bytes)) };
     }
 }
 
+/// Of a run of pages, and room to begin at one. Asked for by the byte, because an allocator that is
+/// asked for pages touches all of them to zero them.
 fn layout(bytes: usize) -> Layout {
-    let bytes = bytes.max(1).next_multiple_of(PAGE_BYTES);
-    Layout::from_size_align(bytes, PAGE_BYTES).expect("a machine's memory is no half address space")
+    let bytes = bytes.next_multiple_of(PAGE_BYTES) + PAGE_BYTES;
+    Layout::from_size_align(bytes, 1).expect("a machine's memory is no half address space")
 }
 
 const PAGE_BYTES: usize = 4096;

@@ -64,7 +64,7 @@ pub trait Mmio {
 }
 
 /// One device, as its driver reaches it. Clones reach the same device.
-pub trait Device: Mmio + Clone {
+pub trait Device: Mmio + Clone + core::fmt::Debug {
     /// What keeps this machine's DMA memory alive.
     type Keeper: Keeper;
 

@@ -224,6 +224,12 @@ fields! {
     }
 }
 fields! {
+    /// Transmit descriptor plane control (8.2.3.10.2).
+    rttdcs {
+        ARBDIS = 1 << 6, "The arbiter stands still.";
+    }
+}
+fields! {
     /// Transmit descriptor control (8.2.3.9.10).
     txdctl {
         ENABLE = 1 << 25, "The queue runs, once DMATXCTL.TE is set.";

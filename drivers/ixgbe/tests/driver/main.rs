@@ -1,0 +1,7 @@
+//! Proves the driver against the emulated card, in process: two machines, a card in each, one cable,
+//! virtual time.
+
+mod bring_up;
+mod frames;
+mod machine;
+mod rings;
