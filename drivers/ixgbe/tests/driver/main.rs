@@ -3,5 +3,10 @@
 
 mod bring_up;
 mod frames;
+mod hostile;
 mod machine;
+mod recovery;
 mod rings;
+mod stacks;
+mod steering;
+mod wakeups;
