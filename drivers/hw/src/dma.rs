@@ -1,11 +1,11 @@
-//! Memory that a device reaches: taken in runs, cut into pieces, and of each piece either words
+//! Memory that a device reaches: taken in runs, cut into pieces, and of each piece either descriptors
 //! that both sides use at all times, or frames that have one owner at a time.
 #![allow(unsafe_code)]
 
 use alloc::rc::Rc;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::BusAddr;
 use crate::frames::{Custody, Frames};
@@ -64,14 +64,18 @@ impl<K: Keeper> Dma<K> {
         Some(piece)
     }
 
-    /// All of it as words of 64 bits, zeroed.
-    pub fn into_words(self) -> Words<K> {
-        let count = self.bytes / size_of::<AtomicU64>();
+    /// As many descriptors as it holds, a power of two, zeroed.
+    ///
+    /// # Panics
+    /// When it holds none.
+    pub fn into_ring(self) -> Ring<K> {
+        let fitting = self.bytes / size_of::<Descriptor>();
+        assert!(fitting > 0, "memory for no descriptor");
         // SAFETY: the run is ours, and nobody has a reference to it.
         unsafe { self.base.write_bytes(0, self.bytes) };
-        Words {
+        Ring {
             base: self.base.cast(),
-            count,
+            mask: (1 << fitting.ilog2()) - 1,
             bus: self.bus,
             _keeper: self.keeper,
             _core: PhantomData,
@@ -88,31 +92,58 @@ impl<K: Keeper> Dma<K> {
 // stay on its thread keeps the run there too.
 unsafe impl<K: Send> Send for Dma<K> {}
 
-/// Words that driver and device use at the same time: descriptors. One core's.
+/// A descriptor: two words of 64 bits.
+type Descriptor = [AtomicU64; 2];
+
+/// A ring of descriptors, which driver and device use at the same time: all accesses are atomic. One
+/// core's. Indices wrap.
 #[derive(Debug)]
-pub struct Words<K = Forever> {
-    base: NonNull<AtomicU64>,
-    count: usize,
+pub struct Ring<K = Forever> {
+    base: NonNull<Descriptor>,
+    mask: u32,
     bus: BusAddr,
     _keeper: K,
     _core: PhantomData<*const ()>,
 }
 
-impl<K> Words<K> {
-    /// Where the device finds the first word.
+impl<K> Ring<K> {
+    /// Where the device finds the first descriptor.
     pub fn bus(&self) -> BusAddr {
         self.bus
     }
-}
 
-impl<K> core::ops::Deref for Words<K> {
-    type Target = [AtomicU64];
+    /// How many there are: a power of two.
+    pub fn count(&self) -> u32 {
+        self.mask + 1
+    }
+
+    /// The first word of descriptor `index`.
+    #[inline]
+    pub fn first(&self, index: u32) -> u64 {
+        self.at(index)[0].load(Ordering::Relaxed)
+    }
+
+    /// The second word of descriptor `index`. What the device stored before it is seen by what
+    /// follows.
+    #[inline]
+    pub fn second(&self, index: u32) -> u64 {
+        self.at(index)[1].load(Ordering::Acquire)
+    }
+
+    /// Writes descriptor `index`, the second word last.
+    #[inline]
+    pub fn write(&self, index: u32, words: [u64; 2]) {
+        let descriptor = self.at(index);
+        descriptor[0].store(words[0], Ordering::Relaxed);
+        descriptor[1].store(words[1], Ordering::Release);
+    }
 
     #[inline]
-    fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `Dma::into_words` gave `count` initialised words that are ours until the keeper
-        // goes, aligned to 128 bytes. The device changes them at any time: atomics may change.
-        unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.count) }
+    fn at(&self, index: u32) -> &Descriptor {
+        // SAFETY: `Dma::into_ring` gave `mask + 1` initialised descriptors, aligned to 128 bytes, that
+        // are ours until the keeper goes; the index is cut to them. The device changes them at any
+        // time: atomics may change.
+        unsafe { self.base.add((index & self.mask) as usize).as_ref() }
     }
 }
 

@@ -115,8 +115,8 @@ impl Memory {
     /// [`Fault`] where there is no memory, and for frames of the driver's.
     pub fn write(&self, bus: BusAddr, bytes: &[u8]) -> Result<(), Fault> {
         let to = self.reachable(bus, bytes.len())?;
-        // SAFETY: `reachable` gives memory of ours that is words (atomics, which may change, and on
-        // this thread do not race), frames of the device (no reference exists, by custody), or not
+        // SAFETY: `reachable` gives memory of ours that is descriptors (atomics, which may change,
+        // and on this thread do not race), frames of the device (no reference exists, by custody), or not
         // handed out as either. `bytes` is no part of it, or it would be a driver's frame.
         unsafe { to.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
@@ -187,22 +187,23 @@ const LENT: u64 = 1 << 62;
 
 #[cfg(test)]
 mod tests {
-    //! Proves that the device reaches words and its own frames, and nothing else.
+    //! Proves that the device reaches descriptors and its own frames, and nothing else.
     use super::*;
-    use core::sync::atomic::Ordering;
     use proptest::prelude::*;
 
     #[test]
-    fn words_are_shared() {
+    fn descriptors_are_shared() {
         let memory = Memory::new(8192);
-        let words = memory.take(4096).into_words();
-        words[1].store(0x0807_0605_0403_0201, Ordering::Relaxed);
+        let ring = memory.take(4096).into_ring();
+        assert_eq!(ring.count(), 256);
+        ring.write(256, [0, 0x0807_0605_0403_0201]);
         let mut bytes = [0; 2];
-        assert_eq!(memory.read(words.bus().add(9), &mut bytes), Ok(()));
+        assert_eq!(memory.read(ring.bus().add(9), &mut bytes), Ok(()));
         assert_eq!(bytes, [2, 3]);
-        assert_eq!(memory.write(words.bus().add(4), &[9; 8]), Ok(()));
-        assert_eq!(words[0].load(Ordering::Relaxed), 0x0909_0909_0000_0000);
-        assert_eq!(memory.write(words.bus().add(4090), &[0; 7]), Err(Fault), "not handed out");
+        assert_eq!(memory.write(ring.bus().add(4), &[9; 8]), Ok(()));
+        assert_eq!(ring.first(0), 0x0909_0909_0000_0000);
+        assert_eq!(ring.second(512), 0x0807_0605_0909_0909);
+        assert_eq!(memory.write(ring.bus().add(4090), &[0; 7]), Err(Fault), "not handed out");
         assert_eq!(memory.read(BusAddr(0), &mut bytes), Err(Fault));
         assert_eq!(memory.read(BusAddr(u64::MAX), &mut bytes), Err(Fault));
     }

@@ -46,6 +46,7 @@ impl Custody {
 pub struct Frames<K = Forever> {
     base: NonNull<u8>,
     bus: BusAddr,
+    mask: u32,
     custody: Rc<Custody>,
     _keeper: K,
 }
@@ -58,20 +59,21 @@ impl<K: Keeper> Frames<K> {
         let frames = 1 << fitting.ilog2();
         let custody = Rc::new(Custody { frames, taken: Cell::new(0), given: Cell::new(0) });
         keeper.watch(bus, &custody);
-        Frames { base, bus, custody, _keeper: keeper }
+        Frames { base, bus, mask: frames - 1, custody, _keeper: keeper }
     }
 }
 
 impl<K> Frames<K> {
     /// How many frames there are: a power of two.
+    #[inline]
     pub fn count(&self) -> u32 {
-        self.custody.frames
+        self.mask + 1
     }
 
     /// Where the device finds frame `index`, which wraps.
     #[inline]
     pub fn bus(&self, index: u32) -> BusAddr {
-        self.bus.add(u64::from(index & (self.custody.frames - 1)) * FRAME_BYTES as u64)
+        self.bus.add(u64::from(index & self.mask) * FRAME_BYTES as u64)
     }
 
     /// How many are with the device.
@@ -86,7 +88,7 @@ impl<K> Frames<K> {
     /// When there are not as many: a defect of the driver.
     #[inline]
     pub fn give(&mut self, count: u32) {
-        assert!(count <= self.custody.frames - self.given(), "frames given twice");
+        assert!(count <= self.count() - self.given(), "frames given twice");
         self.custody.given.set(self.custody.given.get().wrapping_add(count));
     }
 
@@ -133,7 +135,7 @@ impl<K> Frames<K> {
     #[inline]
     fn checked(&self, index: u32) -> *mut u8 {
         assert!(!self.custody.is_devices(index), "frame {index} is with the device");
-        let frame = (index & (self.custody.frames - 1)) as usize;
+        let frame = (index & self.mask) as usize;
         // SAFETY: `new` counted the frames that fit into the memory.
         unsafe { self.base.as_ptr().add(frame * FRAME_BYTES) }
     }

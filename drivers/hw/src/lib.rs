@@ -9,7 +9,7 @@
 //!   driver ──▶ Device ─┬─ Mmio     registers            Window: one volatile access each
 //!                      ├─ lend     where the device finds bytes that it shall read
 //!                      └─ delay    for waits that a datasheet asks for
-//!          ──▶ Dma<K> ─┬─ Words    descriptors: shared with the device at all times, so atomic
+//!          ──▶ Dma<K> ─┬─ Ring     descriptors: shared with the device at all times, so atomic
 //!                      └─ Frames   packet buffers: one owner each, the driver or the device
 //!          ──▶ Function, Msix      PCI configuration and interrupt messages
 //! ```
@@ -34,7 +34,7 @@ mod msix;
 mod pci;
 mod window;
 
-pub use dma::{Dma, Forever, Keeper, Words};
+pub use dma::{Dma, Forever, Keeper, Ring};
 pub use frames::{Custody, FRAME_BYTES, Frames};
 pub use mapped::{BusMap, Mapped};
 pub use msix::{Message, Msix};

@@ -1,17 +1,15 @@
 //! Receive: descriptors to borrowed frames, and back to the card (7.1).
 //!
 //! ```text
-//!            next            given
-//!   ───────────┴────────────────┴──────▶  descriptors, frame i belongs to descriptor i for ever
-//!    the burst │   the card's   │  one that is never given
+//!            next             rung       armed
+//!   ───────────┴─────────────────┴───────────┴────▶  descriptors; frame i is descriptor i's for ever
+//!    the burst │   the card's    │ not yet told │ one that is never given
 //! ```
 //! A frame is read where the card wrote it and returns to the same descriptor in the same turn: no
 //! list of free buffers, no copy. Descriptors are taken in order; what lies behind the first that is
 //! not done is not looked at, whatever it says.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-use penstock_hw::{Device, Dma, FRAME_BYTES, Frames, Words};
+use penstock_hw::{Device, Dma, FRAME_BYTES, Frames, Ring};
 use penstock_ixgbe_regs::bits::{rxdctl, srrctl};
 use penstock_ixgbe_regs::descriptor::{BYTES, packet_type, rss_type, rx_status};
 use penstock_ixgbe_regs::{self as regs, Reg};
@@ -26,14 +24,15 @@ use crate::shared::{Count, Counts};
 #[derive(Debug)]
 pub(crate) struct Receiver<D: Device> {
     registers: ReceiveRegisters,
-    ring: Words<D::Keeper>,
+    ring: Ring<D::Keeper>,
     frames: Frames<D::Keeper>,
     /// The first descriptor not taken: all before it are the driver's.
     next: u32,
     burst: [Taken; BURST_MAX],
     burst_count: usize,
-    /// What RDT was last told, or would be.
-    returned: u32,
+    /// Descriptors are written for the card up to here.
+    armed: u32,
+    /// And the card knows of them up to here.
     rung: u32,
 }
 
@@ -89,8 +88,8 @@ impl<D: Device> Receiver<D> {
         ring: Dma<D::Keeper>,
         frames: Dma<D::Keeper>,
     ) -> Receiver<D> {
-        let (ring, frames) = (ring.into_words(), frames.into_frames());
-        debug_assert_eq!(ring.len(), 2 * frames.count() as usize);
+        let (ring, frames) = (ring.into_ring(), frames.into_frames());
+        debug_assert_eq!(ring.count(), frames.count());
         Receiver {
             registers,
             ring,
@@ -98,7 +97,7 @@ impl<D: Device> Receiver<D> {
             next: 0,
             burst: [Taken::default(); BURST_MAX],
             burst_count: 0,
-            returned: 0,
+            armed: 0,
             rung: 0,
         }
     }
@@ -138,7 +137,7 @@ impl<D: Device> Receiver<D> {
         card.wait(wait, control, rxdctl::ENABLE, rxdctl::ENABLE)?;
         // One descriptor is never given: a full ring would look like an empty one.
         self.frames.give(count - 1);
-        (self.returned, self.rung) = (count - 1, count - 1);
+        (self.armed, self.rung) = (count - 1, count - 1);
         card.write(tail, self.rung);
         Ok(())
     }
@@ -147,22 +146,21 @@ impl<D: Device> Receiver<D> {
     #[inline]
     pub(crate) fn recv(&mut self, max: usize, counts: &mut Counts) -> usize {
         let max = max.min(BURST_MAX);
-        let mask = self.mask();
-        let mut ahead = 0;
-        let mut count = 0;
         let given = self.frames.given();
+        let (mut ahead, mut count, mut received_bytes) = (0, 0, 0);
         while count < max && ahead < given {
-            let at = self.next.wrapping_add(ahead) & mask;
-            let high = self.ring[at as usize * 2 + 1].load(Acquire);
-            if high as u32 & rx_status::DD == 0 {
+            let at = self.next.wrapping_add(ahead);
+            let high = self.ring.second(at);
+            let status = high as u32;
+            if status & rx_status::DD == 0 {
                 break;
             }
             let bytes = (high >> 32) as u16 as u32;
-            if high as u32 & rx_status::EOP != 0 && is_possible(bytes) {
-                let low = self.ring[at as usize * 2].load(Relaxed);
-                self.burst[count] = Taken { at, low, high, parts: 0, last_bytes: bytes };
-                ahead += 1;
-                counts[Count::ReceivedBytes as usize] += u64::from(bytes);
+            let parts = if status & rx_status::EOP != 0 && is_possible(bytes) {
+                self.burst[count] =
+                    Taken { at, parts: 0, low: self.ring.first(at), high, last_bytes: 0 };
+                received_bytes += bytes;
+                1
             } else {
                 match self.take_long(at, given - ahead, counts) {
                     Long::Incomplete => break,
@@ -172,14 +170,17 @@ impl<D: Device> Receiver<D> {
                     }
                     Long::Whole { taken, bytes } => {
                         self.burst[count] = taken;
-                        ahead += taken.parts + 1;
-                        counts[Count::ReceivedBytes as usize] += u64::from(bytes);
+                        received_bytes += bytes;
+                        taken.parts + 1
                     }
                 }
-            }
+            };
+            counts[Count::ChecksumErrors as usize] += u64::from(is_bad(status));
+            ahead += parts;
             count += 1;
         }
         counts[Count::ReceivedPackets as usize] += count as u64;
+        counts[Count::ReceivedBytes as usize] += u64::from(received_bytes);
         self.frames.take(ahead);
         self.next = self.next.wrapping_add(ahead);
         self.burst_count = count;
@@ -188,13 +189,13 @@ impl<D: Device> Receiver<D> {
 
     /// A frame over several descriptors, or something that no card writes, begins at `at`.
     #[cold]
+    #[inline(never)]
     fn take_long(&self, at: u32, given: u32, counts: &mut Counts) -> Long {
-        let mask = self.mask();
-        let first = self.ring[at as usize * 2 + 1].load(Relaxed);
+        let first = self.ring.second(at);
         let mut sum = 0;
         for part in 0..PARTS_MAX.min(given) {
-            let index = (at + part) & mask;
-            let high = self.ring[index as usize * 2 + 1].load(Acquire);
+            let index = at.wrapping_add(part);
+            let high = self.ring.second(index);
             if high as u32 & rx_status::DD == 0 {
                 return Long::Incomplete;
             }
@@ -208,7 +209,8 @@ impl<D: Device> Receiver<D> {
             sum += bytes;
             if is_last {
                 counts[Count::LongFrames as usize] += u64::from(part);
-                let low = self.ring[index as usize * 2].load(Relaxed);
+                counts[Count::ChecksumErrors as usize] += u64::from(is_bad(high as u32));
+                let low = self.ring.first(index);
                 // Verdict and tag come with the end, the length of the first part with the start.
                 let high = high & !LENGTH | first & LENGTH;
                 let taken = Taken { at, low, high, parts: part, last_bytes: bytes };
@@ -226,19 +228,18 @@ impl<D: Device> Receiver<D> {
     /// Whether more than half of the ring waits: the descriptor in the middle is done.
     #[inline]
     pub(crate) fn crowded(&self) -> bool {
-        let middle = self.next.wrapping_add(self.frames.count() / 2) & self.mask();
-        self.ring[middle as usize * 2 + 1].load(Relaxed) as u32 & rx_status::DD != 0
+        let middle = self.next.wrapping_add(self.frames.count() / 2);
+        self.ring.second(middle) as u32 & rx_status::DD != 0
     }
 
     /// Whether a frame waits behind the burst.
     pub(crate) fn is_waiting(&self) -> bool {
-        let at = self.next & self.mask();
-        self.ring[at as usize * 2 + 1].load(Relaxed) as u32 & rx_status::DD != 0
+        self.ring.second(self.next) as u32 & rx_status::DD != 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn frame(&self, index: usize) -> RxFrame<'_> {
-        let taken = &self.taken()[index];
+        let taken = self.taken(index);
         let bytes = (taken.high >> 32) as u16 as usize;
         let status = taken.high as u32;
         let is_tagged = status & rx_status::VP != 0;
@@ -252,49 +253,44 @@ impl<D: Device> Receiver<D> {
     }
 
     pub(crate) fn part(&self, index: usize, part: usize) -> &[u8] {
-        let taken = &self.taken()[index];
+        let taken = self.taken(index);
         let part = part as u32;
         assert!((1..=taken.parts).contains(&part), "part {part} of {}", taken.parts);
         let bytes = if part == taken.parts { taken.last_bytes as usize } else { FRAME_BYTES };
         &self.frames.bytes(taken.at.wrapping_add(part))[..bytes]
     }
 
-    #[inline]
-    fn taken(&self) -> &[Taken] {
-        &self.burst[..self.burst_count]
+    #[inline(always)]
+    fn taken(&self, index: usize) -> &Taken {
+        assert!(index < self.burst_count, "frame {index} of a burst of {}", self.burst_count);
+        &self.burst[index % BURST_MAX]
     }
 
     /// Puts everything taken back into the ring; [`flush`](Self::flush) tells the card.
     #[inline]
-    pub(crate) fn recycle(&mut self, counts: &mut Counts) {
-        for taken in self.taken() {
-            if verdict_is_bad(taken.high as u32) {
-                counts[Count::ChecksumErrors as usize] += 1;
-            }
-        }
+    pub(crate) fn recycle(&mut self) {
         self.burst_count = 0;
-        let free = self.frames.count() - 1 - self.frames.given();
-        for index in 0..free {
-            self.rearm(self.returned.wrapping_add(index));
+        let end = self.next.wrapping_add(self.frames.count() - 1);
+        while self.armed != end {
+            self.rearm(self.armed);
+            self.armed = self.armed.wrapping_add(1);
         }
-        self.frames.give(free);
-        self.returned = self.returned.wrapping_add(free);
     }
 
     /// Writes descriptor `index` as the card wants to read it. Clears DD.
     #[inline]
     fn rearm(&self, index: u32) {
-        let at = (index & self.mask()) as usize * 2;
-        self.ring[at].store(self.frames.bus(index).0, Relaxed);
-        self.ring[at + 1].store(0, Release);
+        self.ring.write(index, [self.frames.bus(index).0, 0]);
     }
 
     /// Tells the card of returned descriptors, in lots.
     #[inline]
     pub(crate) fn flush(&mut self, card: &Registers<D>) {
-        if self.returned.wrapping_sub(self.rung) >= RETURN_LOT {
-            self.rung = self.returned;
-            card.write(self.registers.tail, self.rung & self.mask());
+        let returned = self.armed.wrapping_sub(self.rung);
+        if returned >= RETURN_LOT {
+            self.frames.give(returned);
+            self.rung = self.armed;
+            card.write(self.registers.tail, self.rung & (self.frames.count() - 1));
         }
     }
 
@@ -302,11 +298,6 @@ impl<D: Device> Receiver<D> {
     #[inline]
     pub(crate) fn received(&self) -> u32 {
         self.next
-    }
-
-    #[inline]
-    fn mask(&self) -> u32 {
-        self.frames.count() - 1
     }
 }
 
@@ -323,18 +314,22 @@ fn is_possible(bytes: u32) -> bool {
     bytes.wrapping_sub(1) < FRAME_BYTES as u32
 }
 
-/// What the card says of the checksums (7.1.6.2, 7.1.11).
+/// Whether the card found a wrong checksum; in a long frame, the last descriptor says so.
 #[inline]
+fn is_bad(status: u32) -> bool {
+    status & (rx_status::IPE | rx_status::TCPE) != 0
+}
+
+/// What the card says of the checksums (7.1.6.2, 7.1.11).
+#[inline(always)]
 fn verdict(types: u32, status: u32) -> Checksums {
+    let (ip, l4) = (rx_status::IPCS, rx_status::L4I);
     let is_v6 = types & packet_type::IPV6 != 0;
-    if status & (rx_status::IPE | rx_status::TCPE) != 0 {
-        return bad_verdict(types, status);
-    }
-    let ip = status & rx_status::IPCS != 0 || is_v6;
-    match (ip, status & rx_status::L4I != 0) {
-        (true, true) => Checksums::Good,
-        (true, false) => Checksums::IpGood,
-        (false, _) => Checksums::Unverified,
+    match status & (ip | l4 | rx_status::IPE | rx_status::TCPE) {
+        seen if seen == ip | l4 || is_v6 && seen == l4 => Checksums::Good,
+        seen if seen == ip || is_v6 && seen == 0 => Checksums::IpGood,
+        seen if seen & (rx_status::IPE | rx_status::TCPE) != 0 => bad_verdict(types, status),
+        _ => Checksums::Unverified,
     }
 }
 
@@ -352,13 +347,8 @@ fn bad_verdict(types: u32, status: u32) -> Checksums {
     }
 }
 
-#[inline]
-fn verdict_is_bad(status: u32) -> bool {
-    status & (rx_status::IPE | rx_status::TCPE) != 0
-}
-
 /// The RSS hash, where that is what the field carries (7.1.2.8.1).
-#[inline]
+#[inline(always)]
 fn hash(low: u64) -> Option<u32> {
     match low as u32 & 0xF {
         rss_type::NONE | rss_type::FLOW_DIRECTOR => None,

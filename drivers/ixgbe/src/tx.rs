@@ -11,9 +11,8 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use penstock_hw::{Device, Dma, Frames, Words};
+use penstock_hw::{Device, Dma, Frames, Ring};
 use penstock_ixgbe_regs::bits::txdctl;
 use penstock_ixgbe_regs::descriptor::{
     BYTES, tx_command, tx_lengths, tx_options, tx_segment, tx_types,
@@ -30,7 +29,7 @@ use crate::shared::{Count, Counts};
 #[derive(Debug)]
 pub(crate) struct Transmitter<D: Device> {
     registers: TransmitRegisters,
-    ring: Words<D::Keeper>,
+    ring: Ring<D::Keeper>,
     slots: Frames<D::Keeper>,
     next: u32,
     rung: u32,
@@ -42,9 +41,13 @@ pub(crate) struct Transmitter<D: Device> {
     reports: Fifo<Report>,
     /// The chunks that descriptors name, in their order.
     lent: Fifo<ChunkId>,
-    /// The contexts that the card holds: one for checksums, one for segmentation. They alternate
-    /// less than one for both would.
+    /// The contexts that the card holds: one for checksums, one for segmentation, so that the two
+    /// do not drive each other out.
     contexts: [[u64; 2]; 2],
+    /// What the last frame without segmentation asked for, and the options that say it while its
+    /// context is the card's: nearly every frame asks for the same.
+    usual: u64,
+    usual_options: u32,
 }
 
 /// A descriptor that will be written back, and what is done with it.
@@ -96,8 +99,8 @@ impl<D: Device> Transmitter<D> {
         ring: Dma<D::Keeper>,
         slots: Dma<D::Keeper>,
     ) -> Transmitter<D> {
-        let (ring, slots) = (ring.into_words(), slots.into_frames());
-        debug_assert_eq!(ring.len(), 2 * slots.count() as usize);
+        let (ring, slots) = (ring.into_ring(), slots.into_frames());
+        debug_assert_eq!(ring.count(), slots.count());
         let count = slots.count();
         Transmitter {
             registers,
@@ -111,6 +114,8 @@ impl<D: Device> Transmitter<D> {
             reports: Fifo::new(count, Report::default()),
             lent: Fifo::new(count, ChunkId::NONE),
             contexts: [NO_CONTEXT; 2],
+            usual: NOTHING,
+            usual_options: 0,
         }
     }
 
@@ -152,6 +157,7 @@ impl<D: Device> Transmitter<D> {
         (self.next, self.rung, self.done) = (0, 0, 0);
         self.unreported = 0;
         self.contexts = [NO_CONTEXT; 2];
+        (self.usual, self.usual_options) = (NOTHING, 0);
     }
 
     /// Descriptors that can be written now. One stays free: a full ring would look empty.
@@ -173,7 +179,7 @@ impl<D: Device> Transmitter<D> {
         Some(self.slots.bytes_mut(self.next))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(
         &mut self,
         bytes: usize,
@@ -184,68 +190,85 @@ impl<D: Device> Transmitter<D> {
         counts: &mut Counts,
     ) {
         debug_assert!(self.free() >= DESCRIPTORS_PER_FRAME && lent.len() <= LENT_MAX);
+        if lent.is_empty() && key(&offload) == self.usual {
+            // One descriptor, and the card has its context: nearly every frame.
+            let options = self.usual_options | (bytes as u32) << tx_options::PAYLEN_SHIFT;
+            let slot = self.slots.bus(self.next).0;
+            self.finish(self.next, slot, ALWAYS | bytes as u32, options);
+            counts[Count::SentBytes as usize] += bytes as u64;
+        } else {
+            let sent_bytes = self.send_any(bytes, lent, offload, device, chunks);
+            counts[Count::SentBytes as usize] += sent_bytes as u64;
+        }
+        counts[Count::SentPackets as usize] += 1;
+    }
+
+    /// A frame of any kind: a context where the card has another, the slot, what is lent.
+    #[inline(never)]
+    fn send_any(
+        &mut self,
+        bytes: usize,
+        lent: &[Lent],
+        offload: Offload,
+        device: &D,
+        chunks: &mut Chunks,
+    ) -> usize {
         let slot = self.slots.bus(self.next).0;
         let mut next = self.next;
         let lent_bytes: usize = lent.iter().map(|range| range.len as usize).sum();
-        let frame_bytes = bytes + lent_bytes;
         let mut command = ALWAYS;
-        let mut payload_bytes = frame_bytes;
+        let mut payload_bytes = bytes + lent_bytes;
         let mut options = 0;
-        if offload != Offload::NONE {
+        let key = key(&offload);
+        if key != NOTHING {
             let index = (offload.segment_bytes > 0) as usize;
             let context = context(&offload, index);
             if self.contexts[index] != context {
                 self.contexts[index] = context;
-                self.write(next, context);
+                self.ring.write(next, context);
                 next = next.wrapping_add(1);
             }
             options = options_of(&offload, index);
             if offload.segment_bytes > 0 {
                 command |= tx_command::TSE;
                 payload_bytes -= headers_bytes(&offload);
+            } else {
+                (self.usual, self.usual_options) = (key, options);
             }
         }
         options |= (payload_bytes as u32) << tx_options::PAYLEN_SHIFT;
-        let upper = u64::from(options) << 32;
-        let mut last = upper | u64::from(command | bytes as u32);
-        let mut at = [slot, last];
+        let mut at = (slot, command | bytes as u32);
         for range in lent {
             debug_assert!(range.len > 0, "a descriptor of no bytes hangs the card");
-            self.write(next, at);
+            self.ring.write(next, [at.0, u64::from(options) << 32 | u64::from(at.1)]);
             next = next.wrapping_add(1);
             chunks.lend(range.chunk);
             self.lent.push(range.chunk);
-            last = upper | u64::from(command | u32::from(range.len));
-            at = [device.lend(chunks.range(*range)).0, last];
+            at = (device.lend(chunks.range(*range)).0, command | u32::from(range.len));
         }
-        last |= u64::from(tx_command::EOP);
-        let written = next.wrapping_add(1).wrapping_sub(self.next);
-        self.unreported += written;
-        let report = self.unreported >= REPORT_EVERY;
-        if report {
-            last |= u64::from(tx_command::RS);
-        }
-        self.write(next, [at[0], last]);
-        self.next = next.wrapping_add(1);
-        self.slots.give(written);
+        self.finish(next, at.0, at.1, options);
+        bytes + lent_bytes
+    }
+
+    /// Writes the last descriptor of a frame, `at`.
+    #[inline(always)]
+    fn finish(&mut self, at: u32, buffer: u64, command: u32, options: u32) {
+        let next = at.wrapping_add(1);
+        self.unreported += next.wrapping_sub(self.next);
+        self.next = next;
+        let last = u64::from(options) << 32 | u64::from(command | tx_command::EOP);
         self.last = last;
-        if report {
+        self.ring.write(at, [buffer, last]);
+        if self.unreported >= REPORT_EVERY {
             self.report();
         }
-        counts[Count::SentPackets as usize] += 1;
-        counts[Count::SentBytes as usize] += frame_bytes as u64;
     }
 
-    #[inline]
-    fn write(&self, index: u32, words: [u64; 2]) {
-        let at = (index & self.mask()) as usize * 2;
-        self.ring[at].store(words[0], Relaxed);
-        self.ring[at + 1].store(words[1], Relaxed);
-    }
-
-    /// The last descriptor written reports.
-    #[inline]
+    /// The last descriptor written reports. The card does not know of it yet, so it may change.
     fn report(&mut self) {
+        let at = self.next.wrapping_sub(1);
+        let slot = self.ring.first(at);
+        self.ring.write(at, [slot, self.last | u64::from(tx_command::RS)]);
         self.unreported = 0;
         self.reports.push(Report { end: self.next, lent: self.lent.tail });
     }
@@ -253,17 +276,16 @@ impl<D: Device> Transmitter<D> {
     /// Tells the card of what was written since the last flush: one doorbell.
     #[inline]
     pub(crate) fn flush(&mut self, card: &Registers<D>) {
-        if self.next == self.rung {
+        let written = self.next.wrapping_sub(self.rung);
+        if written == 0 {
             return;
         }
         if self.unreported > 0 {
-            // Not the card's yet, so it may still change.
-            let at = (self.next.wrapping_sub(1) & self.mask()) as usize * 2;
-            self.ring[at + 1].store(self.last | u64::from(tx_command::RS), Relaxed);
             self.report();
         }
+        self.slots.give(written);
         self.rung = self.next;
-        card.write(self.registers.tail, self.next & self.mask());
+        card.write(self.registers.tail, self.next & (self.slots.count() - 1));
     }
 
     /// Takes back what the card reports as done.
@@ -271,8 +293,7 @@ impl<D: Device> Transmitter<D> {
     pub(crate) fn reclaim(&mut self, chunks: &mut Chunks) {
         let before = self.done;
         while let Some(report) = self.reports.front() {
-            let at = (report.end.wrapping_sub(1) & self.mask()) as usize * 2;
-            let options = (self.ring[at + 1].load(Acquire) >> 32) as u32;
+            let options = (self.ring.second(report.end.wrapping_sub(1)) >> 32) as u32;
             // A report that was not announced cannot have been written back, whatever it says.
             let announced = self.rung.wrapping_sub(self.done) >= report.end.wrapping_sub(self.done);
             if options & tx_options::DD == 0 || !announced {
@@ -295,11 +316,17 @@ impl<D: Device> Transmitter<D> {
     pub(crate) fn progress(&self) -> (u32, u32) {
         (self.rung, self.done)
     }
+}
 
-    #[inline]
-    fn mask(&self) -> u32 {
-        self.slots.count() - 1
-    }
+/// All that a frame without segmentation asks for, in one word; the length of the transport header
+/// does not matter there.
+#[inline(always)]
+fn key(offload: &Offload) -> u64 {
+    u64::from(offload.segment_bytes)
+        | u64::from(offload.ip_bytes) << 16
+        | u64::from(offload.mac_bytes) << 32
+        | (offload.l4_checksum as u64) << 40
+        | (offload.ip_checksum as u64) << 48
 }
 
 /// The context descriptor for `offload` (7.2.3.2.3). Without segmentation the card looks neither at
@@ -385,6 +412,9 @@ impl<T: Copy> Fifo<T> {
 /// What every data descriptor says.
 const ALWAYS: u32 =
     tx_command::DEXT | tx_command::IFCS | tx_command::DTYP_DATA << tx_command::DTYP_SHIFT;
+
+/// The key of [`Offload::NONE`].
+const NOTHING: u64 = 0;
 
 /// No context equals this: each has DEXT.
 const NO_CONTEXT: [u64; 2] = [0; 2];
