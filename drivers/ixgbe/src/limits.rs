@@ -23,10 +23,10 @@ pub(crate) const RETURN_LOT: u32 = 32;
 /// Descriptors that one received frame may span: the longest frame of the card.
 pub(crate) const PARTS_MAX: u32 = 8;
 
-/// The longest frame the card takes (8.2.3.22.13), frame check sequence and VLAN tag included.
+/// The longest frame the card takes (8.2.3.22.13), frame check sequence included.
 pub(crate) const FRAME_MAX: u32 = 9728;
 
-/// Ethernet header, VLAN tag and frame check sequence.
+/// Ethernet header and frame check sequence; the card allows for a VLAN tag by itself.
 pub(crate) const FRAMING_BYTES: u32 = 18;
 
 /// Queues that the redirection table of receive-side scaling can name (8.2.3.7.14: four bits).

@@ -7,7 +7,6 @@ use penstock_hw::{Device, Dma};
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::bits::rxctrl;
 
-use crate::bring_up;
 use crate::config::Config;
 use crate::error::Error;
 use crate::filters::Filters;
@@ -18,6 +17,7 @@ use crate::recover::{Reason, Watch};
 use crate::registers::Registers;
 use crate::shared::Shared;
 use crate::statistics::Statistics;
+use crate::{bring_up, interrupts};
 
 /// A card, without its queue pairs: those are on their cores.
 #[derive(Debug)]
@@ -77,9 +77,8 @@ impl<D: Device> Nic<D> {
         let card = Registers::new(device);
         bring_up::reset(&card)?;
         let station = bring_up::configure(&card, &config)?;
-        let mut statistics = Statistics::default();
         // What was counted before is nobody's.
-        statistics.read(&card);
+        Statistics::default().read(&card);
         let mut nic = Nic {
             card,
             watches: seeds.iter().map(|_| Watch::default()).collect(),
@@ -174,13 +173,15 @@ impl<D: Device> Nic<D> {
 
     /// Opens the receive path once every queue has armed its rings.
     fn finish_arming(&mut self, epoch: u32, now_us: u64, report: &mut Report) {
-        if (0..self.config.queues).any(|queue| self.shared.armed(queue) != epoch) {
+        if (0..self.config.queues).any(|queue| !self.shared.is_armed(queue, epoch)) {
             return;
         }
         match bring_up::enable_receive(&self.card) {
             Ok(()) => {
                 self.state = State::Running;
-                self.watches.iter_mut().for_each(|watch| watch.restart(now_us));
+                for (queue, watch) in (0..).zip(&mut self.watches) {
+                    *watch = Watch::new(self.shared.published(queue), now_us);
+                }
             }
             Err(error) => self.fail(now_us, error, report),
         }
@@ -195,12 +196,10 @@ impl<D: Device> Nic<D> {
         if self.card.is_absent() {
             return Some(Reason::Absent);
         }
-        let mut failed = (0..self.config.queues).filter(|&queue| self.shared.arm_failed(queue));
-        if let Some(queue) = failed.next() {
+        if let State::Arming { epoch } = self.state {
+            let failed = |&queue: &u16| self.shared.has_failed(queue, epoch);
+            let queue = (0..self.config.queues).find(failed)?;
             return self.may_reset(now_us).then_some(Reason::ArmFailed { queue });
-        }
-        if self.state != State::Running {
-            return None;
         }
         // We set it; nothing but a reset clears it.
         if self.card.read(regs::RXCTRL) & rxctrl::RXEN == 0 {
@@ -229,7 +228,13 @@ impl<D: Device> Nic<D> {
         let done = bring_up::reset(&self.card)
             .and_then(|()| bring_up::configure(&self.card, &self.config));
         match done {
-            Ok(_) => self.state = State::Arming { epoch: self.shared.begin_epoch() },
+            Ok(_) => {
+                self.state = State::Arming { epoch: self.shared.begin_epoch() };
+                if self.config.interrupts.is_some() {
+                    // Cores that sleep have rings to arm.
+                    interrupts::wake_all(&self.card);
+                }
+            }
             Err(error) => self.fail(now_us, error, report),
         }
     }

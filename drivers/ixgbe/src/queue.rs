@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::interrupts::vector_of;
 use crate::registers::Registers;
 use crate::rx::{ReceiveRegisters, Receiver};
-use crate::shared::{ARM_FAILED, Count, Counts, Published, Shared};
+use crate::shared::{Count, Counts, Published, Shared};
 use crate::tx::{TransmitRegisters, Transmitter};
 
 /// A queue pair on its way to its core: memory and numbers, nothing that runs.
@@ -111,7 +111,9 @@ impl<D: Device> Queue<D> {
         self.epoch = epoch;
         let armed = self.transmitter.arm(&self.card, chunks);
         let armed = armed.and_then(|()| self.receiver.arm(&self.card, self.strip_vlan));
-        self.shared.publish_armed(self.number, if armed.is_ok() { epoch } else { ARM_FAILED });
+        // Counted anew from here, and known before anybody compares.
+        self.publish();
+        self.shared.publish_armed(self.number, epoch, armed.is_ok());
     }
 
     fn publish(&mut self) {
@@ -156,7 +158,7 @@ impl<D: Device> QueuePair for Queue<D> {
 
     #[inline]
     fn recycle(&mut self) {
-        self.receiver.recycle(&mut self.counts);
+        self.receiver.recycle();
     }
 
     #[inline]

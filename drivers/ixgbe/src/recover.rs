@@ -64,10 +64,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// The rings were armed at `now_us`.
-    pub(crate) fn restart(&mut self, now_us: u64) {
-        self.transmit_us = now_us;
-        self.receive_us = now_us;
+    /// Of a queue whose rings were armed at `now_us`.
+    pub(crate) fn new(seen: Published, now_us: u64) -> Watch {
+        Watch { seen, transmit_us: now_us, receive_us: now_us }
     }
 
     /// Whether the queue hangs.

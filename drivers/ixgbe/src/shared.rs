@@ -30,6 +30,7 @@ struct Words {
 #[repr(align(128))]
 struct Line {
     armed: AtomicU32,
+    failed: AtomicU32,
     turns: AtomicU32,
     received: AtomicU32,
     sent: AtomicU32,
@@ -78,9 +79,6 @@ counts! {
 /// A queue's own counts: plain numbers, published at the end of a turn.
 pub(crate) type Counts = [u64; Count::ALL.len()];
 
-/// A queue that could not arm its rings says so with this instead of an epoch.
-pub(crate) const ARM_FAILED: u32 = u32::MAX;
-
 impl Shared {
     pub(crate) fn new(queues: u16) -> Shared {
         let queues = (0..queues).map(|_| Line::default()).collect();
@@ -96,27 +94,27 @@ impl Shared {
     /// The card is ready for rings; what was in flight before is lost.
     pub(crate) fn begin_epoch(&self) -> u32 {
         let next = self.words.epoch.load(Ordering::Relaxed).wrapping_add(1);
-        // Neither the word for "never armed" nor that for "failed".
-        let next = if next == ARM_FAILED || next == 0 { 1 } else { next };
+        // Not the word for "never armed".
+        let next = next.max(1);
         self.words.epoch.store(next, Ordering::Release);
         next
     }
 
-    /// A queue has armed its rings, or failed to.
-    pub(crate) fn publish_armed(&self, queue: u16, epoch: u32) {
+    /// A queue has armed its rings for `epoch`, or failed to.
+    pub(crate) fn publish_armed(&self, queue: u16, epoch: u32, is_armed: bool) {
         let line = self.line(queue);
-        self.publish(queue, Published::default());
-        line.armed.store(epoch, Ordering::Release);
+        let word = if is_armed { &line.armed } else { &line.failed };
+        word.store(epoch, Ordering::Release);
     }
 
-    /// The epoch for which a queue has armed its rings.
-    pub(crate) fn armed(&self, queue: u16) -> u32 {
-        self.line(queue).armed.load(Ordering::Acquire)
+    /// Whether a queue has armed its rings for `epoch`.
+    pub(crate) fn is_armed(&self, queue: u16, epoch: u32) -> bool {
+        self.line(queue).armed.load(Ordering::Acquire) == epoch
     }
 
-    /// Whether a queue could not arm its rings.
-    pub(crate) fn arm_failed(&self, queue: u16) -> bool {
-        self.armed(queue) == ARM_FAILED
+    /// Whether a queue could not.
+    pub(crate) fn has_failed(&self, queue: u16, epoch: u32) -> bool {
+        self.line(queue).failed.load(Ordering::Acquire) == epoch
     }
 
     /// Once a turn.

@@ -2,7 +2,8 @@
 //! closer than asked.
 
 use penstock_ixgbe::{Config, Interrupts, Link};
-use penstock_nic82599::Faults;
+use penstock_nic82599::{Faults, Reset};
+use penstock_queue::QueuePair;
 
 use crate::frames::numbered;
 use crate::machine::{Machine, pair, rss, until};
@@ -85,6 +86,33 @@ fn each_queue_has_its_vector_and_the_link_the_last() {
     assert_eq!(nic.poll(now_us).link, Some(Link::Down), "at once, not when the next look is due");
     world.borrow_mut().sides[1].card.set_faults(Faults::default());
     until(&world, &mut machines, 200, |[_, second]| second.nic.link() != Link::Down);
+}
+
+/// Rings are armed on the cores that own them, so a reset must reach those that sleep.
+#[test]
+fn a_reset_wakes_every_core() {
+    let (world, [_, mut second]) = pair(config(3));
+    world.borrow_mut().sides[1].card.take_messages();
+    world.borrow_mut().sides[1].card.reset(Reset::Function);
+    let mut turns = [0; 3];
+    for _ in 0..2_000 {
+        world.borrow_mut().advance(1000);
+        let now_us = world.borrow().now_us;
+        second.nic.poll(now_us);
+        // A core takes a turn when it is told to, and not before.
+        let vectors = world.borrow_mut().sides[1].card.take_messages().vectors;
+        for (number, turns) in
+            turns.iter_mut().enumerate().filter(|(number, _)| vectors >> number & 1 != 0)
+        {
+            second.queues[number].reclaim(&mut second.chunks[number]);
+            second.queues[number].flush();
+            *turns += 1;
+        }
+        if second.nic.is_running() && turns == [1; 3] {
+            return;
+        }
+    }
+    panic!("turns: {turns:?}");
 }
 
 /// An IPv4 packet of a protocol without ports from `source` to machine 1.
