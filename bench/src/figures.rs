@@ -26,6 +26,7 @@ pub fn all(report: &mut Report, extent: Extent) {
     let churned = if extent == Extent::Quick { 50_000 } else { 1_000_000 };
     let results = [
         overload(report, extent),
+        rings(report),
         churn(report, churned),
         locked(report),
         largest_turns(report, extent),
@@ -220,6 +221,36 @@ pub fn inside_churn(connections: u64) -> Result<(), String> {
         population.connections + population.half_open + population.time_wait + population.buffers;
     println!("bytes={} records={records}", bytes.unsigned_abs());
     Ok(())
+}
+
+/// Adds what the rings of the 82599 driver cost by themselves.
+fn rings(report: &mut Report) -> Result<(), String> {
+    let pair = |burst: usize| {
+        let run = callgrind::run(&["--inside-rings", &burst.to_string()], Detail::Caches)?;
+        let frames = run.number("frames").ok_or("the rings printed no number")?;
+        let cost = run.costs.first().ok_or("callgrind wrote no totals")?;
+        Ok::<_, String>(cost.instructions as f64 / frames as f64)
+    };
+    let (full, small, single) = (pair(32)?, pair(8)?, pair(1)?);
+    report.figures.push(Figure {
+        name: "82599 rings alone, instructions per connection of 6 frames",
+        // Three frames in and three out; a short connection's come in bursts.
+        value: 3.0 * small,
+        better: Better::Less,
+        bounds: [900.0, 650.0, 450.0],
+        kept: Kept::Exact(0),
+    });
+    report.notes.push(format!(
+        "82599 rings, per frame received and sent: {full:.0} instructions in bursts of 32, \
+         {small:.0} of 8, {single:.0} one by one (ixy.rs, published: 209)"
+    ));
+    Ok(())
+}
+
+/// What runs inside callgrind to price the rings.
+pub fn inside_rings(burst: usize) {
+    let frames = crate::rings::forward(1024, burst);
+    println!("frames={frames}");
 }
 
 /// What runs inside callgrind to price a SYN.

@@ -7,6 +7,7 @@
 //!   client, conversation, frames, neighbour     the scripted client, its gateway, their bytes
 //!   card, checksum                              two rings of 2 KB slots between client and stack
 //!   subject: penstock, peer (smoltcp), reflector
+//!   rings                                       the 82599 driver's rings, alone and below penstock
 //!   world, scenario                             virtual time around them; the rows of the table
 //!   callgrind, profile, locked, memory, wall    meters
 //!   overload, flood, churn                      what happens beyond and in the long run
@@ -37,6 +38,7 @@ pub mod penstock;
 pub mod profile;
 pub mod reflector;
 pub mod report;
+pub mod rings;
 pub mod scenario;
 pub mod subject;
 pub mod wall;

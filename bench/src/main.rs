@@ -36,6 +36,7 @@ enum Task {
     Inside(Scenario, u64),
     InsideChurn(u64),
     InsideFlood(Pressure),
+    InsideRings(usize),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +73,7 @@ fn task() -> Result<Task, lexopt::Error> {
                 Task::Inside(scenario, parser.value()?.parse()?)
             }
             ("inside-churn", _) => Task::InsideChurn(parser.value()?.parse()?),
+            ("inside-rings", _) => Task::InsideRings(parser.value()?.parse()?),
             ("inside-flood", _) => Task::InsideFlood(match parser.value()?.string()?.as_str() {
                 "calm" => Pressure::Calm,
                 _ => Pressure::Full,
@@ -125,6 +127,10 @@ fn run(task: Task) -> Result<bool, String> {
         }
         Task::InsideFlood(pressure) => {
             figures::inside_flood(pressure);
+            Ok(true)
+        }
+        Task::InsideRings(burst) => {
+            figures::inside_rings(burst);
             Ok(true)
         }
         Task::InsideChurn(connections) => {

@@ -1,6 +1,6 @@
 //! Penstock as a subject: one worker over the in-memory card, with an HTTP responder compiled in.
 
-use penstock_queue::Chunks;
+use penstock_queue::{Chunks, QueuePair};
 use penstock_stack::config::{Capacity, Config, Interface, Route, SocketOptions, Steering, Tcp};
 use penstock_stack::mail;
 use penstock_stack::rfd::Cores;
@@ -11,9 +11,9 @@ use crate::card::Card;
 use crate::frames::{GATEWAY_V4, GATEWAY_V6, RESPONSE, SERVER_MAC, SERVER_V4, SERVER_V6};
 use crate::subject::{Head, LISTEN_FIRST, Population, Setup, Subject};
 
-/// Penstock behind the card.
-pub struct Penstock {
-    worker: Worker<Card, Responder>,
+/// Penstock behind a card: the one in memory, or any other queue pair.
+pub struct Penstock<Q = Card> {
+    worker: Worker<Q, Responder>,
     chunks: u64,
 }
 
@@ -25,18 +25,24 @@ pub struct Responder {
 
 impl Penstock {
     /// A server of `setup`.
+    pub fn new(setup: &Setup) -> Penstock {
+        Penstock::on(Card::new(setup.checksums), setup)
+    }
+}
+
+impl<Q: QueuePair> Penstock<Q> {
+    /// A server of `setup` on `queue`.
     ///
     /// # Panics
     /// When the stack refuses the configuration: a defect of this adapter.
-    pub fn new(setup: &Setup) -> Penstock {
+    pub fn on(queue: Q, setup: &Setup) -> Penstock<Q> {
         let capacity = capacity(setup);
         let responder =
             Responder { heads: vec![Head::default(); capacity.connections as usize].into() };
         let cores = Cores::new(1).expect("one core is allowed");
         let post = mail::network(cores, 1).remove(0);
-        let card = Card::new(setup.checksums);
         let chunks = Chunks::new(capacity.chunks);
-        let mut worker = Worker::new(config(capacity), 0, vec![card], chunks, post, responder)
+        let mut worker = Worker::new(config(capacity), 0, vec![queue], chunks, post, responder)
             .expect("the configuration is valid");
         let now = Instant(1);
         worker.start(now);
@@ -47,6 +53,30 @@ impl Penstock {
             }
         });
         Penstock { worker, chunks: capacity.chunks as u64 }
+    }
+
+    /// One turn.
+    pub fn turn(&mut self, now_us: u64) {
+        self.worker.turn(Instant(now_us));
+    }
+
+    /// What the stack holds.
+    pub fn census(&self) -> Population {
+        let census = self.worker.census();
+        Population {
+            connections: census.connections as u64,
+            half_open: census.half_open as u64,
+            time_wait: census.time_wait as u64,
+            buffers: self.chunks - census.chunks_free as u64 + census.flights as u64,
+        }
+    }
+
+    /// What it holds and has counted, for a person.
+    pub fn account(&self) -> String {
+        let counters = self.worker.counters().iter().filter(|(_, count)| *count > 0);
+        let counters: Vec<String> =
+            counters.map(|(name, count)| format!("{name} {count}")).collect();
+        format!("{:?}; {}", self.census(), counters.join(", "))
     }
 }
 
@@ -89,24 +119,15 @@ impl Subject for Penstock {
     }
 
     fn poll(&mut self, now_us: u64) {
-        self.worker.turn(Instant(now_us));
+        self.turn(now_us);
     }
 
     fn population(&self) -> Population {
-        let census = self.worker.census();
-        Population {
-            connections: census.connections as u64,
-            half_open: census.half_open as u64,
-            time_wait: census.time_wait as u64,
-            buffers: self.chunks - census.chunks_free as u64 + census.flights as u64,
-        }
+        self.census()
     }
 
     fn explain(&self) -> String {
-        let counters = self.worker.counters().iter().filter(|(_, count)| *count > 0);
-        let counters: Vec<String> =
-            counters.map(|(name, count)| format!("{name} {count}")).collect();
-        format!("{:?}; {}", self.population(), counters.join(", "))
+        self.account()
     }
 
     fn shed(&self) -> u64 {

@@ -11,6 +11,7 @@ use crate::conversation::Script;
 use crate::frames::{Family, Personality};
 use crate::peer::Smoltcp;
 use crate::penstock::Penstock;
+use crate::rings::OnRings;
 use crate::subject::{LISTEN_FIRST, Setup, Subject};
 use crate::world::{Meter, World};
 
@@ -19,6 +20,8 @@ use crate::world::{Meter, World};
 pub enum Stack {
     /// Ours.
     Penstock,
+    /// Ours on the rings of the 82599 driver.
+    Ixgbe,
     /// The peer.
     Smoltcp,
 }
@@ -79,15 +82,22 @@ impl Scenario {
     /// Every row, in the order of the table.
     pub fn all() -> Vec<Scenario> {
         let mut rows = Vec::new();
-        for stack in [Stack::Penstock, Stack::Smoltcp] {
+        for stack in [Stack::Penstock, Stack::Ixgbe, Stack::Smoltcp] {
             let base = Scenario { stack, ..Scenario::BASE };
             for checksums in [ChecksumBy::Card, ChecksumBy::Software] {
+                // The driver leaves checksums to the card.
+                if stack == Stack::Ixgbe && checksums == ChecksumBy::Software {
+                    continue;
+                }
                 for concurrency in [1, 16, 256] {
                     rows.push(Scenario { concurrency, checksums, ..base });
                 }
             }
             rows.push(Scenario { personality: Personality::Linux, ..base });
             rows.push(Scenario { family: Family::V6, ..base });
+            if stack == Stack::Ixgbe {
+                continue;
+            }
             rows.push(Scenario { listeners: 1000, ..base });
             rows.push(Scenario { idle: 1000, ..base });
             if stack == Stack::Penstock {
@@ -107,6 +117,7 @@ impl Scenario {
             Scenario { concurrency: 1, ..Scenario::BASE },
             software,
             Scenario { idle: 1000, ..Scenario::BASE },
+            Scenario { stack: Stack::Ixgbe, ..Scenario::BASE },
             Scenario { stack: Stack::Smoltcp, ..software },
         ]
     }
@@ -135,6 +146,9 @@ impl Scenario {
         match self.stack {
             Stack::Penstock => {
                 Prepared::new(self, Penstock::new(&self.setup()))?.measure(meter, connections)
+            }
+            Stack::Ixgbe => {
+                Prepared::new(self, OnRings::new(&self.setup()))?.measure(meter, connections)
             }
             Stack::Smoltcp => {
                 Prepared::new(self, Smoltcp::new(&self.setup()))?.measure(meter, connections)
@@ -234,6 +248,7 @@ impl fmt::Display for Scenario {
         let Scenario { stack, personality, concurrency, checksums, .. } = self;
         f.write_str(match stack {
             Stack::Penstock => "penstock",
+            Stack::Ixgbe => "penstock-ixgbe",
             Stack::Smoltcp => "smoltcp",
         })?;
         f.write_str(match checksums {

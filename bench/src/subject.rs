@@ -8,6 +8,9 @@ pub trait Subject {
     /// The card: frames are put in and taken out there, in place.
     fn card(&mut self) -> &mut Card;
 
+    /// Moves what has arrived to where the stack finds it. No meter sees it.
+    fn arrive(&mut self) {}
+
     /// One turn of the stack at virtual time `now_us`: at most a burst of 32 frames, timers, and
     /// whatever follows. This is what is measured.
     fn poll(&mut self, now_us: u64);

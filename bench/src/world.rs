@@ -91,6 +91,7 @@ impl<S: Subject> World<S> {
 
     /// One turn of the stack, then time moves.
     pub fn turn(&mut self, meter: Meter) {
+        self.subject.arrive();
         match meter {
             Meter::Off => self.subject.poll(self.now_us),
             Meter::Instructions => stack_side(&mut self.subject, self.now_us, &mut self.polls),

@@ -37,7 +37,17 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-http", &[]),
     ("penstock-server", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http"]),
-    ("penstock-bench", &["penstock-queue", "penstock-wire", "penstock-stack"]),
+    (
+        "penstock-bench",
+        &[
+            "penstock-queue",
+            "penstock-wire",
+            "penstock-stack",
+            "penstock-hw",
+            "penstock-ixgbe",
+            "penstock-ixgbe-regs",
+        ],
+    ),
     ("penstock-tree", &[]),
 ];
 
