@@ -16,8 +16,9 @@
 //!
 //! **Why a buffer's bytes are plain bytes.** [`Frames`] keeps count of which buffers are with the
 //! device, and hands out the bytes of the others only. What remains to be trusted is the device: it
-//! must write nowhere but into buffers it was given, until it has said that it is done. Every
-//! machine without an IOMMU trusts its devices with that.
+//! must write nowhere but into buffers it was given, until it has said that it is done; and the few
+//! lines of a driver that hear it say so ([`Frames::take`], [`Frames::restart`]). Every machine
+//! without an IOMMU trusts its devices with the first; the fake checks the second.
 //!
 //! `unsafe` stands in four files, for one reason each: `window.rs` (an address is a register),
 //! `dma.rs` (an address is memory shared with a device), `frames.rs` (custody makes bytes), and

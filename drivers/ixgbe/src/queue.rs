@@ -13,6 +13,11 @@ use crate::shared::{Count, Counts, Published, Shared};
 use crate::tx::{TransmitRegisters, Transmitter};
 
 /// A queue pair on its way to its core: memory and numbers, nothing that runs.
+///
+/// ```
+/// fn crosses<T: Send>() {}
+/// crosses::<penstock_ixgbe::Seed<penstock_hw::Mapped>>();
+/// ```
 #[derive(Debug)]
 pub struct Seed<D: Device> {
     number: u16,
@@ -23,7 +28,13 @@ pub struct Seed<D: Device> {
     strip_vlan: bool,
 }
 
-/// A receive ring and a transmit ring of one core, with their frames and their doorbells.
+/// A receive ring and a transmit ring of one core, with their frames and their doorbells. It cannot
+/// leave its core:
+///
+/// ```compile_fail
+/// fn crosses<T: Send>() {}
+/// crosses::<penstock_ixgbe::Queue<penstock_hw::Mapped>>();
+/// ```
 #[derive(Debug)]
 pub struct Queue<D: Device> {
     number: u16,

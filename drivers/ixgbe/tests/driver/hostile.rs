@@ -13,7 +13,7 @@ use penstock_queue::{Checksums, Lent, Offload, QueuePair};
 use proptest::prelude::*;
 
 use crate::frames::{numbered, send, send_parts};
-use crate::machine::{Machine, World, pair, rss, settle, until};
+use crate::machine::{Machine, World, bring_up, pair, rss, settle, until};
 
 fn config() -> Config {
     Config { receive_ring: 128, transmit_ring: 128, ..Config::new(1, rss(1)) }
@@ -190,6 +190,30 @@ fn verdicts_are_what_the_descriptor_says() {
         assert_eq!(queue.recv(1), 1);
         assert_eq!(queue.frame(0).hash, expected);
         queue.recycle();
+    }
+}
+
+/// A card that answers every read with noise: whatever happens, it happens within bounds.
+#[test]
+fn noise_is_survived() {
+    for seed in 0..40 {
+        let world = World::new();
+        world.borrow_mut().sides[0].noise = Some(seed);
+        let _ = bring_up(&world, 0, config());
+        assert!(world.borrow().now_us < 30_000_000, "seed {seed}");
+    }
+    let (world, mut machines) = pair(config());
+    for seed in 0..5 {
+        world.borrow_mut().sides[1].noise = Some(seed);
+        settle(&world, &mut machines);
+        machines[1].nic.statistics(|_, _| ());
+        world.borrow_mut().sides[1].noise = None;
+        for _ in 0..10 {
+            settle(&world, &mut machines);
+            machines[1].recv(0);
+        }
+        assert!(machines[1].nic.is_running(), "{:?}", machines[1].reports);
+        assert!(works(&world, &mut machines));
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Side {
     pub(crate) gone: bool,
     /// Reads of this register have these bits forced to this.
     pub(crate) stuck: Option<(Reg, u32, u32)>,
+    /// Reads are noise, drawn from this.
+    pub(crate) noise: Option<u64>,
     /// Every write, if anybody wants to know.
     pub(crate) trace: Option<Vec<(u32, u32)>>,
 }
@@ -57,6 +59,7 @@ impl World {
             memory: Memory::new(MEMORY_BYTES),
             gone: false,
             stuck: None,
+            noise: None,
             trace: None,
         };
         let sides = [side(0), side(1)];
@@ -100,6 +103,13 @@ impl Mmio for ModelDevice {
             return !0;
         }
         let value = side.card.read32(offset);
+        if let Some(noise) = &mut side.noise {
+            // Numerical Recipes' generator: its upper half is noise enough.
+            *noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            return (*noise >> 32) as u32;
+        }
         match side.stuck {
             Some((reg, mask, forced)) if reg.0 == offset => value & !mask | forced & mask,
             _ => value,
