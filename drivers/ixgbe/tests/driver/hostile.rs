@@ -249,7 +249,7 @@ fn whims() -> impl Strategy<Value = Vec<Whim>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn any_card_is_survived_and_gives_everything_back(whims in whims()) {
