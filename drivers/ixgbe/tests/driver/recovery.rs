@@ -10,10 +10,10 @@ use crate::stacks::{Appliance, Family, LISTENED, Stacks};
 
 /// Four cores with transfers under way in both directions.
 fn under_way() -> Stacks {
-    let mut stacks = Stacks::new(4, 400_000);
+    let mut stacks = Stacks::new(4, 120_000);
     stacks.connect_from_every_core(Family::V4, LISTENED[0], 3);
     stacks.connect_from_every_core(Family::V6, LISTENED[1], 3);
-    let started = stacks.turns(20_000, |stacks| stacks.sides[1].statistic("rx_bytes") > 1_000_000);
+    let started = stacks.turns(20_000, |stacks| stacks.sides[1].statistic("rx_bytes") > 300_000);
     assert!(started, "nothing moves");
     stacks
 }
@@ -41,7 +41,7 @@ fn a_whole_run_without_faults_has_no_reset() {
     for mut side in stacks.sides {
         assert_eq!(resets(&side), []);
         let (frames, segments) = (side.statistic("tx_packets"), side.statistic("tx_pkts_nic"));
-        assert!(segments > frames + 1000, "{frames} frames were cut into {segments}: TSO");
+        assert!(segments > frames + 500, "{frames} frames were cut into {segments}: TSO");
         assert_eq!(side.statistic("rx_csum_offload_errors"), 0);
     }
 }
