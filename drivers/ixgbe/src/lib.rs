@@ -15,7 +15,7 @@
 //! | `queue.rs`, `rx.rs`, `tx.rs` | a queue pair: two rings, their frames, their doorbells |
 //! | `nic.rs`, `recover.rs`, `statistics.rs` | what looks after the card while it runs |
 //! | `shared.rs` | the only words that two cores see |
-//! | `registers.rs` | access, and waits that end |
+//! | `registers.rs` | access, waits that end, and where the registers of a ring are |
 //!
 //! A frame has one owner at a time: the card, from the descriptor's doorbell to its DD bit, or the
 //! queue. It is never copied here. `rx.rs` and `tx.rs` know a ring by its registers' places and

@@ -224,6 +224,7 @@ impl<D: Device> Nic<D> {
     fn reset(&mut self, now_us: u64, reason: Reason, report: &mut Report) {
         report.reset = Some(reason);
         self.statistics.resets += 1;
+        self.statistics.tx_timeouts += u64::from(matches!(reason, Reason::TransmitHang { .. }));
         self.reset_us = Some(now_us);
         let done = bring_up::reset(&self.card)
             .and_then(|()| bring_up::configure(&self.card, &self.config));

@@ -7,10 +7,10 @@ use penstock_queue::{Capabilities, Chunks, LENT_MAX, Lent, Offload, QueuePair, R
 use crate::config::Config;
 use crate::error::Error;
 use crate::interrupts::vector_of;
-use crate::registers::Registers;
-use crate::rx::{ReceiveRegisters, Receiver};
+use crate::registers::{Registers, RingRegisters};
+use crate::rx::Receiver;
 use crate::shared::{Count, Counts, Published, Shared};
-use crate::tx::{TransmitRegisters, Transmitter};
+use crate::tx::Transmitter;
 
 /// A queue pair on its way to its core: memory and numbers, nothing that runs.
 ///
@@ -87,8 +87,8 @@ impl<D: Device> Seed<D> {
             card: Registers::new(self.device),
             shared: self.shared,
             epoch: 0,
-            receiver: Receiver::new(ReceiveRegisters::of(number), receive_ring, frames),
-            transmitter: Transmitter::new(TransmitRegisters::of(number), transmit_ring, slots),
+            receiver: Receiver::new(RingRegisters::receive(number), receive_ring, frames),
+            transmitter: Transmitter::new(RingRegisters::transmit(number), transmit_ring, slots),
             counts: [0; Count::ALL.len()],
             turns: 0,
             mtu: self.mtu,

@@ -1,7 +1,8 @@
-//! The registers of a card: read, written, and waited for, never longer than a bound.
+//! The registers of a card: read, written, and waited for, never longer than a bound; and those of one
+//! ring.
 
-use penstock_hw::Device;
-use penstock_ixgbe_regs::{self as regs, Reg, RegArray};
+use penstock_hw::{BusAddr, Device};
+use penstock_ixgbe_regs::{self as regs, Reg, RegArray, descriptor};
 
 use crate::error::{Error, Wait};
 
@@ -65,5 +66,66 @@ impl<D: Device> Registers<D> {
             self.device.delay_us(every_us);
         }
         Err(if self.is_absent() { Error::Absent } else { Error::Timeout(wait) })
+    }
+}
+
+/// The registers of one ring: a physical and a virtual function have the same at different places.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingRegisters {
+    /// For messages.
+    pub(crate) queue: u16,
+    base_low: Reg,
+    base_high: Reg,
+    length: Reg,
+    head: Reg,
+    pub(crate) tail: Reg,
+    /// RXDCTL, TXDCTL.
+    pub(crate) control: Reg,
+    /// SRRCTL, TDWBAL.
+    pub(crate) options: Reg,
+    /// DCA_RXCTRL, DCA_TXCTRL.
+    pub(crate) cache: Reg,
+}
+
+impl RingRegisters {
+    /// The receive ring of queue `queue` of a physical function.
+    pub(crate) fn receive(queue: u16) -> RingRegisters {
+        let at = u32::from(queue);
+        RingRegisters {
+            queue,
+            base_low: regs::RDBAL.at(at),
+            base_high: regs::RDBAH.at(at),
+            length: regs::RDLEN.at(at),
+            head: regs::RDH.at(at),
+            tail: regs::RDT.at(at),
+            control: regs::RXDCTL.at(at),
+            options: regs::SRRCTL.at(at),
+            cache: regs::DCA_RXCTRL.at(at),
+        }
+    }
+
+    /// The transmit ring of queue `queue` of a physical function.
+    pub(crate) fn transmit(queue: u16) -> RingRegisters {
+        let at = u32::from(queue);
+        RingRegisters {
+            queue,
+            base_low: regs::TDBAL.at(at),
+            base_high: regs::TDBAH.at(at),
+            length: regs::TDLEN.at(at),
+            head: regs::TDH.at(at),
+            tail: regs::TDT.at(at),
+            control: regs::TXDCTL.at(at),
+            options: regs::TDWBAL.at(at),
+            cache: regs::DCA_TXCTRL.at(at),
+        }
+    }
+
+    /// Tells the card of an empty ring of `count` descriptors.
+    pub(crate) fn place<D: Device>(&self, card: &Registers<D>, base: BusAddr, count: u32) {
+        card.write(self.base_low, base.0 as u32);
+        card.write(self.base_high, (base.0 >> 32) as u32);
+        card.write(self.length, count * descriptor::BYTES as u32);
+        card.write(self.head, 0);
+        card.write(self.tail, 0);
     }
 }

@@ -11,19 +11,18 @@
 
 use penstock_hw::{Device, Dma, FRAME_BYTES, Frames, Ring};
 use penstock_ixgbe_regs::bits::{rxdctl, srrctl};
-use penstock_ixgbe_regs::descriptor::{BYTES, packet_type, rss_type, rx_status};
-use penstock_ixgbe_regs::{self as regs, Reg};
+use penstock_ixgbe_regs::descriptor::{packet_type, rss_type, rx_status};
 use penstock_queue::{BURST_MAX, Checksums, RxFrame};
 
 use crate::error::{Error, Wait};
 use crate::limits::{PARTS_MAX, RETURN_LOT};
-use crate::registers::Registers;
+use crate::registers::{Registers, RingRegisters};
 use crate::shared::{Count, Counts};
 
 /// A receive ring with its frames.
 #[derive(Debug)]
 pub(crate) struct Receiver<D: Device> {
-    registers: ReceiveRegisters,
+    registers: RingRegisters,
     ring: Ring<D::Keeper>,
     frames: Frames<D::Keeper>,
     /// The first descriptor not taken: all before it are the driver's.
@@ -34,39 +33,6 @@ pub(crate) struct Receiver<D: Device> {
     armed: u32,
     /// And the card knows of them up to here.
     rung: u32,
-}
-
-/// The registers of one receive ring: a physical and a virtual function have the same at different
-/// places.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReceiveRegisters {
-    pub(crate) queue: u16,
-    pub(crate) base_low: Reg,
-    pub(crate) base_high: Reg,
-    pub(crate) length: Reg,
-    pub(crate) head: Reg,
-    pub(crate) tail: Reg,
-    pub(crate) control: Reg,
-    pub(crate) split: Reg,
-    pub(crate) cache: Reg,
-}
-
-impl ReceiveRegisters {
-    /// Those of queue `queue` of a physical function.
-    pub(crate) fn of(queue: u16) -> ReceiveRegisters {
-        let at = u32::from(queue);
-        ReceiveRegisters {
-            queue,
-            base_low: regs::RDBAL.at(at),
-            base_high: regs::RDBAH.at(at),
-            length: regs::RDLEN.at(at),
-            head: regs::RDH.at(at),
-            tail: regs::RDT.at(at),
-            control: regs::RXDCTL.at(at),
-            split: regs::SRRCTL.at(at),
-            cache: regs::DCA_RXCTRL.at(at),
-        }
-    }
 }
 
 /// A frame of the burst: where it lies, and its descriptor as the card wrote it.
@@ -84,7 +50,7 @@ struct Taken {
 impl<D: Device> Receiver<D> {
     /// A ring in `ring`, its frames in `frames`: as many of one as of the other.
     pub(crate) fn new(
-        registers: ReceiveRegisters,
+        registers: RingRegisters,
         ring: Dma<D::Keeper>,
         frames: Dma<D::Keeper>,
     ) -> Receiver<D> {
@@ -108,27 +74,12 @@ impl<D: Device> Receiver<D> {
         (self.next, self.burst_count) = (0, 0);
         let count = self.frames.count();
         (0..count).for_each(|index| self.rearm(index));
-        let ReceiveRegisters {
-            queue,
-            base_low,
-            base_high,
-            length,
-            head,
-            tail,
-            control,
-            split,
-            cache,
-        } = self.registers;
-        let base = self.ring.bus().0;
-        card.write(base_low, base as u32);
-        card.write(base_high, (base >> 32) as u32);
-        card.write(length, count * BYTES as u32);
-        card.write(head, 0);
-        card.write(tail, 0);
+        let RingRegisters { queue, tail, control, cache, options, .. } = self.registers;
+        self.registers.place(card, self.ring.bus(), count);
         let one_buffer = 1 << srrctl::DESCTYPE_SHIFT;
         let frame_kb = FRAME_BYTES as u32 / 1024;
         // A queue whose core is late loses its own frames and holds up nobody else's.
-        card.write(split, srrctl::DROP_EN | one_buffer | frame_kb);
+        card.write(options, srrctl::DROP_EN | one_buffer | frame_kb);
         // Undocumented, cleared by every driver of the card.
         card.change(cache, DCA_RESERVED, 0);
         let strip = if strip_vlan { rxdctl::VME } else { 0 };

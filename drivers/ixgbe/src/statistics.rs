@@ -1,4 +1,4 @@
-//! Statistics under the names that `ethtool -S` shows for Linux's driver.
+//! Statistics under the names that `ethtool -S` shows for Linux's driver, and two that it has not.
 
 use core::fmt::Arguments;
 
@@ -14,6 +14,7 @@ pub(crate) struct Statistics {
     sums: [u64; COUNTERS.len()],
     read_us: u64,
     pub(crate) lsc_int: u64,
+    pub(crate) tx_timeouts: u64,
     pub(crate) resets: u64,
 }
 
@@ -61,7 +62,8 @@ impl Statistics {
         each(format_args!("rx_errors"), of("rx_crc_errors") + of("rx_length_errors"));
         each(format_args!("rx_csum_offload_errors"), total(Count::ChecksumErrors));
         each(format_args!("rx_impossible_descs"), total(Count::Impossible));
-        each(format_args!("tx_timeout_count"), self.resets);
+        each(format_args!("tx_timeout_count"), self.tx_timeouts);
+        each(format_args!("resets"), self.resets);
         for ((name, _), &sum) in COUNTERS.iter().zip(&self.sums) {
             each(format_args!("{name}"), sum);
         }

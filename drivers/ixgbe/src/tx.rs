@@ -14,21 +14,18 @@ use alloc::vec;
 
 use penstock_hw::{Device, Dma, Frames, Ring};
 use penstock_ixgbe_regs::bits::txdctl;
-use penstock_ixgbe_regs::descriptor::{
-    BYTES, tx_command, tx_lengths, tx_options, tx_segment, tx_types,
-};
-use penstock_ixgbe_regs::{self as regs, Reg};
+use penstock_ixgbe_regs::descriptor::{tx_command, tx_lengths, tx_options, tx_segment, tx_types};
 use penstock_queue::{ChunkId, Chunks, L4, LENT_MAX, Lent, Offload};
 
 use crate::error::{Error, Wait};
 use crate::limits::{DESCRIPTORS_PER_FRAME, REPORT_EVERY};
-use crate::registers::Registers;
+use crate::registers::{Registers, RingRegisters};
 use crate::shared::{Count, Counts};
 
 /// A transmit ring with its slots.
 #[derive(Debug)]
 pub(crate) struct Transmitter<D: Device> {
-    registers: TransmitRegisters,
+    registers: RingRegisters,
     ring: Ring<D::Keeper>,
     slots: Frames<D::Keeper>,
     next: u32,
@@ -59,43 +56,10 @@ struct Report {
     lent: u32,
 }
 
-/// The registers of one transmit ring: a physical and a virtual function have the same at different
-/// places.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TransmitRegisters {
-    pub(crate) queue: u16,
-    pub(crate) base_low: Reg,
-    pub(crate) base_high: Reg,
-    pub(crate) length: Reg,
-    pub(crate) head: Reg,
-    pub(crate) tail: Reg,
-    pub(crate) control: Reg,
-    pub(crate) head_write_back: Reg,
-    pub(crate) cache: Reg,
-}
-
-impl TransmitRegisters {
-    /// Those of queue `queue` of a physical function.
-    pub(crate) fn of(queue: u16) -> TransmitRegisters {
-        let at = u32::from(queue);
-        TransmitRegisters {
-            queue,
-            base_low: regs::TDBAL.at(at),
-            base_high: regs::TDBAH.at(at),
-            length: regs::TDLEN.at(at),
-            head: regs::TDH.at(at),
-            tail: regs::TDT.at(at),
-            control: regs::TXDCTL.at(at),
-            head_write_back: regs::TDWBAL.at(at),
-            cache: regs::DCA_TXCTRL.at(at),
-        }
-    }
-}
-
 impl<D: Device> Transmitter<D> {
     /// A ring in `ring`, its slots in `slots`: as many of one as of the other.
     pub(crate) fn new(
-        registers: TransmitRegisters,
+        registers: RingRegisters,
         ring: Dma<D::Keeper>,
         slots: Dma<D::Keeper>,
     ) -> Transmitter<D> {
@@ -123,24 +87,10 @@ impl<D: Device> Transmitter<D> {
     /// come back to `chunks`.
     pub(crate) fn arm(&mut self, card: &Registers<D>, chunks: &mut Chunks) -> Result<(), Error> {
         self.abandon(chunks);
-        let TransmitRegisters {
-            queue,
-            base_low,
-            base_high,
-            length,
-            head,
-            tail,
-            control,
-            head_write_back,
-            cache,
-        } = self.registers;
-        let base = self.ring.bus().0;
-        card.write(base_low, base as u32);
-        card.write(base_high, (base >> 32) as u32);
-        card.write(length, self.slots.count() * BYTES as u32);
-        card.write(head, 0);
-        card.write(tail, 0);
-        card.write(head_write_back, 0);
+        let RingRegisters { queue, control, cache, options, .. } = self.registers;
+        self.registers.place(card, self.ring.bus(), self.slots.count());
+        // No write-back of the head: descriptors say it themselves.
+        card.write(options, 0);
         // Descriptors are written back in order.
         card.change(cache, DESC_WRO_EN, 0);
         card.write(control, PREFETCH | txdctl::ENABLE);

@@ -68,8 +68,10 @@ fn a_transmit_hang_is_ended_by_a_reset() {
     let seen = stacks.turns(8_000, |stacks| !resets(&stacks.sides[0]).is_empty());
     assert!(seen, "not noticed within four seconds");
     stacks.world.borrow_mut().sides[0].card.set_faults(Faults::default());
-    let stacks = survive(stacks);
+    let mut stacks = survive(stacks);
     assert!(matches!(resets(&stacks.sides[0])[..], [Reason::TransmitHang { .. }]));
+    let counted = ["tx_timeout_count", "resets"].map(|name| stacks.sides[0].statistic(name));
+    assert_eq!(counted, [1, 1]);
 }
 
 #[test]
