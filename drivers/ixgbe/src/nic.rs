@@ -115,13 +115,14 @@ impl<D: Device> Nic<D> {
     /// card are without it meanwhile.
     pub fn poll(&mut self, now_us: u64) -> Report {
         let mut report = Report::default();
+        if let State::Arming { epoch } = self.state {
+            // Words of the queues alone, so that frames need not wait for the next look.
+            self.finish_arming(epoch, now_us, &mut report);
+        }
         if self.polled_us.is_some_and(|polled_us| now_us.saturating_sub(polled_us) < POLL_US) {
             return report;
         }
         self.polled_us = Some(now_us);
-        if let State::Arming { epoch } = self.state {
-            self.finish_arming(epoch, now_us, &mut report);
-        }
         if let Some(reason) = self.diagnose(now_us) {
             self.reset(now_us, reason, &mut report);
         }
