@@ -204,6 +204,15 @@ impl Chunks {
         &self.bytes(lent.chunk)[from..from + lent.len as usize]
     }
 
+    /// Copies a range of one chunk into another, to be written by its owner, from `at` on.
+    #[inline]
+    pub fn copy(&mut self, from: Lent, to: ChunkId, at: u16) {
+        debug_assert!(at as usize + from.len as usize <= CHUNK_BYTES, "beyond the chunk");
+        let begin = from.chunk.index() * CHUNK_BYTES + from.from as usize;
+        let target = to.index() * CHUNK_BYTES + at as usize;
+        self.memory.copy_within(begin..begin + from.len as usize, target);
+    }
+
     #[inline]
     fn release(&mut self, chunk: ChunkId) {
         self.records[chunk.index()] = Record { next: self.free_head, lent: 0, state: State::Free };

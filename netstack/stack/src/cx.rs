@@ -9,6 +9,7 @@ use crate::app::{ConnId, Endpoint, ListenerId, UdpId};
 use crate::config::SocketOptions;
 use crate::core::Core;
 use crate::counters::{Counters, Event};
+use crate::forward::Forwarded;
 use crate::hash::Tuple;
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
@@ -228,6 +229,13 @@ impl<'a> Cx<'a> {
         let Some(tcb) = self.core.find(conn).filter(|tcb| tcb.may_send()) else { return 0 };
         let queued = self.core.flights.at(tcb.flight).map_or(0, |flight| flight.send.bytes());
         self.core.config.capacity.send_buffer_bytes.saturating_sub(queued) as usize
+    }
+
+    /// Sends to `to` what `from` has received and the application has refused, as far as there is
+    /// room. When all of it is on its way, `from` is paused no more. Not to be called for the
+    /// connection whose [`on_data`](crate::App::on_data) this is.
+    pub fn forward(&mut self, from: ConnId, to: ConnId) -> Forwarded {
+        self.core.forward(from, to)
     }
 
     /// No more will be sent: the FIN follows what is queued. Reading goes on.

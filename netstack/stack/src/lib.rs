@@ -34,6 +34,7 @@ mod core;
 mod counters;
 mod cx;
 mod deliver;
+mod forward;
 pub mod fuzz;
 mod halfopen;
 mod hash;
@@ -75,6 +76,7 @@ pub use config::{
 };
 pub use counters::{Counters, Drop, Event};
 pub use cx::{ConnectError, Cx, Info, ListenError, UdpError};
+pub use forward::Forwarded;
 pub use interface::ConfigError;
 pub use limits::{RECEIVE_WINDOW_BYTES_MAX, RECEIVE_WINDOW_BYTES_MIN};
 pub use tcp::State;

@@ -53,18 +53,8 @@ impl SendQueue {
         let mut rest = &bytes[..bytes.len().min(room as usize)];
         let mut taken = 0;
         while !rest.is_empty() {
-            if self.tail.is_none() || self.fill as usize == CHUNK_BYTES {
-                let Some(chunk) = chunks.alloc() else { break };
-                if self.tail.is_none() {
-                    self.head = chunk;
-                    self.cursor = chunk;
-                    self.cursor_at = 0;
-                    self.from = 0;
-                } else {
-                    chunks.set_next(self.tail, chunk);
-                }
-                self.tail = chunk;
-                self.fill = 0;
+            if self.tail_room(chunks).is_none() {
+                break;
             }
             let free = &mut chunks.bytes_mut(self.tail)[self.fill as usize..];
             let count = rest.len().min(free.len());
@@ -75,6 +65,40 @@ impl SendQueue {
             rest = &rest[count..];
         }
         taken
+    }
+
+    /// Appends a range of another chunk, as much of it as chunks and `room` allow; returns how much.
+    pub(crate) fn push_range(&mut self, chunks: &mut Chunks, range: Lent, room: u32) -> u32 {
+        let mut rest = Lent { len: (range.len as u32).min(room) as u16, ..range };
+        let mut taken = 0;
+        while rest.len > 0 {
+            let Some(free) = self.tail_room(chunks) else { break };
+            let count = rest.len.min(free);
+            chunks.copy(Lent { len: count, ..rest }, self.tail, self.fill);
+            self.fill += count;
+            self.bytes += count as u32;
+            taken += count as u32;
+            rest = Lent { from: rest.from + count, len: rest.len - count, ..rest };
+        }
+        taken
+    }
+
+    /// Bytes free in the last chunk; when it is full, in another.
+    fn tail_room(&mut self, chunks: &mut Chunks) -> Option<u16> {
+        if self.tail.is_none() || self.fill as usize == CHUNK_BYTES {
+            let chunk = chunks.alloc()?;
+            if self.tail.is_none() {
+                self.head = chunk;
+                self.cursor = chunk;
+                self.cursor_at = 0;
+                self.from = 0;
+            } else {
+                chunks.set_next(self.tail, chunk);
+            }
+            self.tail = chunk;
+            self.fill = 0;
+        }
+        Some(CHUNK_BYTES as u16 - self.fill)
     }
 
     /// The ranges that make up `len` bytes from `offset` on; returns how many were written to
@@ -195,6 +219,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Push(usize),
+        PushRange(u16, u16),
         Read(u32, u32),
         Pop(u32),
     }
@@ -202,6 +227,7 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             (1..5000usize).prop_map(Step::Push),
+            (0..1000u16, 1..1000u16).prop_map(|(from, len)| Step::PushRange(from, len)),
             (0..8000u32, 1..3000u32).prop_map(|(offset, len)| Step::Read(offset, len)),
             (1..4000u32).prop_map(Step::Pop),
         ];
@@ -221,6 +247,16 @@ mod tests {
                         let bytes: Vec<u8> = (0..len).map(|_| { byte = byte.wrapping_add(7); byte }).collect();
                         let taken = queue.push(&mut chunks, &bytes, 12_000u32.saturating_sub(queue.bytes()));
                         model.extend_from_slice(&bytes[..taken]);
+                    }
+                    Step::PushRange(from, len) => {
+                        let Some(other) = chunks.alloc() else { continue };
+                        byte = byte.wrapping_add(13);
+                        chunks.bytes_mut(other)[from as usize..][..len as usize].fill(byte);
+                        let room = 12_000u32.saturating_sub(queue.bytes());
+                        let range = Lent { chunk: other, from, len };
+                        let taken = queue.push_range(&mut chunks, range, room);
+                        model.extend((0..taken).map(|_| byte));
+                        chunks.free(other);
                     }
                     Step::Read(offset, len) => {
                         let offset = offset.min(model.len() as u32);

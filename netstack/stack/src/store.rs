@@ -5,7 +5,7 @@
 //! has its place, whatever order it comes in, and what the store holds is charged in whole chunks:
 //! one-byte segments cannot take more than the window's worth.
 
-use penstock_queue::{CHUNK_BYTES, ChunkId, Chunks};
+use penstock_queue::{CHUNK_BYTES, ChunkId, Chunks, Lent};
 use penstock_wire::SeqNum;
 
 use crate::limits::STORE_SLOTS;
@@ -72,17 +72,19 @@ impl Store {
 
     /// The unread bytes from `rcv_nxt - unread` on, up to the end of their chunk.
     pub(crate) fn peek<'a>(&self, chunks: &'a Chunks, rcv_nxt: SeqNum) -> &'a [u8] {
+        self.locate(chunks, rcv_nxt).map_or(&[], |piece| chunks.range(piece))
+    }
+
+    /// Where [`peek`](Self::peek) finds them.
+    pub(crate) fn locate(&self, chunks: &Chunks, rcv_nxt: SeqNum) -> Option<Lent> {
         if self.unread == 0 || self.index.is_none() {
-            return &[];
+            return None;
         }
         let from = rcv_nxt - self.unread;
         let chunk = slot(chunks, self.index, from);
-        if chunk.is_none() {
-            return &[];
-        }
         let offset = offset_of(from);
         let len = (self.unread as usize).min(CHUNK_BYTES - offset);
-        &chunks.bytes(chunk)[offset..offset + len]
+        (!chunk.is_none()).then_some(Lent { chunk, from: offset as u16, len: len as u16 })
     }
 
     /// The application took `bytes` of what [`peek`](Self::peek) showed. `beyond` is where what lies

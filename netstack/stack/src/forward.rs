@@ -1,0 +1,88 @@
+//! From one connection's store straight into another's send buffer: what a relay does with bytes
+//! that could not go on when they came.
+//!
+//! Handing them to the application once more would copy each of them once more, and would happen a
+//! visit later: bytes that waited for a connection to be established leave with its first
+//! acknowledgement.
+
+use penstock_queue::Lent;
+
+use crate::app::ConnId;
+use crate::core::Core;
+use crate::tcp::Bits;
+
+/// What [`Cx::forward`](crate::Cx::forward) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Forwarded {
+    /// Bytes on their way.
+    pub moved: u32,
+    /// Bytes that still wait where they were.
+    pub left: u32,
+}
+
+impl Core {
+    /// Moves what the application of `from` has not taken to the end of what `to` has to send, as far
+    /// as there is room. When nothing is left, `from` is paused no more.
+    pub(crate) fn forward(&mut self, from: ConnId, to: ConnId) -> Forwarded {
+        let may_send = self.find(to).is_some_and(|tcb| tcb.may_send());
+        if !may_send || self.find(from).is_none_or(|tcb| tcb.has(Bits::ORPHAN)) {
+            return Forwarded::default();
+        }
+        let mut moved = 0;
+        while let Some(piece) = self.unread_piece(from.index) {
+            if self.want_flight(to.index).is_none() {
+                self.await_memory(to.index);
+                break;
+            }
+            let buffer_bytes = self.config.capacity.send_buffer_bytes;
+            let opened = self.open(to.index);
+            let Some(flight) = opened.flight else { break };
+            let room = buffer_bytes.saturating_sub(flight.send.bytes());
+            let taken = flight.send.push_range(opened.chunks, piece, room);
+            self.take_unread(from.index, taken);
+            moved += taken;
+            if taken < piece.len as u32 {
+                if taken < room {
+                    self.await_memory(to.index);
+                }
+                break;
+            }
+        }
+        let left = self.close_ranks(from.index);
+        if moved > 0 {
+            self.mark_ready(to.index);
+        }
+        Forwarded { moved, left }
+    }
+
+    /// The first unread bytes, up to the end of their chunk.
+    fn unread_piece(&mut self, index: u32) -> Option<Lent> {
+        let opened = self.open(index);
+        let end = opened.tcb.data_end();
+        opened.flight?.store.locate(opened.chunks, end)
+    }
+
+    fn take_unread(&mut self, index: u32, bytes: u32) {
+        let opened = self.open(index);
+        let Some(flight) = opened.flight else { return };
+        let beyond = flight.held.first().map(|range| range.from);
+        flight.store.take(opened.chunks, opened.tcb.data_end(), bytes, beyond);
+    }
+
+    /// Notes what is left unread, which it returns, and that the window has opened.
+    fn close_ranks(&mut self, index: u32) -> u32 {
+        let opened = self.open(index);
+        let tcb = opened.tcb;
+        let unread = opened.flight.as_ref().map_or(0, |flight| flight.store.unread());
+        tcb.assign(Bits::UNREAD, unread > 0);
+        if tcb.window_update_due(opened.flight.as_deref(), opened.env) {
+            tcb.acknowledge_now();
+        }
+        if unread == 0 {
+            tcb.clear(Bits::PAUSED);
+        }
+        // The FIN may be next, or the window's update.
+        self.mark_ready(index);
+        unread
+    }
+}
