@@ -36,7 +36,6 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-ixgbe", &["penstock-queue", "penstock-hw", "penstock-ixgbe-regs"]),
     ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
     ("penstock-http", &[]),
-    ("penstock-server", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http"]),
     (
         "penstock-bench",
         &[
@@ -47,6 +46,11 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-ixgbe",
             "penstock-ixgbe-regs",
         ],
+    ),
+    ("penstock-relay", &["penstock-wire", "penstock-stack"]),
+    (
+        "penstock-server",
+        &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http", "penstock-relay"],
     ),
     ("penstock-tree", &[]),
 ];

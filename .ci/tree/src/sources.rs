@@ -18,6 +18,7 @@ pub const PURE_FOLDERS: &[&str] = &[
     "netstack/fault",
     "apps/config",
     "apps/http",
+    "apps/relay",
     "apps/server",
 ];
 

@@ -32,6 +32,10 @@ pub(crate) enum Stage {
     Answer,
     /// All is said; what still comes is thrown away.
     Linger,
+    /// In proxy mode, a client that has said nothing yet.
+    Proxy,
+    /// One end of the relay's.
+    Relayed,
     /// TCP echo (RFC 862).
     Echo,
     /// TCP discard (RFC 863).

@@ -10,6 +10,7 @@
 //!   web.rs         requests, one after the other   path.rs      what a target asks for
 //!   answer.rs      what is sent, from where it stopped
 //!   services.rs    echo, discard, chargen          pattern.rs   bytes that anyone can check
+//!   proxy.rs       backends, for the relay
 //!   arguments.rs   the command line                statistics.rs
 //! ```
 //! Back-pressure is the only queue: while an answer does not fit into the send buffer, what the
@@ -30,6 +31,7 @@ mod client;
 pub mod limits;
 mod path;
 mod pattern;
+mod proxy;
 mod server;
 mod services;
 mod statistics;

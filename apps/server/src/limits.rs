@@ -1,5 +1,6 @@
 //! Every bound of the demo server.
 
+use penstock_relay::Timeouts;
 use penstock_stack::Duration;
 
 /// From the first byte of a request, or from the handshake, to the end of its head.
@@ -30,6 +31,10 @@ pub const HEADS: u16 = 256;
 /// client can take, but this much anyway: clients that do not read must not hold the memory of those
 /// that do.
 pub const AHEAD_BYTES_MIN: u32 = 32 * 1024;
+
+/// In proxy mode: how long a backend may take to answer, and a session to say nothing.
+pub const RELAY: Timeouts =
+    Timeouts { connect: Duration::from_secs(5), idle: Duration::from_secs(60) };
 
 /// Listening addresses, and backends.
 pub const ADDRESSES_MAX: usize = 64;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use penstock_http::Gatherer;
+use penstock_relay::Relay;
 use penstock_stack::{
     App, Capacity, Close, ConnId, Counters, Cx, Duration, Endpoint, ListenError, ListenerId,
     SocketOptions,
@@ -26,6 +27,10 @@ pub struct Server {
     pub(crate) pattern: Box<[u8]>,
     pub(crate) lines: Box<[u8]>,
     pub(crate) keep_alive: bool,
+    pub(crate) backends: Box<[Endpoint]>,
+    /// Whose turn it is.
+    pub(crate) backend_next: usize,
+    pub(crate) relay: Relay,
     pub(crate) counts: Counts,
 }
 
@@ -58,6 +63,9 @@ impl Server {
     pub fn new(arguments: Arguments, capacity: &Capacity) -> Server {
         Server {
             keep_alive: arguments.keep_alive,
+            backends: arguments.backends.clone().into(),
+            backend_next: 0,
+            relay: Relay::new(capacity, limits::RELAY),
             arguments,
             doors: Vec::new(),
             clients: vec![Client::GONE; capacity.connections as usize].into(),
@@ -76,7 +84,10 @@ impl Server {
         if !self.arguments.serves(cx.core()) {
             return Ok(());
         }
-        let listen = self.arguments.listen.iter().map(|endpoint| (*endpoint, Stage::Idle));
+        // Cores take turns of their own: they begin at different backends.
+        self.backend_next = cx.core() as usize % self.backends.len().max(1);
+        let first = if self.backends.is_empty() { Stage::Idle } else { Stage::Proxy };
+        let listen = self.arguments.listen.iter().map(|endpoint| (*endpoint, first));
         let services = self.arguments.services.iter().map(|service| {
             let stage = match service {
                 Service::Echo => Stage::Echo,
@@ -160,7 +171,7 @@ impl Server {
         cx.abort(conn);
     }
 
-    fn forget(&mut self, conn: ConnId) {
+    pub(crate) fn forget(&mut self, conn: ConnId) {
         self.release(conn);
         let client = &mut self.clients[conn.index()];
         if client.stage != Stage::Gone {
@@ -190,15 +201,29 @@ impl App for Server {
         self.counts.accepted += 1;
         self.counts.active += 1;
         self.clients[conn.index()] = Client::new(stage, cx.now().millis());
-        let timeout =
-            if stage == Stage::Idle { limits::HEAD_TIMEOUT } else { limits::STALL_TIMEOUT };
+        let timeout = match stage {
+            Stage::Idle | Stage::Proxy => limits::HEAD_TIMEOUT,
+            _ => limits::STALL_TIMEOUT,
+        };
         cx.set_timer(conn, Some(timeout));
         self.chatter(cx, conn);
+    }
+
+    fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.relay.on_connected(cx, conn);
+    }
+
+    fn on_connect_failed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        if let Some(ended) = self.relay.on_connect_failed(conn, reason) {
+            self.relay_ended(cx, ended);
+        }
     }
 
     #[inline]
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
         match self.clients[conn.index()].stage {
+            Stage::Relayed => self.relay.on_data(cx, conn, bytes),
+            Stage::Proxy => self.proxy_data(cx, conn, bytes),
             Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.service_data(cx, conn, bytes),
             _ => self.web_data(cx, conn, bytes),
         }
@@ -207,6 +232,7 @@ impl App for Server {
     #[inline]
     fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, _acked: u32) {
         match self.clients[conn.index()].stage {
+            Stage::Relayed => self.relay.on_acknowledged(cx, conn),
             Stage::Answer => self.web_acknowledged(cx, conn),
             Stage::Echo | Stage::Discard | Stage::Chargen(_) => {
                 self.service_acknowledged(cx, conn);
@@ -217,17 +243,31 @@ impl App for Server {
 
     fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.clients[conn.index()].stage {
+            Stage::Relayed => {
+                if let Some(ended) = self.relay.on_remote_closed(cx, conn) {
+                    self.relay_ended(cx, ended);
+                }
+            }
             Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.leave(cx, conn),
             _ => self.web_remote_closed(cx, conn),
         }
     }
 
-    fn on_closed(&mut self, _cx: &mut Cx<'_>, conn: ConnId, _reason: Close) {
-        self.forget(conn);
+    fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        if self.clients[conn.index()].stage != Stage::Relayed {
+            self.forget(conn);
+        } else if let Some(ended) = self.relay.on_closed(cx, conn, reason) {
+            self.relay_ended(cx, ended);
+        }
     }
 
     fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.clients[conn.index()].stage {
+            Stage::Relayed => {
+                if let Some(ended) = self.relay.on_timer(cx, conn) {
+                    self.relay_ended(cx, ended);
+                }
+            }
             Stage::Echo | Stage::Discard | Stage::Chargen(_) => self.watch(cx, conn),
             _ => self.web_timer(cx, conn),
         }
@@ -235,5 +275,5 @@ impl App for Server {
 }
 
 /// Answers are written in one go: there is nothing for Nagle to gather.
-const OPTIONS: SocketOptions =
+pub(crate) const OPTIONS: SocketOptions =
     SocketOptions { nodelay: true, quickack: false, user_timeout: None, keepalive: None };

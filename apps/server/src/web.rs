@@ -346,7 +346,7 @@ impl Server {
                 self.counts.timeouts += 1;
                 self.refuse(cx, conn, Status::REQUEST_TIMEOUT);
             }
-            Stage::Idle => {
+            Stage::Idle | Stage::Proxy => {
                 self.counts.timeouts += 1;
                 self.leave(cx, conn);
             }
@@ -371,7 +371,7 @@ impl Server {
     }
 
     /// Says why not, and hears no more.
-    fn refuse(&mut self, cx: &mut Cx<'_>, conn: ConnId, status: Status) {
+    pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>, conn: ConnId, status: Status) {
         self.counts.refused += 1;
         self.release(conn);
         let client = &mut self.clients[conn.index()];

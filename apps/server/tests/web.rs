@@ -20,7 +20,7 @@ const LAST: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn a_short_connection_is_answered_and_ended() {
-    let mut street = Street::new("");
+    let mut street = Street::new("", &[]);
     let visitor = street.alone(Visitor::saying(LAST), 1000);
     assert!(visitor.text().starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(visitor.text().contains("Connection: close\r\n"));
@@ -38,7 +38,7 @@ fn a_connection_is_kept_only_when_both_want_it() {
         ("-k", "GET / HTTP/1.0\r\n\r\n".into(), false),
         ("-k", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".into(), true),
     ] {
-        let mut street = Street::new(options);
+        let mut street = Street::new(options, &[]);
         let visitor = street.alone(Visitor::saying(&text), 1000);
         assert_eq!(visitor.saw_end, !kept, "{options} {text}");
         let says_kept = visitor.text().contains("Connection: keep-alive");
@@ -51,10 +51,10 @@ fn a_connection_is_kept_only_when_both_want_it() {
 fn requests_in_a_row_are_answered_in_order_however_they_are_cut() {
     let wishes = ["/status/201", "/", "/bytes/3000", "/headers", "/delay/50", "/status/404"];
     let all: String = wishes.iter().map(|wish| get(wish)).collect();
-    let mut whole = Street::new("-k");
+    let mut whole = Street::new("-k", &[]);
     let expected = whole.alone(Visitor::saying(&all), 5000).heard;
     for piece in [1, 7, 100] {
-        let mut street = Street::new("-k");
+        let mut street = Street::new("-k", &[]);
         let says = all.as_bytes().chunks(piece).map(|piece| (0, piece.to_vec())).collect();
         let visitor = street.alone(Visitor { says, ..Visitor::default() }, 5000);
         assert_eq!(visitor.heard, expected, "in pieces of {piece}");
@@ -67,7 +67,7 @@ fn requests_in_a_row_are_answered_in_order_however_they_are_cut() {
 
 #[test]
 fn many_bytes_are_the_ones_that_were_promised() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let visitor = street.alone(Visitor::saying(get("/bytes/3000000")), 20_000);
     let body = body(&visitor.heard);
     assert_eq!(body.len(), 3_000_000);
@@ -83,7 +83,7 @@ fn many_bytes_are_the_ones_that_were_promised() {
 fn a_body_comes_back_as_it_was() {
     let data: Vec<u8> = (0..400_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
     let head = format!("PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", data.len());
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let visitor = street.alone(Visitor::saying([head.as_bytes(), &data].concat()), 20_000);
     assert_eq!(body(&visitor.heard), data);
     let mut chunked =
@@ -119,7 +119,7 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_expectation_is_answered_before_the_body_comes() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let head = "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     let says = vec![(0, head.into()), (25, b"ok".to_vec())];
     let visitor = street.alone(Visitor { says, ..Visitor::default() }, 2000);
@@ -130,7 +130,7 @@ fn an_expectation_is_answered_before_the_body_comes() {
 
 #[test]
 fn a_body_that_nobody_wants_is_read_and_the_next_request_found() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let post = "POST /status/202 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     let text = format!("{post}5;x\r\nhello\r\n0\r\nA: b\r\n\r\n{}", get("/status/203"));
     let visitor = street.alone(Visitor::saying(text), 1000);
@@ -149,7 +149,7 @@ fn what_is_wrong_is_told_and_ends_the_connection() {
         ("GET /\r\n", "400"),
         ("CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", "501"),
     ] {
-        let mut street = Street::new("-k");
+        let mut street = Street::new("-k", &[]);
         let visitor = street.alone(Visitor::saying(text), 10_000);
         let heard = visitor.text();
         assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{text}: {heard}");
@@ -164,7 +164,7 @@ fn what_is_wrong_is_told_and_ends_the_connection() {
 #[test]
 fn a_client_that_shuts_its_side_still_gets_its_answer() {
     for path in ["/", "/bytes/300000", "/delay/500", "/drip"] {
-        let mut street = Street::new("-k");
+        let mut street = Street::new("-k", &[]);
         let visitor = Visitor { shuts: true, ..Visitor::saying(get(path)) };
         let visitor = street.alone(visitor, 10_000);
         assert!(visitor.text().starts_with("HTTP/1.1 200 OK"), "{path}");
@@ -175,7 +175,7 @@ fn a_client_that_shuts_its_side_still_gets_its_answer() {
 
 #[test]
 fn half_an_echo_never_looks_whole() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let text = "PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nhalf";
     let visitor = street.alone(Visitor { shuts: true, ..Visitor::saying(text) }, 1000);
     assert_eq!(visitor.closed, Some(Close::Reset));
@@ -185,7 +185,7 @@ fn half_an_echo_never_looks_whole() {
 #[test]
 fn whoever_is_silent_or_slow_is_sent_away() {
     // Silent; a head that stops; a head that never stops coming; a body that stops.
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let silent = street.visit(80, Visitor::default());
     let stopped = street.visit(80, Visitor::saying("GET / HT"));
     let body =
@@ -202,7 +202,7 @@ fn whoever_is_silent_or_slow_is_sent_away() {
 
 #[test]
 fn a_deaf_client_costs_a_bounded_amount_for_a_bounded_time() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let deaf = || Visitor { is_deaf: true, ..Visitor::saying(get("/bytes/100000000")) };
     let conns: Vec<_> = (0..20).map(|_| street.visit(80, deaf())).collect();
     let many: String = get("/status/200").repeat(20_000);
@@ -223,7 +223,7 @@ fn a_deaf_client_costs_a_bounded_amount_for_a_bounded_time() {
 
 #[test]
 fn heads_held_back_give_way_to_heads_that_come() {
-    let mut street = Street::new("-k");
+    let mut street = Street::new("-k", &[]);
     let slow: Vec<_> = (0..600).map(|_| street.visit(80, Visitor::saying("GET / HT"))).collect();
     street.pass(1000);
     let says = vec![(0, b"GET / HTTP/1.1\r\nHo".to_vec()), (0, b"st: x\r\n\r\n".to_vec())];
@@ -236,7 +236,7 @@ fn heads_held_back_give_way_to_heads_that_come() {
 
 #[test]
 fn small_services_do_what_their_rfcs_say() {
-    let mut street = Street::new("services=echo,discard,chargen");
+    let mut street = Street::new("services=echo,discard,chargen", &[]);
     let text = b"hello, world ".repeat(10_000);
     let echo = street.visit(7, Visitor { shuts: true, ..Visitor::saying(&text) });
     let discard = street.visit(9, Visitor { shuts: true, ..Visitor::saying(&text) });

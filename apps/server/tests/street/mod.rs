@@ -1,4 +1,5 @@
-//! A server and its visitors, a worker each, on one wire: in virtual time, with nothing lost.
+//! A server, its visitors, and backends that it may be a proxy for: a worker each, on one wire, in
+//! virtual time, with nothing lost.
 
 use std::collections::BTreeMap;
 
@@ -105,26 +106,23 @@ impl App for Visitors {
 pub(crate) struct Street {
     pub(crate) server: Worker<MemoryQueue, Server>,
     pub(crate) visitors: Worker<MemoryQueue, Visitors>,
+    /// From 10.0.0.3 on.
+    pub(crate) backends: Vec<Worker<MemoryQueue, Server>>,
     pub(crate) now: Instant,
 }
 
 const CHUNKS: u32 = 4096;
 
 impl Street {
-    /// A server with these options, and nobody there yet.
-    pub(crate) fn new(options: &str) -> Street {
-        let words: Vec<&str> = options.split_whitespace().collect();
-        let arguments = Arguments::parse(&words).expect("good options");
-        let server = Server::new(arguments, &config(2).capacity);
+    /// A server with these options, backends with theirs, and nobody there yet.
+    pub(crate) fn new(options: &str, backends: &[&str]) -> Street {
         let mut street = Street {
-            server: worker(2, server),
+            server: serving(2, options),
             visitors: worker(1, Visitors::default()),
-            now: Instant(1_000_000),
+            backends: (3..).zip(backends).map(|(last, options)| serving(last, options)).collect(),
+            now: BEGIN,
         };
-        let now = street.now;
-        street.server.start(now);
-        street.visitors.start(now);
-        street.server.with(now, |app, cx| app.start(cx)).expect("free ports");
+        street.visitors.start(BEGIN);
         street
     }
 
@@ -139,22 +137,42 @@ impl Street {
         })
     }
 
-    /// Lets `span_ms` pass, or less if all fall silent and nothing waits.
+    /// Lets `span_ms` pass.
     pub(crate) fn pass(&mut self, span_ms: u64) {
         let end = Instant(self.now.0 + span_ms * 1000);
         while self.now < end {
-            let turns = [self.server.turn(self.now), self.visitors.turn(self.now)];
+            let mut is_busy = self.visitors.turn(self.now).more | self.server.turn(self.now).more;
             self.server.check().expect("sound");
-            let there = carry(&mut self.visitors, &mut self.server);
-            let back = carry(&mut self.server, &mut self.visitors);
-            if there || back || turns.iter().any(|turn| turn.more) {
+            for backend in &mut self.backends {
+                is_busy |= backend.turn(self.now).more;
+            }
+            if self.carry() || is_busy {
                 self.now = Instant(self.now.0 + 50);
                 continue;
             }
-            let next = [self.server.next_deadline(), self.visitors.next_deadline()];
-            let next = next.into_iter().flatten().min().unwrap_or(end);
+            let backends = self.backends.iter().map(Worker::next_deadline);
+            let next = backends.chain([self.server.next_deadline(), self.visitors.next_deadline()]);
+            let next = next.flatten().min().unwrap_or(end);
             self.now = next.max(Instant(self.now.0 + 50)).min(end);
         }
+    }
+
+    /// Carries what everybody sent to everybody else; whether there was anything.
+    fn carry(&mut self) -> bool {
+        let mut queues: Vec<&mut MemoryQueue> = vec![];
+        queues.extend(self.visitors.queue_mut(0));
+        queues.extend(self.server.queue_mut(0));
+        queues.extend(self.backends.iter_mut().filter_map(|backend| backend.queue_mut(0)));
+        let mut any = false;
+        for from in 0..queues.len() {
+            for frame in queues[from].take() {
+                any = true;
+                for to in (0..queues.len()).filter(|to| *to != from) {
+                    queues[to].feed(frame.clone());
+                }
+            }
+        }
+        any
     }
 
     /// One visitor, for `span_ms`: what came of it.
@@ -181,15 +199,17 @@ impl Street {
     }
 }
 
-fn carry<A: App, B: App>(
-    from: &mut Worker<MemoryQueue, A>,
-    to: &mut Worker<MemoryQueue, B>,
-) -> bool {
-    let frames = from.queue_mut(0).expect("one interface").take();
-    let any = !frames.is_empty();
-    frames.into_iter().for_each(|frame| to.queue_mut(0).expect("one interface").feed(frame));
-    any
+/// A server at work.
+fn serving(last: u8, options: &str) -> Worker<MemoryQueue, Server> {
+    let words: Vec<&str> = options.split_whitespace().collect();
+    let arguments = Arguments::parse(&words).expect("good options");
+    let mut server = worker(last, Server::new(arguments, &config(last).capacity));
+    server.start(BEGIN);
+    server.with(BEGIN, |app, cx| app.start(cx)).expect("free ports");
+    server
 }
+
+const BEGIN: Instant = Instant(1_000_000);
 
 fn addr(last: u32) -> Addr {
     Addr::v4(0x0a00_0000 + last)
