@@ -4,12 +4,13 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
 import clients
 from clients import Responses, connect, fetch, get
-from lab import PENSTOCK, PENSTOCK6, Host, Lab, expect, is_open, make_tap, process, run, wait_for
+from lab import LINUX, LINUX6, PENSTOCK, PENSTOCK6, Failure, Host, Lab, expect, is_open, make_tap, process, run, wait_for
 
 URL = f"http://{PENSTOCK}"
 SERVER = "-- server -a 0.0.0.0:80 -k"
@@ -24,8 +25,8 @@ class Standing:
 
     TAP, LINUX, PENSTOCK = "dut1", "10.83.0.1", "10.83.0.2"
 
-    def __init__(self, folder, binary):
-        self.lab = Lab(folder, binary)
+    def __init__(self, folder):
+        self.lab = Lab(folder)
         make_tap(self.TAP, self.LINUX)
 
     def __enter__(self):
@@ -134,6 +135,103 @@ def parallel(lab):
     return f"{count} at once ({share} on each core), all served"
 
 
+def proxy(lab):
+    """200,000 connections through one address to one nginx, and none fails."""
+    count = 200_000
+    with backend(lab), lab.host(f"-- server -a 0.0.0.0:80 -x {LINUX}:8081") as host:
+        figures = ab(f"{URL}/", count, 64, seconds=150)
+        expect(figures["failed"] == 0, f"{figures['failed']} of {count} failed")
+        total, _ = host.counters()
+        expect(total["TcpActiveOpens"] >= count, f"only {total['TcpActiveOpens']} to the backend")
+        expect(total["TcpActivePortsExhausted"] == 0, "ports ran out")
+    return f"{count} at {figures['rate']:.0f}/s, {total['TcpActiveOpens']} connections to nginx"
+
+
+def reuse(lab):
+    """Ports are used again out of our own TIME-WAIT, a second after: clients close first, 12,000
+    connections over 4,096 ports, 3,000 a second."""
+    count = 12_000
+    boot = "sysctl.net.ipv4.ip_local_port_range=40960-45055"
+    with backend(lab), lab.host(f"{boot} -- server -a 0.0.0.0:80 -k -x {LINUX}:8081") as host:
+        failed = clients.first_to_close(PENSTOCK, count, 3000)
+        expect(failed == 0, f"{failed} of {count} failed")
+        total, _ = host.counters()
+        expect(total["TcpExtTWRecycled"] >= count - 2 * 4096, f"{total['TcpExtTWRecycled']} reused")
+    return f"{count} connections over 4,096 ports, {total['TcpExtTWRecycled']} ports reused"
+
+
+def relay(lab):
+    """Through the proxy: 100 MB unchanged both ways, half-close, IPv6, and 502 without a backend."""
+    with backend(lab) as folder:
+        big = os.path.join(folder, "big")
+        with open(big, "wb") as file:
+            file.write(os.urandom(1 << 20) * 96)
+        with lab.host(f"-- server -a 0.0.0.0:80 -x {LINUX}:8081 -x {LINUX}:8082"):
+            curl("-o", lab.file("down"), f"{URL}/files/big")
+            run("cmp", big, lab.file("down"))
+            curl("-T", lab.file("down"), f"{URL}/put/up")
+            run("cmp", big, os.path.join(folder, "put/up"))
+        half_close(lab)
+        with lab.host(f"-- server -a 0.0.0.0:80 -x {LINUX}:8099"):
+            expect(fetch(PENSTOCK)[0] == 502, "a dead backend was not answered with 502")
+    return "96 MiB down and up, 10 MB to a half-closed client, all equal; 502 without a backend"
+
+
+def half_close(lab):
+    """A client that has said all still gets its answer from a server that waited for that."""
+    said = PATTERN * 160
+    boot = f"-- server -a 0.0.0.0:80 -x [{LINUX6}]:8083"
+    with clients.patient_server(LINUX6, 8083), lab.host(boot):
+        with contextlib.closing(connect(PENSTOCK6)) as client:
+            client.settimeout(30)
+            client.sendall(said)
+            client.shutdown(socket.SHUT_WR)
+            expect(Responses(client).rest() == said, "a half-closed client got something else")
+
+
+def cores(lab):
+    """One worker that is not the first core: what arrives elsewhere finds it by mail."""
+    with lab.host(f"maxcpus=2 {SERVER} -w 1 -c 1") as host:
+        figures = ab(f"{URL}/", 3000, 32)
+        expect(figures["failed"] == 0, f"{figures['failed']} of 3,000 failed")
+        _, (first, second) = host.counters()
+        expect(first["TcpPassiveOpens"] == 0, "the first core accepted connections")
+        expect(second["TcpPassiveOpens"] >= 3000, "the second core did not accept all")
+        expect(first["RfdMisdirected"] > 0, "no frame crossed from the first core")
+    return f"3,000 at the second of two cores, {first['RfdMisdirected']} frames by mail"
+
+
+def interfaces(lab):
+    """Clients in front on one interface, backends behind on another."""
+    tap, linux = "dut2", "10.84.0.1"
+    make_tap(tap, linux)
+    boot = f"ip=10.84.0.2/24:::::eth1 -- server -a {PENSTOCK}:80 -x {linux}:8081"
+    with backend(lab, linux), lab.host(boot, options=["--tap", tap]) as host:
+        figures = ab(f"{URL}/", 3000, 32)
+        expect(figures["failed"] == 0, f"{figures['failed']} of 3,000 failed")
+        expect(not is_open("10.84.0.2", 80), "it listens at the back, too")
+        expect(host.counters()[0]["TcpActiveOpens"] >= 3000, "not all went to the backend")
+    return "3,000 connections from one interface to the other"
+
+
+def slow(lab):
+    """2,000 clients that never come to the end of a request keep nobody from being served, and are
+    told so when their time is over."""
+    count = 2000
+    with lab.host(SERVER):
+        held = clients.parallel(PENSTOCK, count)
+        begin = time.monotonic()
+        for client in held:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: penst")
+        served = clients.honest(PENSTOCK, 100)
+        expect(served == 100, f"only {served} of 100 others were served")
+        told = clients.answers(held, b"", status=b"408", seconds=20)
+        expect(told == count, f"{count - told} of {count} were not told that they are late")
+        for client in held:
+            client.close()
+    return f"100 served beside {count}, who were told within {time.monotonic() - begin:.0f} s"
+
+
 def flood(lab):
     """hping3 floods SYNs from random sources whose answers nobody gets; honest clients are served."""
     count = 300
@@ -170,6 +268,24 @@ def faults(lab):
         bad = total["TcpInCsumErrors"] + total["IpInCsumErrors"]
         expect(bad > 0, "no checksum was ever wrong")
     return f"3,000 connections and 10 MB intact; {total['FaultLost']} frames lost, {bad} damaged"
+
+
+def scramble(lab):
+    """Flows brought to cores by a hash that the stack does not know: active connections find their
+    core by mail."""
+    if os.cpu_count() < 2:
+        raise Failure("needs two cores")
+    count = 5000
+    boot = f"maxcpus=2 steer=scramble fault=seed=3 -- server -a 0.0.0.0:80 -x {LINUX}:8081"
+    with backend(lab), lab.host(boot) as host:
+        figures = ab(f"{URL}/", count, 32)
+        expect(figures["failed"] == 0, f"{figures['failed']} of {count} failed")
+        total, cores = host.counters()
+        for core in cores:
+            expect(core["RfdHits"] > 0, "a core without a hit")
+            expect(core["RfdMisdirected"] > 0, "a core from which no frame crossed")
+        expect(total["FaultMisdelivered"] > 0, "nothing was misdelivered")
+    return f"{count} proxied; RFD {total['RfdHits']} hits, {total['RfdMisdirected']} frames by mail"
 
 
 def scan(lab):
@@ -237,6 +353,18 @@ def census(lab):
     return f"all tables empty {time.monotonic() - standing.since:.0f} s after 1,000 connections"
 
 
+def backend(lab, address=LINUX):
+    """nginx behind the proxy, on two ports: a word, files, and uploads."""
+    server = (
+        "server {{ listen {address}:{port} backlog=16384; keepalive_requests 1000000;"
+        ' location / {{ return 200 "backend\\n"; }}'
+        " location /files/ {{ alias {folder}/nginx/; }}"
+        " location /put/ {{ root {folder}/nginx; dav_methods PUT; create_full_put_path on; }} }}"
+    )
+    pair = (server.format(address=address, port=port, folder=lab.folder) for port in (8081, 8082))
+    return lab.nginx("\n".join(pair))
+
+
 def curl(*arguments, fail=True, seconds=60):
     return run("curl", "-sS", *(["--fail"] if fail else []), *arguments, seconds=seconds)
 
@@ -260,6 +388,6 @@ def wrk(url, seconds, *more):
 
 
 ALL = [
-    boot_errors, transfers, protocols, short, keepalive, parallel, flood, faults, scan, soft_stop, idle,
-    census,
+    boot_errors, transfers, protocols, short, keepalive, parallel, proxy, reuse, relay, cores,
+    interfaces, slow, flood, faults, scramble, scan, soft_stop, idle, census,
 ]

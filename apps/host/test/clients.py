@@ -1,10 +1,10 @@
 """Clients that no tool is: many at once, several requests in one write, first to close, slow."""
 
 import contextlib
-import hashlib
 import multiprocessing.pool
 import select
 import socket
+import threading
 import time
 
 from lab import Failure, expect
@@ -103,12 +103,12 @@ def settle(clients, event, deadline):
     poller.close()
 
 
-def answers(clients, request, seconds=60):
-    """Sends `request` on each of `clients` and counts those answered with 200."""
+def answers(clients, request, status=b"200", seconds=60):
+    """Sends `request` on each of `clients` and counts those answered with `status`."""
     for client in clients:
         client.sendall(request)
     settle(clients, select.EPOLLIN, time.monotonic() + seconds)
-    return sum(client.recv(4096).startswith(b"HTTP/1.1 200") for client in clients)
+    return sum(client.recv(4096).startswith(b"HTTP/1.1 " + status) for client in clients)
 
 
 def honest(address, count, each_seconds=30, at_once=32):
@@ -124,15 +124,20 @@ def is_served(address, seconds):
         return False
 
 
-def first_to_close(address, count, processes=2):
-    """`count` connections whose client has the last word and closes first: how many failed."""
+def first_to_close(address, count, each_second, processes=2):
+    """`count` connections, not more than `each_second`, whose client has the last word and closes
+    first: how many failed."""
     with multiprocessing.Pool(processes) as pool:
-        return sum(pool.starmap(close_first, [(address, count // processes)] * processes))
+        share = (address, count // processes, each_second / processes)
+        return sum(pool.starmap(close_first, [share] * processes))
 
 
-def close_first(address, count):
-    failures = 0
+def close_first(address, count, each_second):
+    failures, due = 0, time.monotonic()
     for _ in range(count):
+        # What a busy machine delayed is not made up for: no second sees more than its share.
+        time.sleep(max(0, due - time.monotonic()))
+        due = max(due, time.monotonic()) + 1 / each_second
         try:
             with contextlib.closing(connect(address)) as client:
                 client.sendall(get())
@@ -142,5 +147,22 @@ def close_first(address, count):
     return failures
 
 
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
+@contextlib.contextmanager
+def patient_server(address, port):
+    """A server that says nothing before its client has said all, and then says it back."""
+    listener = socket.create_server((address, port), family=socket.AF_INET6, backlog=64)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as client:
+                    client.sendall(b"".join(iter(lambda: client.recv(1 << 16), b"")))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)

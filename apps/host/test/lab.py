@@ -10,15 +10,23 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 LINUX, PENSTOCK = "10.82.0.1", "10.82.0.2"
 LINUX6, PENSTOCK6 = "fd82::1", "fd82::2"
 TAP = "dut0"
 ADDRESSES = f"ip={PENSTOCK}/24 ip={PENSTOCK6}/64 gateway={LINUX}"
+
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
+BINARY = os.path.join(TARGET, "release", "penstock-host")
+INSIDE = "PENSTOCK_LABORATORY"
 
 
 class Failure(Exception):
@@ -41,6 +49,32 @@ def wait_for(look, what, seconds=10):
         if time.monotonic() > deadline:
             raise Failure(f"waited {seconds} s in vain: {what}")
         time.sleep(0.01)
+
+
+def enter():
+    """Has this program where it owns the network and the processes: started again in namespaces, or,
+    the second time, with its TAP device."""
+    name = os.path.basename(sys.argv[0])
+    if INSIDE in os.environ:
+        prepare()
+        return
+    # Where Debian keeps servers and network tools, whoever asks.
+    os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+    separate = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.geteuid() != 0:
+        separate.append("--map-root-user")
+    tried = subprocess.run([*separate, "true"], stderr=subprocess.DEVNULL, check=False)
+    if tried.returncode != 0 or not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        sys.exit(f"{name}: needs root, or user namespaces and a /dev/net/tun open to this user")
+    os.environ[INSIDE] = "1"
+    os.execvp(separate[0], [*separate, sys.executable, *sys.argv])
+
+
+def folder(name):
+    """An empty place for the logs of `name`."""
+    path = os.path.join(TARGET, "host-test", name)
+    shutil.rmtree(path, ignore_errors=True)
+    return path
 
 
 def prepare():
@@ -100,7 +134,7 @@ class Host:
 
     def __init__(self, lab, boot, tap=TAP, options=(), name="penstock-host", ready=True):
         self.log = os.path.join(lab.folder, f"{name}.log")
-        self.command = [lab.binary, "--tap", tap, "--stats", *options, boot]
+        self.command = [BINARY, "--tap", tap, "--stats", *options, boot]
         self.ready = ready
         self.is_ended = False
         with open(os.path.join(lab.folder, "commands"), "a", encoding="utf-8") as commands:
@@ -215,11 +249,10 @@ def is_open(address, port):
 
 
 class Lab:
-    """What a check gets: a folder for its logs and the binary under test."""
+    """What a check gets: a folder for its logs, and ways to start what it needs."""
 
-    def __init__(self, folder, binary, standing=None):
+    def __init__(self, folder, standing=None):
         self.folder = folder
-        self.binary = binary
         self.standing = standing
         os.makedirs(folder, exist_ok=True)
 
