@@ -39,7 +39,8 @@ loom: ## Every memory ordering of the ring between cores
 	$(LOOM)
 
 bench: ## What a connection costs, beside peers, into bench/results.txt; fails when a figure that must hold does not
-	@.ci/need valgrind objdump
+	@.ci/need valgrind objdump python3 ip ab nginx
+	$(CARGO) build --quiet --release -p penstock-host
 	$(BENCH)
 
 counts: ## The counts of the bench alone, in a minute: no clock, nothing kept

@@ -8,7 +8,7 @@ use crate::peer::Smoltcp;
 use crate::penstock::Penstock;
 use crate::report::{Better, Figure, Kept, Report, Row};
 use crate::scenario::{Scenario, Stack};
-use crate::{churn, flood, locked, memory, wall};
+use crate::{churn, flood, hosted, locked, memory, wall};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,5 +323,9 @@ pub fn wall(report: &mut Report) -> Result<(), String> {
     let name = "ns per connection at 1 M idle against 0 idle";
     report.figures.push(ratio(name, pair.ratio(), [2.0, 1.3, 1.1]));
     report.remarks.push(format!("{name}: {:.0} to {:.0}", pair.first_ns, pair.second_ns));
+    let (value, remark) = hosted::against_nginx()?;
+    let name = "CPU per connection, hosted on a TAP against nginx";
+    report.figures.push(ratio(name, value, [1.0, 0.7, 0.5]));
+    report.remarks.push(remark);
     Ok(())
 }

@@ -10,6 +10,7 @@
 //!   rings                                       the 82599 driver's rings, alone and below penstock
 //!   world, scenario                             virtual time around them; the rows of the table
 //!   callgrind, profile, locked, memory, wall    meters
+//!   hosted                                      the hosted server and nginx, as processes of Linux
 //!   overload, flood, churn                      what happens beyond and in the long run
 //!   figures, report                             bounds, verdicts, the table
 //! ```
@@ -29,6 +30,7 @@ pub mod conversation;
 pub mod figures;
 pub mod flood;
 pub mod frames;
+pub mod hosted;
 pub mod locked;
 pub mod memory;
 pub mod neighbour;
