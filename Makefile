@@ -8,7 +8,7 @@ ONLY ?=
 CARGO := cargo --locked
 SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
-LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail
+LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail::loom
 
 .PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean
 

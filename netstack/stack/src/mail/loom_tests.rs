@@ -8,6 +8,8 @@
 
 use super::{FRAME_BYTES_MAX, Message, Refused, published, ring};
 use crate::rfd::Cores;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
 use penstock_queue::Checksums;
 use penstock_wire::Addr;
@@ -91,5 +93,26 @@ fn published_counters_only_grow() {
         assert!(first <= second && second <= 2);
         writer.join().expect("the writer");
         assert_eq!(board.total(0), 2);
+    });
+}
+
+/// The handshake that [`take_mailed`](super::Post::take_mailed) describes: a core that falls asleep
+/// over mail is woken for it.
+#[test]
+fn nobody_sleeps_over_mail() {
+    loom::model(|| {
+        let (mut sender, mut receiver) = ring(4);
+        let asleep = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&asleep);
+        let waker = thread::spawn(move || {
+            sender.send(&Message::Stop).expect("there is room");
+            fence(Ordering::SeqCst);
+            seen.load(Ordering::Relaxed)
+        });
+        asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let sleeps = !receiver.has_mail();
+        let is_woken = waker.join().expect("the waker");
+        assert!(!sleeps || is_woken);
     });
 }
