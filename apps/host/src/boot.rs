@@ -1,22 +1,12 @@
-//! From a boot string to workers that are ready to turn.
+//! From a boot string to a process at work: what is wrong is found before anything starts.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
-use std::thread;
 use std::time::Instant;
 
-use penstock_config::{Boot, Card, Driver, Error, Idle, Machine, Steer};
-use penstock_fault::FaultyQueue;
-use penstock_queue::Chunks;
+use penstock_config::{Boot, Error, nearest};
 use penstock_server::{Arguments, Server};
-use penstock_stack::mail::{self, Post};
-use penstock_stack::{Config, Steering, Worker, rfd};
-use penstock_tap::{Tap, TapQueue};
 
-use crate::bell::Bell;
-use crate::core_loop::{Core, Orders, Queue, Service};
+use crate::ground::Ground;
 use crate::house::House;
 use crate::options::Options;
 
@@ -30,15 +20,15 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     let mut errors = boot.errors;
     let arguments = match &*boot.application.name {
         "server" => Arguments::parse(&boot.application.words),
-        name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
+        name => Err(vec![no_such_application(name)]),
     };
     let arguments = arguments.map_err(|more| errors.extend(more));
     let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
     boot.notices.iter().for_each(|notice| println!("{notice}"));
     let ground = Ground::open(&boot.machine, &options.taps)?;
-    arguments.check(ground.cores.count()).map_err(|errors| lines(&errors))?;
-    let capacity = ground.config.capacity;
-    let app = |_| Server::new(arguments.clone(), &capacity);
+    arguments.check(ground.cores()).map_err(|errors| lines(&errors))?;
+    let capacity = ground.capacity();
+    let app = || Server::new(arguments.clone(), &capacity);
     let log =
         arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
     let house = ground.settle(&boot.machine, app, options, log)?;
@@ -46,160 +36,20 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     Ok(house)
 }
 
+fn no_such_application(name: &str) -> Error {
+    let nearest = nearest(name, APPLICATIONS).map(str::to_owned);
+    Error { nearest, ..Error::value("--", name, "an application: server") }
+}
+
 fn open_log(path: &str) -> Result<File, Error> {
     let opened = File::options().create(true).append(true).open(path);
     opened.map_err(|error| Error::value("-o", path, &format!("a file to write to: {error}")))
 }
 
-fn lines(errors: &[Error]) -> Vec<String> {
+/// The lines of errors.
+pub(crate) fn lines(errors: &[Error]) -> Vec<String> {
     errors.iter().map(Error::to_string).collect()
 }
-
-/// The devices, opened, and what the stack is to know.
-struct Ground {
-    taps: Vec<Tap>,
-    config: Config,
-    cores: rfd::Cores,
-}
-
-impl Ground {
-    fn open(machine: &Machine, names: &[String]) -> Result<Ground, Vec<String>> {
-        let available = thread::available_parallelism().map_or(1, |count| count.get());
-        let count = available.min(machine.maxcpus.unwrap_or(rfd::CORES_MAX) as usize) as u16;
-        let cores = rfd::Cores::new(count).ok_or_else(|| vec!["no cores".to_owned()])?;
-        let mut taps = Vec::new();
-        let mut errors = Vec::new();
-        for name in names {
-            match Tap::open(name, count) {
-                Ok(tap) => taps.push(tap),
-                Err(error) => errors.push(error),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        for Tap { name, mtu, mac, is_up, .. } in &taps {
-            println!("tap {name}: mtu {mtu}, station {mac}, {count} queues");
-            if !is_up {
-                println!("tap {name}: its other end is down: ip link set {name} up");
-            }
-        }
-        let config = assemble(machine, &taps, count)?;
-        Ok(Ground { taps, config, cores })
-    }
-
-    /// Builds a worker for each core, and lets them go.
-    fn settle<A: Service + 'static>(
-        self,
-        machine: &Machine,
-        app: impl Fn(u16) -> A,
-        options: &Options,
-        log: Option<File>,
-    ) -> Result<House, Vec<String>> {
-        let Ground { taps, config, cores } = self;
-        let told = |error: io::Error| vec![error.to_string()];
-        let bells: Result<Vec<Bell>, io::Error> = (0..cores.count()).map(|_| Bell::new()).collect();
-        let orders = Orders {
-            bells: bells.map_err(told)?,
-            stop: AtomicBool::new(false),
-            end: AtomicBool::new(false),
-            reports: AtomicU32::new(0),
-            drained: AtomicUsize::new(0),
-            epoch: Instant::now(),
-            polls: machine.idle == Idle::Poll,
-            log,
-        };
-        let mut lanes = lanes(taps, cores);
-        let mut ready = Vec::new();
-        for (number, post) in (0..).zip(mail::network(cores, MAIL_FRAMES)) {
-            let lane = lanes.remove(0);
-            let files: io::Result<Vec<OwnedFd>> =
-                lane.iter().map(|(queue, _)| queue.file().try_clone_to_owned()).collect();
-            let wrap = |(queue, post)| {
-                let what = (machine.faults, machine.steer);
-                FaultyQueue::new(queue, what, (number, cores.count()), post)
-            };
-            let queues: Vec<Queue> = lane.into_iter().map(wrap).collect();
-            let chunks = Chunks::new(config.capacity.chunks);
-            let worker = Worker::new(config.clone(), number, queues, chunks, post, app(number));
-            let mut worker = worker.map_err(|error| vec![error.to_string()])?;
-            worker.start(orders.now());
-            let started = worker.with(orders.now(), |app, cx| app.start(cx));
-            started.map_err(|line| vec![line])?;
-            ready.push(Core::new(number, worker, files.map_err(told)?));
-        }
-        House::open(ready, orders, options.grace, options.stats).map_err(told)
-    }
-}
-
-/// For each core its queue of each device, with a mailbox for its wrapper.
-fn lanes(taps: Vec<Tap>, cores: rfd::Cores) -> Vec<Vec<(TapQueue, Post)>> {
-    let mut lanes: Vec<Vec<_>> = (0..cores.count()).map(|_| Vec::new()).collect();
-    for tap in taps {
-        let posts = mail::network(cores, MAIL_FRAMES);
-        for (lane, pair) in lanes.iter_mut().zip(tap.queues.into_iter().zip(posts)) {
-            lane.push(pair);
-        }
-    }
-    lanes
-}
-
-fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<Config, Vec<String>> {
-    let cards: Vec<Card> = taps
-        .iter()
-        .map(|Tap { name, mtu, mac, .. }| Card {
-            name: name.clone(),
-            mac: *mac,
-            mtu: *mtu,
-            steering: Steering::Unknown,
-        })
-        .collect();
-    let mut seed = [0; 32];
-    let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
-    if filled != Ok(seed.len()) {
-        return Err(vec!["no random bytes from the kernel".to_owned()]);
-    }
-    let config = machine.assemble(&cards, cores, seed);
-    let config =
-        config.map_err(|errors| errors.iter().map(Error::to_string).collect::<Vec<_>>())?;
-    for (interface, card) in config.interfaces.iter().zip(&cards) {
-        for (addr, prefix_bits) in &interface.addresses {
-            println!("ip {addr}/{prefix_bits} on {}", card.name);
-        }
-    }
-    for route in &config.routes {
-        if let (Some(gateway), Some(card)) = (route.gateway, cards.get(route.interface as usize)) {
-            println!("gateway {gateway} on {}", card.name);
-        }
-    }
-    print_faults(machine);
-    Ok(config)
-}
-
-fn print_faults(machine: &Machine) {
-    let faults = &machine.faults;
-    if !faults.is_none() {
-        let percent = |ppm: u32| ppm as f64 / 10_000.0;
-        println!(
-            "fault: loss {}%, reorder {}%, corrupt {}%, duplicate {}%, each way, seed {}",
-            percent(faults.loss_ppm),
-            percent(faults.reorder_ppm),
-            percent(faults.corrupt_ppm),
-            percent(faults.duplicate_ppm),
-            faults.seed
-        );
-    }
-    if machine.steer == Steer::Scramble {
-        println!("steer: flows arrive where seed {} says", faults.seed);
-    }
-    let named: Option<Driver> = machine.driver;
-    if named.is_some() || !machine.nics.is_empty() || machine.console.is_some() {
-        println!("nic=, nic.driver=, console=: ignored: a process has a TAP and a terminal");
-    }
-}
-
-/// Frames that fit in a mailbox between two cores.
-const MAIL_FRAMES: usize = 256;
 
 /// What can stand behind `--`.
 const APPLICATIONS: [&str; 1] = ["server"];

@@ -10,7 +10,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs` | the command line |
-//! | `boot.rs` | from a boot string to workers that are ready to turn |
+//! | `boot.rs` | from a boot string to a process at work |
+//! | `ground.rs` | the TAP devices, and what is made once for all cores |
 //! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
 //! | `bell.rs` | how a core sleeps, and how another wakes it |
 //! | `house.rs` | the thread that waits for signals and for the end of the others |
@@ -22,6 +23,7 @@
 mod bell;
 mod boot;
 mod core_loop;
+mod ground;
 mod house;
 mod options;
 mod report;

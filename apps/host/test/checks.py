@@ -47,7 +47,7 @@ def boot_errors(lab):
     for wrong, words in [
         (boot, ["ip=10.0.0.300/24: expected", "did you mean maxcpus=", "tcp_sack=2: expected 0 or 1",
                 "-a nowhere: expected", "-q: no such option"]),
-        ("ip=10.0.0.2/24 -- sever", ["did you mean server"]),
+        ("ip=10.0.0.2/24 -- sever", ["-- sever: expected an application", "did you mean server"]),
         ("ip=dhcp", ["not supported yet"]),
         ("-- server", ["ip: expected at least one address"]),
     ]:
