@@ -49,7 +49,7 @@ impl Ground {
             return Err(errors);
         }
         for Tap { name, mtu, mac, is_up, .. } in &taps {
-            println!("tap {name}: mtu {mtu}, station {mac}, {count} queues");
+            println!("tap {name}: mtu {mtu}, station {mac}, queues {count}");
             if !is_up {
                 println!("tap {name}: its other end is down: ip link set {name} up");
             }

@@ -198,7 +198,7 @@ class Host:
         return total, cores
 
     def cores(self):
-        return int(re.search(r"(\d+) queues", self.text()).group(1))
+        return int(re.search(r"queues (\d+)", self.text()).group(1))
 
     def cpu_seconds(self):
         """Processor time that it has used so far."""

@@ -206,11 +206,10 @@ fn explain(name: &str, queues: u16, error: &io::Error) -> String {
         ),
         ErrorKind::NotFound => "there is no /dev/net/tun: modprobe tun".to_owned(),
         ErrorKind::ResourceBusy => "another process has it".to_owned(),
-        ErrorKind::InvalidInput if queues > 1 => {
-            format!(
-                "it has one queue: make it with multi_queue, or say maxcpus=1; {queues} asked for"
-            )
-        }
+        ErrorKind::InvalidInput if queues > 1 => format!(
+            "it is not a TAP device, or has one queue where {queues} are wanted: make it with \
+             multi_queue, or say maxcpus=1"
+        ),
         ErrorKind::InvalidInput => {
             "it is not a TAP device, or its name has more than 15 bytes".to_owned()
         }
