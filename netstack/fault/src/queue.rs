@@ -21,7 +21,10 @@ use crate::{Faults, Steer};
 pub struct FaultyQueue<Q> {
     inner: Q,
     faults: Faults,
-    steer: Steer,
+    /// Whether any fault may happen: asked once, because every call asks.
+    is_faulty: bool,
+    /// Whether flows are brought to other cores.
+    is_scrambled: bool,
     core: u16,
     cores: u16,
     post: Post,
@@ -85,11 +88,13 @@ impl<Q: QueuePair> FaultyQueue<Q> {
         post: Post,
     ) -> FaultyQueue<Q> {
         let seed = mix(faults.seed).wrapping_add(core as u64);
-        let held = if faults.is_none() && steer == Steer::Card { 0 } else { HELD_MAX };
+        let (is_faulty, is_scrambled) = (!faults.is_none(), steer == Steer::Scramble && cores > 1);
+        let held = if is_faulty || is_scrambled { HELD_MAX } else { 0 };
         FaultyQueue {
             inner,
             faults,
-            steer: if cores > 1 { steer } else { Steer::Card },
+            is_faulty,
+            is_scrambled,
             core,
             cores,
             post,
@@ -97,7 +102,7 @@ impl<Q: QueuePair> FaultyQueue<Q> {
             outgoing: Rng::new(seed, "outgoing"),
             burst: Vec::with_capacity(BURST_MAX),
             received: Held::new(held),
-            sent: Held::new(if faults.is_none() { 0 } else { HELD_MAX }),
+            sent: Held::new(if is_faulty { HELD_MAX } else { 0 }),
             tally: Tally::default(),
         }
     }
@@ -124,7 +129,7 @@ impl<Q: QueuePair> FaultyQueue<Q> {
     }
 
     fn is_transparent(&self) -> bool {
-        self.faults.is_none() && self.steer == Steer::Card
+        !self.is_faulty && !self.is_scrambled
     }
 
     /// Shows what waited long enough, and what other cores brought.
@@ -210,8 +215,8 @@ impl<Q: QueuePair> FaultyQueue<Q> {
 
     /// At which core the frame arrives.
     fn destination(&self, frame: &[u8]) -> u16 {
-        match (self.steer, flow(frame)) {
-            (Steer::Scramble, Some((src, dst, ports))) => {
+        match flow(frame) {
+            Some((src, dst, ports)) if self.is_scrambled => {
                 let words = [src.hi, src.lo, dst.hi, dst.lo, ports as u64];
                 let hash = words.iter().fold(self.faults.seed, |hash, word| mix(hash ^ word));
                 (hash % self.cores as u64) as u16
@@ -265,7 +270,7 @@ impl<Q: QueuePair> FaultyQueue<Q> {
 impl<Q: QueuePair> QueuePair for FaultyQueue<Q> {
     fn capabilities(&self) -> Capabilities {
         let inner = self.inner.capabilities();
-        if self.faults.is_none() {
+        if !self.is_faulty {
             return inner;
         }
         // What is damaged must be whole and carry its checksum.
@@ -323,7 +328,7 @@ impl<Q: QueuePair> QueuePair for FaultyQueue<Q> {
     }
 
     fn send(&mut self, bytes: usize, lent: &[Lent], offload: Offload, chunks: &mut Chunks) {
-        if self.faults.is_none() {
+        if !self.is_faulty {
             return self.inner.send(bytes, lent, offload, chunks);
         }
         let Some(slot) = self.inner.slot() else { return };
@@ -341,7 +346,7 @@ impl<Q: QueuePair> QueuePair for FaultyQueue<Q> {
     }
 
     fn reclaim(&mut self, chunks: &mut Chunks) {
-        if !self.faults.is_none() {
+        if self.is_faulty {
             self.sent.look();
             self.send_due(chunks);
         }
