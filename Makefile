@@ -88,7 +88,7 @@ build: fetch ## Compiles what `make test` runs
 	@.ci/need rustfmt clippy cc c++ valgrind objdump cargo-deny
 	$(CARGO) test --workspace --no-run --quiet
 	$(CARGO) build --profile sim -p penstock-sim
-	$(CARGO) build --release -p penstock-bench -p penstock-host -p penstock-nic82599
+	$(CARGO) build --release -p penstock-bench -p penstock-host -p penstock-vfio-user
 	$(LOOM) --no-run
 	@.ci/fuzz build
 

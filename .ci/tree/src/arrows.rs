@@ -34,7 +34,8 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-probe", &["penstock-hw", "penstock-kernel"]),
     ("penstock-ixgbe-regs", &[]),
     ("penstock-ixgbe", &["penstock-queue", "penstock-hw", "penstock-ixgbe-regs"]),
-    ("penstock-nic82599", &["penstock-wire", "penstock-ixgbe-regs"]),
+    ("penstock-nic82599", &["penstock-ixgbe-regs"]),
+    ("penstock-vfio-user", &["penstock-ixgbe-regs", "penstock-nic82599"]),
     ("penstock-http", &[]),
     (
         "penstock-bench",
