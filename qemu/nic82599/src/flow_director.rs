@@ -53,6 +53,13 @@ impl FlowDirector {
         FlowDirector { buckets: BTreeMap::new(), filters: 0 }
     }
 
+    /// Panics if the table's books disagree.
+    pub(crate) fn check(&self) {
+        let filters: usize = self.buckets.values().map(Vec::len).sum();
+        assert_eq!(self.filters as usize, filters);
+        assert!(filters <= 8192 - 2, "{filters} filters");
+    }
+
     fn clear(&mut self, storage: &mut Storage) {
         self.buckets.clear();
         self.filters = 0;

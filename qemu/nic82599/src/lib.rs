@@ -36,6 +36,7 @@ mod eeprom;
 mod faults;
 mod filter;
 mod flow_director;
+pub mod fuzz;
 mod interrupt;
 mod link;
 mod loss;

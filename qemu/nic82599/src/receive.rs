@@ -52,6 +52,13 @@ impl PacketBuffer {
         self.frames.front().map(|frame| frame.due_us).filter(|&due_us| due_us > now_us)
     }
 
+    /// Panics if the buffer's books disagree.
+    pub(crate) fn check(&self) {
+        let bytes: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        assert_eq!(self.bytes, bytes);
+        assert!(bytes <= BUFFER_BYTES, "{bytes} bytes");
+    }
+
     fn pop(&mut self) {
         if let Some(frame) = self.frames.pop_front() {
             self.bytes -= frame.bytes.len();
