@@ -278,8 +278,10 @@ impl Card {
         let interrupts = self.interrupts.deadline_us(&self.storage);
         let flap = self.now_us.checked_div(self.faults.flap_us);
         let flap = flap.map(|halves| (halves + 1) * self.faults.flap_us);
-        let late = [self.transmitter.deadline_us(), self.buffer.deadline_us(self.now_us)];
-        [self.link.deadline_us(), interrupts, flap, late[0], late[1], wire.deadline_us()]
+        // What waits to be written back waits for the bus as well.
+        let sent = self.transmitter.deadline_us().filter(|_| self.reaches_memory());
+        let held = self.buffer.deadline_us(self.now_us).filter(|_| self.reaches_memory());
+        [self.link.deadline_us(), interrupts, flap, sent, held, wire.deadline_us()]
             .into_iter()
             .flatten()
             .min()
