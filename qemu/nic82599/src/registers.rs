@@ -7,6 +7,7 @@ use crate::card::{Card, Reset};
 use crate::loss::Loss;
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::bits::{self, ctrl, eec, esdp, msca, status, swsm, txdctl};
+use penstock_ixgbe_regs::{Reg, RegArray};
 
 impl Card {
     /// A read of the word at `offset` in BAR 0. The low two bits of the offset are ignored.
@@ -23,26 +24,27 @@ impl Card {
             regs::SWSM => self.read_semaphore(),                      // 8.2.3.4
             regs::EICR => self.interrupts.read_causes(&self.storage), // 8.2.3.5.1
             regs::EICS => self.interrupts.causes(),                   // 8.2.3.5.2
-            regs::EIMS | regs::EIMC => self.interrupts.enabled(),     // 8.2.3.5.3
+            regs::EIMS => self.interrupts.enabled(),                  // 8.2.3.5.3
+            regs::EIMC => self.interrupts.enabled(),                  // 8.2.3.5.4
             regs::RDRXCTL => self.storage.at(reg) | bits::rdrxctl::DMAIDONE, // 8.2.3.8.8
             regs::LINKS => self.link.links(self.storage.at(regs::AUTOC)), // 8.2.3.22
             // No PHY answers on the MDIO bus of a card with SFP+ cages.
             regs::MSRWD => self.storage.at(reg) & 0xFFFF | 0xFFFF_0000, // 8.2.3.22
-            _ => self.read_array(reg),
+            _ if regs::EICS_EX.holds(reg) => self.interrupts.vector_causes(half(reg)), // 8.2.3.5.7
+            _ if regs::EIMS_EX.holds(reg) => self.interrupts.enabled_vectors(half(reg)), // 8.2.3.5.8
+            _ if regs::EIMC_EX.holds(reg) => self.interrupts.enabled_vectors(half(reg)), // 8.2.3.5.9
+            _ if regs::TXDCTL.holds(reg) => self.transmit_control(reg), // 8.2.3.9.10
+            _ => self.storage.read(reg),
         }
     }
 
-    fn read_array(&mut self, reg: regs::Reg) -> u32 {
-        if let Some(half) = regs::EIMS_EX.index_of(reg).or(regs::EIMC_EX.index_of(reg)) {
-            return self.interrupts.enabled_vectors(half); // 8.2.3.5.8
+    /// The same word without what a read changes: counters, which a read would clear, are zero.
+    pub fn peek32(&self, offset: u32) -> u32 {
+        match self.storage.find(offset) {
+            Some(reg) if regs::TXDCTL.holds(reg) => self.transmit_control(reg),
+            Some(reg) => self.storage.peek(reg),
+            None => 0,
         }
-        if let Some(half) = regs::EICS_EX.index_of(reg) {
-            return self.interrupts.vector_causes(half); // 8.2.3.5.7
-        }
-        if regs::TXDCTL.holds(reg) && !self.transmit_enabled() {
-            return self.storage.at(reg) & !txdctl::ENABLE; // 8.2.3.9.10
-        }
-        self.storage.read(reg)
     }
 
     /// A write of the word at `offset` in BAR 0. What it sets in motion happens in the next
@@ -61,46 +63,65 @@ impl Card {
             // The firmware's half of the word is not ours to take.
             regs::SW_FW_SYNC => self.storage.set(reg, value & !0x03E0), // 8.2.3.4
             regs::EICR => self.interrupts.clear(&self.storage, value),  // 8.2.3.5.1
-            regs::EICS | regs::EIMS | regs::EIMC => self.interrupts.write(reg, value), // 8.2.3.5.2
-            regs::DMATXCTL => {
-                // 8.2.3.9.2
-                self.storage.write(reg, value);
-                self.ring_all_doorbells();
-            }
-            regs::IPSTXIDX | regs::IPSRXIDX => {
-                // 8.2.3.14
-                // The tables forget what they are given; the command is done at once.
-                self.storage.set(reg, value & 0x3FFF_FFFF);
-            }
+            regs::EICS => self.interrupts.write(reg, value),            // 8.2.3.5.2
+            regs::EIMS => self.interrupts.write(reg, value),            // 8.2.3.5.3
+            regs::EIMC => self.interrupts.write(reg, value),            // 8.2.3.5.4
+            regs::DMATXCTL => self.write_transmit_control(value),       // 8.2.3.9.2
+            // The tables forget what they are given; the command is done at once.
+            regs::IPSTXIDX | regs::IPSRXIDX => self.storage.set(reg, value & 0x3FFF_FFFF), // 8.2.3.14
             regs::FDIRCTRL => self.director.write_control(&mut self.storage, value), // 8.2.3.21.1
-            regs::FDIRCMD => {
-                // 8.2.3.21
-                let full = self.faults.director_full;
-                if self.director.write_command(&mut self.storage, value, full) {
-                    self.interrupts.raise(bits::eicr::FLOW_DIR);
-                }
-            }
-            regs::MSCA => self.storage.set(reg, value & !msca::MDICMD), // 8.2.3.22
-            regs::AUTOC => self.write_link_control(value),              // 8.2.3.22.19
-            _ => self.write_array(reg, value),
+            regs::FDIRCMD => self.write_director_command(value),                     // 8.2.3.21
+            regs::MSCA => self.storage.set(reg, value & !msca::MDICMD),              // 8.2.3.22
+            regs::AUTOC => self.write_link_control(value),                           // 8.2.3.22.19
+            _ if regs::EICS_EX.holds(reg) => self.interrupts.write(reg, value),      // 8.2.3.5.7
+            _ if regs::EIMS_EX.holds(reg) => self.interrupts.write(reg, value),      // 8.2.3.5.8
+            _ if regs::EIMC_EX.holds(reg) => self.interrupts.write(reg, value),      // 8.2.3.5.9
+            _ if regs::EITR.holds(reg) => self.write_throttle(reg, value),           // 8.2.3.5.12
+            _ if regs::EITR_HIGH.holds(reg) => self.write_throttle(reg, value),      // 8.2.3.5.12
+            _ if regs::TDT.holds(reg) => self.write_and_ring(&regs::TDT, reg, value), // 8.2.3.9.9
+            _ if regs::TXDCTL.holds(reg) => self.write_and_ring(&regs::TXDCTL, reg, value), // 8.2.3.9.10
+            _ => self.write_plain(reg, value),
         }
     }
 
-    fn write_array(&mut self, reg: regs::Reg, value: u32) {
-        if regs::EIMS_EX.holds(reg) || regs::EIMC_EX.holds(reg) || regs::EICS_EX.holds(reg) {
-            return self.interrupts.write(reg, value); // 8.2.3.5.7
-        }
+    /// A plain value.
+    fn write_plain(&mut self, reg: Reg, value: u32) {
         if !self.storage.write(reg, value) {
-            return self.losses.count(Loss::ReadOnlyWrite);
+            self.losses.count(Loss::ReadOnlyWrite);
         }
-        if let Some(queue) = regs::TDT.index_of(reg).or(regs::TXDCTL.index_of(reg)) {
-            self.ring_doorbell(queue); // 8.2.3.9.9
+    }
+
+    /// A register of a transmit queue that may set it in motion.
+    fn write_and_ring(&mut self, array: &RegArray, reg: Reg, value: u32) {
+        self.write_plain(reg, value);
+        self.ring_doorbell(array.index_of(reg).unwrap_or(0));
+    }
+
+    /// Transmit as a whole starts or stops.
+    fn write_transmit_control(&mut self, value: u32) {
+        self.write_plain(regs::DMATXCTL, value);
+        self.ring_all_doorbells();
+    }
+
+    fn write_director_command(&mut self, value: u32) {
+        let full = self.faults.director_full;
+        if self.director.write_command(&mut self.storage, value, full) {
+            self.interrupts.raise(bits::eicr::FLOW_DIR);
         }
-        let throttle = regs::EITR.index_of(reg);
-        let throttle = throttle.or(regs::EITR_HIGH.index_of(reg).map(|index| index + 24));
-        if let Some(vector) = throttle {
-            self.interrupts.write_throttle(self.now_us, vector, value); // 8.2.3.5.12
+    }
+
+    fn write_throttle(&mut self, reg: Reg, value: u32) {
+        self.write_plain(reg, value);
+        let high = regs::EITR_HIGH.index_of(reg).map(|index| index + 24);
+        if let Some(vector) = regs::EITR.index_of(reg).or(high) {
+            self.interrupts.write_throttle(self.now_us, vector, value);
         }
+    }
+
+    /// A queue does not say that it runs before DMATXCTL.TE is set.
+    fn transmit_control(&self, reg: Reg) -> u32 {
+        let value = self.storage.at(reg);
+        if self.transmit_enabled() { value } else { value & !txdctl::ENABLE }
     }
 
     fn status(&self) -> u32 {
@@ -154,6 +175,11 @@ impl Card {
             self.restart_link();
         }
     }
+}
+
+/// Which half of the 64 vectors an `_EX` register stands for.
+fn half(reg: Reg) -> u32 {
+    (reg.0 >> 2) & 1
 }
 
 #[cfg(test)]

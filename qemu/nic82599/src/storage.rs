@@ -91,6 +91,12 @@ impl Storage {
         value
     }
 
+    /// What a read would return, if it does not change what it reads.
+    pub(crate) fn peek(&self, reg: Reg) -> u32 {
+        let word = self.words[slot(reg)];
+        if word.kind == Kind::Counter { 0 } else { word.value }
+    }
+
     /// A write by the driver; false if the register only reads.
     pub(crate) fn write(&mut self, reg: Reg, value: u32) -> bool {
         let word = &mut self.words[slot(reg)];
