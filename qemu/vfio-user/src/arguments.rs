@@ -27,6 +27,8 @@ usage: penstock-nic82599 --socket-path=PATH [options]
                        each; \"20s none\" mends everything, \"30s repeat\" starts again
   --seed=NUMBER        what chance the faults of the wire have (default 1)
   --pcap=FILE          record every frame that passes the port
+  --mmap-doorbells     the guest maps the queue registers and is looked after by polling: for speed,
+                       not for judging drivers (their counters read zero)
   --strict             stop at the first access to an offset that is no register
   --once               stop when the client leaves (default: wait for the next)
   --help, --version
@@ -52,6 +54,7 @@ pub(crate) struct Options {
     pub(crate) script: FaultScript,
     pub(crate) seed: u64,
     pub(crate) pcap: Option<PathBuf>,
+    pub(crate) mmap_doorbells: bool,
     pub(crate) strict: bool,
     pub(crate) once: bool,
 }
@@ -80,6 +83,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         script: FaultScript::default(),
         seed: 1,
         pcap: None,
+        mmap_doorbells: false,
         strict: false,
         once: false,
     };
@@ -115,6 +119,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     number.parse().map_err(|_| format!("--seed={number}: expected a number"))?;
             }
             Long("pcap") => options.pcap = Some(text(&mut parser)?.into()),
+            Long("mmap-doorbells") => options.mmap_doorbells = true,
             Long("strict") => options.strict = true,
             Long("once") => options.once = true,
             other => return Err(format!("{}; see --help", other.unexpected())),

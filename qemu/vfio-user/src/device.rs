@@ -1,5 +1,6 @@
 //! The card as a vfio-user client sees it: regions, interrupts, memory.
 
+use crate::doorbells::Doorbells;
 use crate::machine::{Machine, Shared};
 use penstock_ixgbe_regs::BAR0_BYTES;
 use penstock_nic82599::{ConfigSpace, Loss};
@@ -28,6 +29,8 @@ impl Device {
         let (result, progress) = {
             let mut machine = self.shared.lock();
             machine.arrive();
+            // What the guest wrote by itself came before this.
+            machine.collect();
             (access(&mut machine), machine.run())
         };
         if progress.more || progress.deadline_us.is_some() {
@@ -64,7 +67,11 @@ impl Device {
             let at = offset.saturating_add(index as u64 * 4);
             let Ok(at) = u32::try_from(at) else { return part.fill(0) };
             // A read changes nothing that the worker must know of, so the card is not stepped.
-            let word = self.shared.lock().card.read32(at).to_le_bytes();
+            let word = {
+                let mut machine = self.shared.lock();
+                machine.collect();
+                machine.card.read32(at).to_le_bytes()
+            };
             let from = (at & 3) as usize;
             for (byte, place) in part.iter_mut().enumerate() {
                 *place = word.get(from + byte).copied().unwrap_or(0);
@@ -202,9 +209,10 @@ fn copy(from: &[u8], into: &mut [u8]) {
     into[..length].copy_from_slice(&from[..length]);
 }
 
-/// The nine regions of a PCI device, as the client asks for them.
-pub(crate) fn regions() -> Vec<ServerRegion> {
-    (0..REGIONS)
+/// The nine regions of a PCI device, as the client asks for them, with what of the registers it may
+/// map.
+pub(crate) fn regions(doorbells: Option<&Doorbells>) -> Vec<ServerRegion> {
+    let mut regions: Vec<ServerRegion> = (0..REGIONS)
         .map(|index| {
             let size = match index {
                 BAR_REGISTERS => u64::from(BAR0_BYTES),
@@ -223,7 +231,13 @@ pub(crate) fn regions() -> Vec<ServerRegion> {
             };
             ServerRegion { region_info, sparse_areas: Vec::new(), mmap_fd: None }
         })
-        .collect()
+        .collect();
+    if let (Some(doorbells), Some(region)) = (doorbells, regions.get_mut(BAR_REGISTERS as usize)) {
+        let (areas, file) = doorbells.areas();
+        region.region_info.flags |= numbers::VFIO_REGION_INFO_FLAG_MMAP;
+        (region.sparse_areas, region.mmap_fd) = (areas, Some(file));
+    }
+    regions
 }
 
 /// The five interrupt kinds of a PCI device. Errors are never reported, but QEMU warns where they

@@ -1,5 +1,6 @@
 //! What both threads share: the card, its bus and its port, behind one lock.
 
+use crate::doorbells::Doorbells;
 use crate::guest_memory::GuestMemory;
 use crate::pcap::Recorded;
 use crate::vectors::Vectors;
@@ -22,25 +23,37 @@ pub(crate) struct Machine {
     pub(crate) memory: GuestMemory,
     pub(crate) vectors: Vectors,
     port: Port,
+    /// Queue registers that the guest reaches by itself, if it may.
+    doorbells: Option<Doorbells>,
     started: Instant,
     script: FaultScript,
     faults: FaultSet,
     /// When the client came: the script's time begins then.
     arrived_us: Option<u64>,
+    /// When the guest last wrote a queue register without us.
+    rung_us: u64,
 }
 
 impl Machine {
-    pub(crate) fn new(card: Card, config: ConfigSpace, port: Port, script: FaultScript) -> Machine {
+    pub(crate) fn new(
+        card: Card,
+        config: ConfigSpace,
+        port: Port,
+        script: FaultScript,
+        doorbells: Option<Doorbells>,
+    ) -> Machine {
         let mut machine = Machine {
             card,
             config,
             memory: GuestMemory::default(),
             vectors: Vectors::default(),
             port,
+            doorbells,
             started: Instant::now(),
             faults: FaultSet::default(),
             script,
             arrived_us: None,
+            rung_us: 0,
         };
         machine.card.set_bus_master(false);
         machine.follow_script(0);
@@ -62,6 +75,9 @@ impl Machine {
     pub(crate) fn run(&mut self) -> Progress {
         let now_us = self.now_us();
         let script_us = self.follow_script(now_us);
+        if self.collect() {
+            self.rung_us = now_us;
+        }
         let mut progress = Progress { more: true, deadline_us: None };
         for _ in 0..STEPS_PER_RUN {
             progress = self.card.step(now_us, &mut self.memory, &mut self.port);
@@ -73,8 +89,24 @@ impl Machine {
                 break;
             }
         }
-        progress.deadline_us = [progress.deadline_us, script_us].into_iter().flatten().min();
+        let look_us = self.show(now_us);
+        progress.deadline_us =
+            [progress.deadline_us, script_us, look_us].into_iter().flatten().min();
         progress
+    }
+
+    /// Takes over what the guest has written without us.
+    pub(crate) fn collect(&mut self) -> bool {
+        self.doorbells.as_mut().is_some_and(|doorbells| doorbells.collect(&mut self.card))
+    }
+
+    /// Shows the guest what it reads without us; returns when to look again.
+    fn show(&mut self, now_us: u64) -> Option<u64> {
+        self.doorbells.as_mut()?.show(&self.card);
+        // At once while there is something to do, and seldom where nobody is.
+        let busy = now_us.saturating_sub(self.rung_us) < BUSY_US;
+        self.arrived_us?;
+        Some(now_us + if busy { 0 } else { LOOK_US })
     }
 
     /// Microseconds from now to `deadline_us`.
@@ -147,3 +179,9 @@ impl Shared {
 
 /// Steps that one holder of the lock makes before the other thread gets a turn.
 const STEPS_PER_RUN: usize = 64;
+
+/// How long shared queue registers are looked at without a pause after the guest wrote one.
+const BUSY_US: u64 = 1000;
+
+/// How often they are looked at otherwise.
+const LOOK_US: u64 = 100;

@@ -11,6 +11,7 @@
 
 mod arguments;
 mod device;
+mod doorbells;
 mod guest_memory;
 mod machine;
 mod pcap;
@@ -22,12 +23,13 @@ mod worker;
 
 use arguments::{Command, Options, Socket};
 use device::Device;
+use doorbells::Doorbells;
 use machine::{Machine, Shared};
 use penstock_nic82599::{Card, CardConfig, ConfigSpace};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
-use vfio_user::Server;
+use vfio_user::{Server, ServerRegion};
 
 fn main() -> ExitCode {
     match arguments::parse(std::env::args_os()) {
@@ -56,10 +58,17 @@ fn run(options: &Options) -> Result<(), String> {
     let (port, watched) = ports::open(options)?;
     let config = CardConfig { mac: options.mac, ..CardConfig::default() };
     let script = options.script.clone();
-    let machine = Machine::new(Card::new(config), ConfigSpace::new(options.mac), port, script);
+    let doorbells = options
+        .mmap_doorbells
+        .then(Doorbells::new)
+        .transpose()
+        .map_err(|error| format!("--mmap-doorbells: {error}"))?;
+    let regions = device::regions(doorbells.as_ref());
+    let config_space = ConfigSpace::new(options.mac);
+    let machine = Machine::new(Card::new(config), config_space, port, script, doorbells);
     let shared = Arc::new(Shared::new(machine).map_err(|error| format!("eventfd: {error}"))?);
     worker::start(Arc::clone(&shared), watched).map_err(|error| format!("worker: {error}"))?;
-    let server = listen(&options.socket)?;
+    let server = listen(&options.socket, regions)?;
     let mut device = Device::new(Arc::clone(&shared), options.strict);
     loop {
         // One client at a time; a client that breaks the protocol is disconnected, not fatal.
@@ -73,7 +82,7 @@ fn run(options: &Options) -> Result<(), String> {
     }
 }
 
-fn listen(socket: &Socket) -> Result<Server, String> {
+fn listen(socket: &Socket, regions: Vec<ServerRegion>) -> Result<Server, String> {
     match socket {
         Socket::Path(path) => {
             // What a crashed run left behind must not keep the next one from starting.
@@ -83,12 +92,12 @@ fn listen(socket: &Socket) -> Result<Server, String> {
                 std::fs::remove_file(path)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
             }
-            Server::new(path, true, device::interrupts(), device::regions())
+            Server::new(path, true, device::interrupts(), regions)
                 .map_err(|error| format!("{}: {error}", path.display()))
         }
         Socket::Descriptor(number) => {
             let socket = inherited(*number).map_err(|error| format!("--fd={number}: {error}"))?;
-            Ok(Server::from_owned_fd(socket, true, device::interrupts(), device::regions()))
+            Ok(Server::from_owned_fd(socket, true, device::interrupts(), regions))
         }
     }
 }
