@@ -1,6 +1,6 @@
 //! Proves the vfio-user front end with a client in place of QEMU and a socket in place of a wire:
-//! a frame out, a frame in with its eventfd, a hostile descriptor survived, a client that comes
-//! back to a card that was reset, and the command line's errors.
+//! a frame out, a frame in with its eventfd, a hostile descriptor survived, clients that come and
+//! go, guests that reboot, queue registers reached as memory, and the command line's errors.
 
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::Reg;
@@ -8,13 +8,16 @@ use penstock_ixgbe_regs::bits::{fctrl, gpie, links, rxdctl, srrctl, txdctl};
 use penstock_ixgbe_regs::descriptor::tx_command;
 use std::fs::{self, File};
 use std::io::{Read, Write, pipe};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use vfio_user::Client;
+use vm_memory::VolatileMemory;
+use vm_memory::mmap::MmapRegion;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_penstock-nic82599");
 const MEMORY_AT: u64 = 0x10_0000;
@@ -209,6 +212,81 @@ fn a_client_sends_receives_leaves_and_returns() {
     again.set(regs::MRQC, 1);
     again.client.reset().expect("a reset of the device");
     assert_eq!(again.get(regs::MRQC), 0);
+}
+
+/// What QEMU does when its guest reboots: the memory goes, the device is reset, the memory comes.
+#[test]
+fn a_guest_reboots_in_the_midst_of_traffic() {
+    let mut card = Card::start("reboot", &[]);
+    let mut guest = card.client();
+    for _ in 0..3 {
+        guest.start();
+        guest.put(TRANSMIT_BUFFER, &[0xEF; 60]);
+        guest.transmit(0, MEMORY_AT + TRANSMIT_BUFFER, 60);
+        let mut frame = [0; 64];
+        card.wire.read_exact(&mut frame).expect("a frame on the wire");
+        assert_eq!(frame[4..], [0xEF; 60]);
+        // Rings run, and frames come, while the memory goes away.
+        guest.set(regs::RDT.at(0), 7);
+        card.wire.write_all(&[0, 0, 0, 60]).expect("open");
+        card.wire.write_all(&[0xFF; 60]).expect("open");
+        guest.client.dma_unmap(MEMORY_AT, 0x1_0000).expect("unmapped");
+        guest.set(regs::TDT.at(0), 5);
+        guest.client.reset().expect("a reset of the device");
+        assert_eq!(guest.get(regs::TDT.at(0)), 0);
+        guest.client.region_write(CONFIG, 4, &[6, 0]).expect("bus master");
+        let file = guest.memory.as_raw_fd();
+        guest.client.dma_map(0, MEMORY_AT, 0x1_0000, file).expect("mapped");
+        guest.until(regs::LINKS, links::UP);
+    }
+}
+
+#[test]
+fn a_guest_that_maps_its_queue_registers_needs_no_message() {
+    let mut card = Card::start("mapped", &["--mmap-doorbells"]);
+    let mut guest = card.client();
+    guest.start();
+    let region = guest.client.region(0).expect("registers");
+    let areas: Vec<_> = region.sparse_areas.iter().map(|area| (area.offset, area.size)).collect();
+    assert_eq!(areas, [(0x1000, 0x1000), (0x6000, 0x2000), (0xD000, 0x1000)]);
+    let file = region.file_offset.clone().expect("a file");
+    let map: MmapRegion = MmapRegion::from_file(file, 0x2_0000).expect("mapped");
+    let word = |reg: Reg| map.get_atomic_ref::<AtomicU32>(reg.0 as usize).expect("within");
+    assert_eq!(word(regs::TDLEN.at(0)).load(Ordering::Relaxed), 128, "what was written is shown");
+    for round in 1..=3 {
+        let at = TRANSMIT + u64::from(round - 1) * 16;
+        guest.put(TRANSMIT_BUFFER, &[0x5A; 60]);
+        guest.put(at, &(MEMORY_AT + TRANSMIT_BUFFER).to_le_bytes());
+        guest.put(at + 8, &(0x2B30_0000u32 | 60).to_le_bytes());
+        word(regs::TDT.at(0)).store(round, Ordering::Release);
+        let mut frame = [0; 64];
+        card.wire.read_exact(&mut frame).expect("a frame on the wire");
+        assert_eq!(frame[4..], [0x5A; 60]);
+        let begun = Instant::now();
+        while word(regs::TDH.at(0)).load(Ordering::Acquire) != round {
+            assert!(begun.elapsed() < DEADLINE, "the head is never shown");
+            std::thread::yield_now();
+        }
+    }
+    guest.set(regs::CTRL, 1 << 26);
+    assert_eq!(word(regs::TDT.at(0)).load(Ordering::Acquire), 0, "a reset is shown");
+}
+
+#[test]
+fn a_socket_may_be_inherited() {
+    let folder = std::env::temp_dir().join(format!("penstock-inherited-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let listener = UnixListener::bind(folder.join("nic")).expect("a socket");
+    let wire = UnixStream::pair().expect("a pair").0;
+    let child = Command::new(PROGRAM)
+        .arg("--fd=0")
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let card = Card { child, folder, wire };
+    let mut guest = card.client();
+    assert_eq!(guest.get(regs::FWSM), 0x8000);
 }
 
 /// The other half of a wire between two programs: one listens, one connects.
