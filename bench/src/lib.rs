@@ -12,6 +12,7 @@
 //!   callgrind, profile, locked, memory, wall    meters
 //!   hosted                                      the hosted server and nginx, as processes of Linux
 //!   overload, flood, churn                      what happens beyond and in the long run
+//!   apps, counterpart                           the demo server, and whoever it talks to
 //!   figures, report                             bounds, verdicts, the table
 //! ```
 //! To add a stack, implement [`subject::Subject`]. To add a row, add it to
@@ -21,12 +22,14 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+pub mod apps;
 pub mod callgrind;
 pub mod card;
 pub mod checksum;
 pub mod churn;
 pub mod client;
 pub mod conversation;
+pub mod counterpart;
 pub mod figures;
 pub mod flood;
 pub mod frames;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use std::{fs, thread};
 
 use lexopt::{Arg, ValueExt};
+use penstock_bench::apps::{self, Service};
 use penstock_bench::callgrind::{self, Detail};
 use penstock_bench::figures::{self, Extent};
 use penstock_bench::flood::Pressure;
@@ -22,6 +23,7 @@ usage: penstock-bench                    every row and figure, into bench/result
        penstock-bench --list             the names of all rows
        penstock-bench --scenario NAME    one row
        penstock-bench --profile NAME     one row's most expensive functions
+       penstock-bench --app NAME         one row of the applications
        penstock-bench --churn COUNT      what COUNT connections leave behind
        penstock-bench --wall             ratios of wall time alone: for a machine at rest";
 
@@ -30,10 +32,12 @@ enum Task {
     Table(Extent),
     List,
     One(Scenario),
-    Profile(Scenario),
+    Profile(String),
     Churn(u64),
     Wall,
+    App(Service),
     Inside(Scenario, u64),
+    InsideApp(Service),
     InsideChurn(u64),
     InsideFlood(Pressure),
     InsideRings(usize),
@@ -65,13 +69,15 @@ fn task() -> Result<Task, lexopt::Error> {
             ("quick", _) => Task::Table(Extent::Quick),
             ("list", _) => Task::List,
             ("scenario", _) => Task::One(scenario(&mut parser)?),
-            ("profile", _) => Task::Profile(scenario(&mut parser)?),
+            ("profile", _) => Task::Profile(parser.value()?.string()?),
             ("churn", _) => Task::Churn(parser.value()?.parse()?),
             ("wall", _) => Task::Wall,
             ("inside", _) => Task::Inside(scenario(&mut parser)?, CONNECTIONS),
             ("connections", Task::Inside(scenario, _)) => {
                 Task::Inside(scenario, parser.value()?.parse()?)
             }
+            ("app", _) => Task::App(service(&mut parser)?),
+            ("inside-app", _) => Task::InsideApp(service(&mut parser)?),
             ("inside-churn", _) => Task::InsideChurn(parser.value()?.parse()?),
             ("inside-rings", _) => Task::InsideRings(parser.value()?.parse()?),
             ("inside-flood", _) => Task::InsideFlood(match parser.value()?.string()?.as_str() {
@@ -89,12 +95,20 @@ fn scenario(parser: &mut lexopt::Parser) -> Result<Scenario, lexopt::Error> {
     Scenario::named(&name).ok_or_else(|| format!("no row is named {name}: see --list").into())
 }
 
+fn service(parser: &mut lexopt::Parser) -> Result<Service, lexopt::Error> {
+    let name = parser.value()?.string()?;
+    Service::named(&name).ok_or_else(|| format!("no application row is named {name}").into())
+}
+
 fn run(task: Task) -> Result<bool, String> {
     match task {
         Task::Table(extent) => table(extent),
         Task::List => {
             for scenario in Scenario::all() {
                 println!("{scenario}");
+            }
+            for service in Service::ALL {
+                println!("{service}");
             }
             Ok(true)
         }
@@ -103,7 +117,13 @@ fn run(task: Task) -> Result<bool, String> {
             print!("{}", Report { rows, ..Report::default() }.text(false));
             Ok(true)
         }
-        Task::Profile(scenario) => profile(&scenario),
+        Task::App(service) => {
+            let served = vec![service.measure()?];
+            print!("{}", Report { served, ..Report::default() }.text(false));
+            Ok(true)
+        }
+        Task::InsideApp(service) => service.inside().map(|()| true),
+        Task::Profile(name) => profile(&name),
         Task::Churn(connections) => {
             let mut report = Report::default();
             figures::churn(&mut report, connections)?;
@@ -155,6 +175,7 @@ fn table(extent: Extent) -> Result<bool, String> {
             Err(why) => report.failures.push(why),
         }
     }
+    apps::all(&mut report);
     figures::all(&mut report, extent);
     println!("{}took {} s", report.text(false), begin.elapsed().as_secs());
     if extent == Extent::Full {
@@ -203,17 +224,22 @@ fn row(scenario: &Scenario) -> Result<Row, String> {
     Ok(Row { scenario: *scenario, counts, cost })
 }
 
-fn profile(scenario: &Scenario) -> Result<bool, String> {
-    let name = scenario.to_string();
-    let run = callgrind::run(&["--inside", &name], Detail::Caches)?;
+/// The most expensive functions of a row, and callgrind's file for a closer look.
+fn profile(name: &str) -> Result<bool, String> {
+    let (inside, counted, unit) = match Service::named(name) {
+        Some(service) => ("--inside-app", "units", service.unit()),
+        None if Scenario::named(name).is_some() => ("--inside", "connections", "connection"),
+        None => return Err(format!("no row is named {name}: see --list")),
+    };
+    let run = callgrind::run(&[inside, name], Detail::Caches)?;
     let file = format!("callgrind.out.{name}");
     run.keep(Path::new(&file))?;
-    let connections = run.number("connections").unwrap_or(1) as f64;
-    println!("instructions per connection; for lines: callgrind_annotate --auto=yes {file}");
+    let count = run.number(counted).unwrap_or(1) as f64;
+    println!("instructions per {unit}; for lines: callgrind_annotate --auto=yes {file}");
     println!("{:>8} {:>10}  function", "own", "inclusive");
     for function in functions(&run.text()?).into_iter().take(40) {
         let [own, inclusive] =
-            [function.own, function.inclusive].map(|count| count as f64 / connections);
+            [function.own, function.inclusive].map(|instructions| instructions as f64 / count);
         println!("{own:8.0} {inclusive:10.0}  {}", function.name);
     }
     Ok(true)

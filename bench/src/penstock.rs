@@ -86,7 +86,8 @@ pub fn capacity(setup: &Setup) -> Capacity {
     Capacity { connections: default.connections + setup.idle, ..default }
 }
 
-fn config(capacity: Capacity) -> Config {
+/// One core with one address of each family, behind the gateway.
+pub fn config(capacity: Capacity) -> Config {
     let address = |bytes: [u8; 4]| Addr::v4(u32::from_be_bytes(bytes));
     let gateway = |gateway: Addr, network: Addr| Route {
         network,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::apps::Served;
 use crate::callgrind::Cost;
 use crate::scenario::{Counts, Scenario};
 
@@ -77,6 +78,8 @@ impl Figure {
 pub struct Report {
     /// Rows, in order.
     pub rows: Vec<Row>,
+    /// What the applications cost.
+    pub served: Vec<Served>,
     /// Rows that could not be measured, and why.
     pub failures: Vec<String>,
     /// Figures, in order.
@@ -134,6 +137,23 @@ impl Report {
                 row.counts.allocations,
                 row.counts.open,
                 row.counts.time_wait,
+            )?;
+        }
+        if !self.served.is_empty() {
+            writeln!(text, "\n{:36} {:>12}", "per unit", "instructions")?;
+        }
+        for served in &self.served {
+            writeln!(
+                text,
+                "{:36} {:>12.0} {:>7.1} {:>7.1} {:>6.1} {:>6.2} {:>6}  {}",
+                served.service.to_string(),
+                served.per_unit(served.cost.instructions),
+                served.per_unit(served.cost.code_misses),
+                served.per_unit(served.cost.data_misses),
+                served.per_unit(served.cost.last_misses),
+                served.per_unit(served.frames),
+                served.allocations,
+                served.service.unit(),
             )?;
         }
         for failure in &self.failures {

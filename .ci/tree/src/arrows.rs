@@ -43,6 +43,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-queue",
             "penstock-wire",
             "penstock-stack",
+            "penstock-server",
             "penstock-hw",
             "penstock-ixgbe",
             "penstock-ixgbe-regs",

@@ -1,0 +1,288 @@
+//! What the demo server costs on the stack: short connections, kept ones, long answers and long
+//! requests, and what it costs to be a proxy.
+
+use std::fmt;
+
+use penstock_queue::Chunks;
+use penstock_server::{Arguments, Server};
+use penstock_stack::rfd::Cores;
+use penstock_stack::{Capacity, Instant, Worker, mail};
+use stats_alloc::Region;
+
+use crate::ALLOCATOR;
+use crate::callgrind::{self, Cost, Detail};
+use crate::card::{Card, ChecksumBy};
+use crate::counterpart::{self, Counterpart, Errand};
+use crate::frames::Family;
+use crate::penstock::config;
+use crate::report::{Better, Figure, Kept, Report};
+use crate::subject::{Population, Subject};
+use crate::world::{Meter, World};
+
+/// A row: what the server is, and what its clients want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    name: &'static str,
+    options: &'static str,
+    errand: Errand,
+    request: &'static [u8],
+    clients: u16,
+    /// What is counted, and how many of it while the meter is on.
+    unit: &'static str,
+    units: u64,
+}
+
+/// What was measured of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// The row.
+    pub service: Service,
+    /// How many units.
+    pub units: u64,
+    /// Frames, both ways.
+    pub frames: u64,
+    /// Allocations, which there should be none of.
+    pub allocations: u64,
+    /// What callgrind counted.
+    pub cost: Cost,
+}
+
+impl Service {
+    /// Every row, in the order of the table.
+    pub const ALL: [Service; 6] = [
+        Service {
+            name: "server-short",
+            options: "",
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 16,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "server-kept",
+            options: "-k",
+            errand: Errand::Again,
+            request: counterpart::AGAIN,
+            clients: 16,
+            unit: "request",
+            units: 16_384,
+        },
+        Service {
+            name: "server-down",
+            options: "-k",
+            errand: Errand::Hear,
+            request: counterpart::HEAR,
+            clients: 4,
+            unit: "KB",
+            units: 40_960,
+        },
+        Service {
+            name: "server-up",
+            options: "-k",
+            errand: Errand::Speak,
+            request: counterpart::SPEAK,
+            clients: 4,
+            unit: "KB",
+            units: 40_960,
+        },
+        Service {
+            name: "proxy-short",
+            options: "-x 10.64.0.1:80",
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 16,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "proxy-down",
+            options: "-x 10.64.0.1:80",
+            errand: Errand::Hear,
+            request: counterpart::HEAR,
+            clients: 4,
+            unit: "KB",
+            units: 40_960,
+        },
+    ];
+
+    /// The row of this name.
+    pub fn named(name: &str) -> Option<Service> {
+        Service::ALL.into_iter().find(|service| service.name == name)
+    }
+
+    /// What is counted.
+    pub fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// Runs the row inside callgrind and prints what was counted.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn inside(&self) -> Result<(), String> {
+        let mut world = World::new(Serving::new(self.options), Family::V4);
+        let mut counterpart = Counterpart::new(self.errand, self.clients, self.request);
+        // Every answer is looked at while warming up, and never while measuring.
+        world.subject.card().set_checking(true);
+        run(&mut world, &mut counterpart, Meter::Off, self.units / 4)?;
+        world.subject.card().set_checking(false);
+        run(&mut world, &mut counterpart, Meter::Off, self.units / 4)?;
+        let (units, frames) = (counterpart.units(), counterpart.frames());
+        let region = Region::new(ALLOCATOR);
+        run(&mut world, &mut counterpart, Meter::Instructions, self.units)?;
+        let heap = region.change();
+        let (units, frames) = (counterpart.units() - units, counterpart.frames() - frames);
+        let allocations = heap.allocations + heap.reallocations;
+        println!("units={units} frames={frames} allocations={allocations}");
+        Ok(())
+    }
+
+    /// Measures the row, in a process of its own.
+    ///
+    /// # Errors
+    /// Why it could not be measured.
+    pub fn measure(&self) -> Result<Served, String> {
+        let run = callgrind::run(&["--inside-app", self.name], Detail::Caches)?;
+        let number = |name| run.number(name).ok_or_else(|| format!("{self} printed no {name}"));
+        Ok(Served {
+            service: *self,
+            units: number("units")?,
+            frames: number("frames")?,
+            allocations: number("allocations")?,
+            cost: *run.costs.first().ok_or("callgrind wrote no totals")?,
+        })
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Served {
+    /// `of` per unit.
+    pub fn per_unit(&self, of: u64) -> f64 {
+        of as f64 / self.units as f64
+    }
+}
+
+/// Measures every row, and adds rows and figures.
+pub fn all(report: &mut Report) {
+    for service in Service::ALL {
+        match service.measure() {
+            Ok(served) => report.served.push(served),
+            Err(why) => report.failures.push(why),
+        }
+    }
+    let instructions = |name: &str| {
+        let served = report.served.iter().find(|served| served.service.name == name);
+        served.map_or(f64::NAN, |served| served.per_unit(served.cost.instructions))
+    };
+    let figure = |name, value, bounds| Figure {
+        name,
+        value,
+        better: Better::Less,
+        bounds,
+        kept: Kept::Exact(0),
+    };
+    let figures = [
+        figure(
+            "instructions, short connection to the demo server",
+            instructions("server-short"),
+            [6000.0, 3000.0, 1500.0],
+        ),
+        figure(
+            "instructions, proxied short connection",
+            instructions("proxy-short"),
+            [25_000.0, 8000.0, 4000.0],
+        ),
+        figure(
+            "allocations while running, all applications",
+            report.served.iter().map(|served| served.allocations).sum::<u64>() as f64,
+            [0.0; 3],
+        ),
+    ];
+    report.figures.extend(figures);
+}
+
+/// Runs until `units` more are done.
+fn run(
+    world: &mut World<Serving>,
+    counterpart: &mut Counterpart,
+    meter: Meter,
+    units: u64,
+) -> Result<(), String> {
+    let end = counterpart.units() + units;
+    let mut silent_us = 0;
+    while counterpart.units() < end {
+        let frames = counterpart.frames();
+        counterpart.fill(world.subject.card());
+        world.turn(meter);
+        world.subject.drain(|frame| counterpart.receive(frame));
+        if let Some(failure) = counterpart.failure() {
+            return Err(format!("{failure} ({})", world.subject.explain()));
+        }
+        let is_silent = counterpart.frames() == frames;
+        silent_us = if is_silent { silent_us + world.step_us } else { 0 };
+        if silent_us > SILENCE_US_MAX {
+            return Err(format!("the server fell silent ({})", world.subject.explain()));
+        }
+    }
+    Ok(())
+}
+
+/// A worker with the demo server on it.
+struct Serving {
+    worker: Worker<Card, Server>,
+}
+
+impl Serving {
+    fn new(options: &str) -> Serving {
+        let words: Vec<&str> = options.split_whitespace().collect();
+        let arguments = Arguments::parse(&words).expect("the rows' options are good");
+        let capacity = Capacity::default();
+        let post = mail::network(Cores::new(1).expect("one core is allowed"), 1).remove(0);
+        let queues = vec![Card::new(ChecksumBy::Card)];
+        let server = Server::new(arguments, &capacity);
+        let chunks = Chunks::new(capacity.chunks);
+        let mut worker = Worker::new(config(capacity), 0, queues, chunks, post, server)
+            .expect("the configuration is valid");
+        let now = Instant(1);
+        worker.start(now);
+        worker.with(now, |app, cx| app.start(cx)).expect("the ports are free");
+        Serving { worker }
+    }
+}
+
+impl Subject for Serving {
+    fn card(&mut self) -> &mut Card {
+        self.worker.queue_mut(0).expect("there is one interface")
+    }
+
+    fn poll(&mut self, now_us: u64) {
+        self.worker.turn(Instant(now_us));
+    }
+
+    fn population(&self) -> Population {
+        let census = self.worker.census();
+        Population {
+            connections: census.connections as u64,
+            half_open: census.half_open as u64,
+            time_wait: census.time_wait as u64,
+            buffers: census.flights as u64,
+        }
+    }
+
+    fn explain(&self) -> String {
+        let counters = self.worker.counters().iter().filter(|(_, count)| *count > 0);
+        let counters: Vec<String> =
+            counters.map(|(name, count)| format!("{name} {count}")).collect();
+        let statistics = self.worker.app().statistics(self.worker.counters());
+        format!("{statistics}; {:?}; {}", self.population(), counters.join(", "))
+    }
+}
+
+/// Longer than any wait that a lossless ring should ever need.
+const SILENCE_US_MAX: u64 = 10_000_000;
