@@ -1,21 +1,61 @@
 //! Classes of bytes, and the search for the first byte outside one, eight at a time.
 
 /// A `tchar` of RFC 9110 section 5.6.2.
+#[inline]
 pub(crate) fn is_token(byte: u8) -> bool {
     CLASSES[byte as usize] & TOKEN != 0
-}
-
-/// What may stand in a Host field or an authority: letters, digits, and the punctuation of RFC 3986
-/// section 3.2.2, without the `@` of user information.
-pub(crate) fn is_host(byte: u8) -> bool {
-    CLASSES[byte as usize] & HOST != 0
 }
 
 /// The first position from `at` on whose byte cannot stand in a token.
 #[inline]
 pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !is_token(*byte)).unwrap_or(rest.len())
+    class_end(bytes, at, TOKEN)
+}
+
+/// The first position from `at` on whose byte cannot stand in a host.
+#[inline]
+pub(crate) fn host_end(bytes: &[u8], at: usize) -> usize {
+    class_end(bytes, at, HOST)
+}
+
+/// Letters, digits, hyphens and dots, of which names and hosts mostly consist, are found by eights;
+/// at any other byte the table is asked.
+#[inline]
+fn class_end(bytes: &[u8], at: usize, class: u8) -> usize {
+    let mut at = at;
+    loop {
+        at = find(bytes, at, not_plain, |byte| !is_plain(byte));
+        match bytes.get(at) {
+            Some(byte) if CLASSES[*byte as usize] & class != 0 => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')
+}
+
+/// Marks bytes that are none of those.
+#[inline]
+fn not_plain(word: u64) -> u64 {
+    let low = word & !HIGHS;
+    let letters = between(low | ONES * 0x20, b'a', b'z');
+    let others = between(low, b'-', b'9') & !exactly(low, b'/');
+    (!(letters | others) | word) & HIGHS
+}
+
+/// Marks bytes in a range; all of them are below 0x80.
+#[inline]
+fn between(low: u64, first: u8, last: u8) -> u64 {
+    low.wrapping_add(ONES * (0x80 - first as u64)) & !low.wrapping_add(ONES * (0x7f - last as u64))
+}
+
+/// Marks bytes that are `byte`, each of them exactly; all of them are below 0x80.
+#[inline]
+fn exactly(low: u64, byte: u8) -> u64 {
+    !((low ^ (ONES * byte as u64)).wrapping_add(!HIGHS))
 }
 
 /// The first position from `at` on whose byte cannot stand in a target: a space ends one, and a
@@ -51,16 +91,18 @@ fn find(
     mark: impl Fn(u64) -> u64,
     is_wanted: impl Fn(u8) -> bool,
 ) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let (words, tail) = rest.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
+    let mut at = at;
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let marks = mark(u64::from_le_bytes(*word));
         if marks != 0 {
-            return at + number * 8 + marks.trailing_zeros() as usize / 8;
+            return at + marks.trailing_zeros() as usize / 8;
         }
+        at += 8;
     }
-    let before = at + words.len() * 8;
-    before + tail.iter().position(|byte| is_wanted(*byte)).unwrap_or(tail.len())
+    while bytes.get(at).is_some_and(|byte| !is_wanted(*byte)) {
+        at += 1;
+    }
+    at
 }
 
 /// Marks bytes less than `limit`, which is at most 0x80.
@@ -86,6 +128,8 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 const TOKEN: u8 = 1;
+/// What may stand in a Host field or an authority: letters, digits, and the punctuation of RFC 3986
+/// section 3.2.2, without the `@` of user information.
 const HOST: u8 = 2;
 
 static CLASSES: [u8; 256] = classes();
@@ -126,13 +170,17 @@ mod tests {
     fn words_find_what_bytes_find() {
         for byte in 0..=255u8 {
             for place in 0..20 {
-                for filler in [b'a', 0x7e, 0x21] {
+                for filler in [b'a', b'Z', b'-', b'5', 0x7e, 0x21] {
                     let mut bytes = [filler; 20].to_vec();
                     bytes[place] = byte;
                     let target = bytes.iter().position(|b| !(0x21..0x7f).contains(b) || *b == b'#');
                     assert_eq!(target_end(&bytes, 0), target.unwrap_or(20), "{byte} at {place}");
                     let value = bytes.iter().position(|b| *b < 0x20 || *b == 0x7f);
                     assert_eq!(value_end(&bytes, 0), value.unwrap_or(20), "{byte} at {place}");
+                    let token = bytes.iter().position(|b| !is_token(*b));
+                    assert_eq!(token_end(&bytes, 0), token.unwrap_or(20), "{byte} at {place}");
+                    let host = bytes.iter().position(|b| CLASSES[*b as usize] & HOST == 0);
+                    assert_eq!(host_end(&bytes, 0), host.unwrap_or(20), "{byte} at {place}");
                 }
             }
         }

@@ -8,7 +8,6 @@
 //! the outcome depends on the bytes, and not on how they were cut.
 
 use crate::bytes::{target_end, token_end, value_end};
-use crate::fields::trimmed;
 use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::request::{Message, Method, check_target};
 use crate::{Facts, Refusal, Request, Version};
@@ -81,21 +80,99 @@ impl Parser {
     #[inline]
     pub fn advance<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Request<'a>>, Refusal> {
         let head = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+        if let Step::On = self.request_line(head)?
+            && let Step::On = self.field_lines(head)?
+        {
+            return self.request(head).map(Some);
+        }
+        self.short(head.len()).map(|()| None)
+    }
+
+    #[inline]
+    fn request_line(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         loop {
             let step = match self.stage {
                 Stage::Start => self.start(head)?,
                 Stage::Method => self.method(head)?,
                 Stage::Target => self.target(head)?,
                 Stage::Version => self.version(head)?,
-                Stage::Line => self.line(head)?,
-                Stage::Name => self.name(head)?,
-                Stage::Value => self.value(head)?,
-                Stage::End => return self.request(head).map(Some),
+                Stage::Line | Stage::Name | Stage::Value | Stage::End => return Ok(Step::On),
             };
             if let Step::Short = step {
-                return self.short(head.len()).map(|()| None);
+                return Ok(Step::Short);
             }
         }
+    }
+
+    /// Reads field lines up to the empty one.
+    #[inline]
+    fn field_lines(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        let Parser { mut stage, at, mark, colon, .. } = *self;
+        let (mut at, mut line, mut colon) = (at as usize, mark as usize, colon as usize);
+        loop {
+            if stage == Stage::Line {
+                match head.get(at) {
+                    None => break,
+                    Some(b'\r') => match head.get(at + 1) {
+                        None => break,
+                        Some(b'\n') => {
+                            self.at = at as u16 + 2;
+                            self.stage = Stage::End;
+                            return Ok(Step::On);
+                        }
+                        Some(_) => return Err(Refusal::LineEnd),
+                    },
+                    Some(b'\n') => return Err(Refusal::LineEnd),
+                    //= rfc9112#5.2
+                    //# A server that receives an obs-fold in a request message that is not within a
+                    //# "message/http" container MUST either reject the message by sending a 400
+                    //# (Bad Request), preferably with a representation explaining that obsolete
+                    //# line folding is unacceptable, or replace each received obs-fold with one or
+                    //# more SP octets
+                    Some(b' ' | b'\t') => return Err(Refusal::Folded),
+                    Some(_) if self.message.fields == FIELDS_MAX => {
+                        return Err(Refusal::TooManyFields);
+                    }
+                    Some(_) => self.message.fields += 1,
+                }
+                line = at;
+                stage = Stage::Name;
+            }
+            if stage == Stage::Name {
+                at = token_end(head, at);
+                match head.get(at) {
+                    None => break,
+                    //= rfc9112#5.1
+                    //# No whitespace is allowed between the field name and colon.
+                    Some(b':') if at > line => {}
+                    Some(_) => return Err(Refusal::FieldName),
+                }
+                colon = at;
+                at += 1;
+                stage = Stage::Value;
+            }
+            at = value_end(head, at);
+            match head.get(at) {
+                None => break,
+                Some(b'\t') => {
+                    at += 1;
+                    continue;
+                }
+                Some(b'\r') => match head.get(at + 1) {
+                    None => break,
+                    Some(b'\n') => {}
+                    Some(_) => return Err(Refusal::LineEnd),
+                },
+                Some(b'\n') => return Err(Refusal::LineEnd),
+                Some(_) => return Err(Refusal::FieldValue),
+            }
+            self.message.field(&head[line..colon], &head[colon + 1..at])?;
+            at += 2;
+            stage = Stage::Line;
+        }
+        self.stage = stage;
+        (self.at, self.mark, self.colon) = (at as u16, line as u16, colon as u16);
+        Ok(Step::Short)
     }
 
     /// Not a byte of a request has been seen: a connection that ends or waits here owes nothing.
@@ -134,7 +211,19 @@ impl Parser {
         Ok(Step::On)
     }
 
+    #[inline]
     fn method(&mut self, head: &[u8]) -> Result<Step, Refusal> {
+        if self.at == 0 && head.starts_with(b"GET ") {
+            self.method = Method::Get;
+            self.at = 4;
+            self.mark = 4;
+            self.stage = Stage::Target;
+            return Ok(Step::On);
+        }
+        self.any_method(head)
+    }
+
+    fn any_method(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         let mark = self.mark as usize;
         let end = token_end(head, self.at as usize);
         self.at = end as u16;
@@ -194,69 +283,6 @@ impl Parser {
         };
         self.at += 10;
         self.fields_at = self.at;
-        self.stage = Stage::Line;
-        Ok(Step::On)
-    }
-
-    #[inline]
-    fn line(&mut self, head: &[u8]) -> Result<Step, Refusal> {
-        match &head[self.at as usize..] {
-            [b'\r', b'\n', ..] => {
-                self.at += 2;
-                self.stage = Stage::End;
-            }
-            [] | [b'\r'] => return Ok(Step::Short),
-            [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
-            //= rfc9112#5.2
-            //# A server that receives an obs-fold in a request message that is not within a
-            //# "message/http" container MUST either reject the message by sending a 400 (Bad
-            //# Request), preferably with a representation explaining that obsolete line folding
-            //# is unacceptable, or replace each received obs-fold with one or more SP octets
-            [b' ' | b'\t', ..] => return Err(Refusal::Folded),
-            _ if self.message.fields == FIELDS_MAX => return Err(Refusal::TooManyFields),
-            _ => {
-                self.message.fields += 1;
-                self.mark = self.at;
-                self.stage = Stage::Name;
-            }
-        }
-        Ok(Step::On)
-    }
-
-    #[inline]
-    fn name(&mut self, head: &[u8]) -> Result<Step, Refusal> {
-        let end = token_end(head, self.at as usize);
-        self.at = end as u16;
-        match head.get(end) {
-            None => return Ok(Step::Short),
-            //= rfc9112#5.1
-            //# No whitespace is allowed between the field name and colon.
-            Some(b':') if end > self.mark as usize => {}
-            Some(_) => return Err(Refusal::FieldName),
-        }
-        self.colon = end as u16;
-        self.at = end as u16 + 1;
-        self.stage = Stage::Value;
-        Ok(Step::On)
-    }
-
-    #[inline]
-    fn value(&mut self, head: &[u8]) -> Result<Step, Refusal> {
-        let mut end = value_end(head, self.at as usize);
-        while head.get(end) == Some(&b'\t') {
-            end = value_end(head, end + 1);
-        }
-        self.at = end as u16;
-        match &head[end..] {
-            [b'\r', b'\n', ..] => {}
-            [] | [b'\r'] => return Ok(Step::Short),
-            [b'\r' | b'\n', ..] => return Err(Refusal::LineEnd),
-            _ => return Err(Refusal::FieldValue),
-        }
-        let colon = self.colon as usize;
-        let value = trimmed(&head[colon + 1..end]);
-        self.message.field(&head[self.mark as usize..colon], value)?;
-        self.at = end as u16 + 2;
         self.stage = Stage::Line;
         Ok(Step::On)
     }

@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use crate::Refusal;
-use crate::bytes::is_host;
-use crate::fields::{Fields, elements};
+use crate::bytes::host_end;
+use crate::fields::{Fields, elements, trimmed};
 
 /// A method (RFC 9110 section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +130,18 @@ impl Method {
 }
 
 /// Checks the form of a target (RFC 9112 section 3.2).
+#[inline]
 pub(crate) fn check_target(method: Method, target: &[u8]) -> Result<(), Refusal> {
+    if target.first() == Some(&b'/') && method != Method::Connect {
+        return Ok(());
+    }
+    check_any_target(method, target)
+}
+
+fn check_any_target(method: Method, target: &[u8]) -> Result<(), Refusal> {
     let is_good = match method {
         Method::Connect => is_authority(target) && target.contains(&b':'),
         Method::Options if target == b"*" => true,
-        _ if target.first() == Some(&b'/') => true,
         _ => authority(target).is_some_and(|range| is_authority(&target[range])),
     };
     if is_good { Ok(()) } else { Err(Refusal::Target) }
@@ -152,7 +159,7 @@ fn authority(target: &[u8]) -> Option<Range<usize>> {
 }
 
 pub(crate) fn is_authority(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| is_host(*byte))
+    !bytes.is_empty() && host_end(bytes, 0) == bytes.len()
 }
 
 /// What the fields that concern the message itself have said so far.
@@ -179,28 +186,29 @@ enum Codings {
 }
 
 impl Message {
-    /// Takes note of a field, if it concerns the message.
+    /// Takes note of a field, if it concerns the message; `value` has its white space still.
     #[inline]
     pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+            4 if is_word(name, *b"host") => {
+                let value = trimmed(value);
                 self.hosts = self.hosts.saturating_add(1);
-                if !value.iter().all(|byte| is_host(*byte)) {
+                if host_end(value, 0) < value.len() {
                     return Err(Refusal::Host);
                 }
             }
             6 if name.eq_ignore_ascii_case(b"expect") => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
+                if !trimmed(value).eq_ignore_ascii_case(b"100-continue") {
                     return Err(Refusal::Expectation);
                 }
                 self.expects = true;
             }
-            10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
+            10 if name.eq_ignore_ascii_case(b"connection") => self.connection(trimmed(value)),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 if self.length.is_some() {
                     return Err(Refusal::Length);
                 }
-                self.length = Some(number(value).ok_or(Refusal::Length)?);
+                self.length = Some(number(trimmed(value)).ok_or(Refusal::Length)?);
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value)?,
             _ => {}
@@ -209,6 +217,10 @@ impl Message {
     }
 
     fn connection(&mut self, value: &[u8]) {
+        if value == b"close" {
+            self.close = true;
+            return;
+        }
         for option in elements(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
@@ -233,6 +245,7 @@ impl Message {
     }
 
     /// What it all means together.
+    #[inline]
     pub(crate) fn facts(self, method: Method, version: Version) -> Result<Facts, Refusal> {
         //= rfc9112#3.2
         //# A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
@@ -279,6 +292,13 @@ impl Message {
             fields: (0, 0),
         })
     }
+}
+
+/// Whether `name` is `word`, which is lower case letters, in any case.
+#[inline]
+fn is_word(name: &[u8], word: [u8; 4]) -> bool {
+    let name = name.first_chunk::<4>().map(|name| u32::from_le_bytes(*name) | 0x2020_2020);
+    name == Some(u32::from_le_bytes(word))
 }
 
 /// A decimal number and nothing else, that fits.
