@@ -242,3 +242,5 @@ impl Relay {
         })
     }
 }
+
+const _: () = assert!(size_of::<End>() <= 32);

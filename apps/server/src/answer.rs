@@ -134,6 +134,11 @@ impl Answer {
             Matter::Greeting | Matter::Later(_) | Matter::Drip => {
                 head.field("Content-Type", text).count("Content-Length", DRIP_BYTES);
             }
+            //= rfc9110#15.3.6
+            //# a server MUST NOT generate content in a 205 response
+            Matter::Status(Status(205)) => {
+                head.count("Content-Length", 0);
+            }
             Matter::Status(status) if status.has_body() => {
                 head.field("Content-Type", text);
                 head.count("Content-Length", status.reason().len() as u64 + 1);
@@ -157,6 +162,7 @@ impl Answer {
         head.end();
         if let Matter::Status(status) = self.matter
             && status.has_body()
+            && status != Status(205)
             && !self.manner.head_only
         {
             head.text(status.reason()).text("\n");

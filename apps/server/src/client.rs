@@ -65,3 +65,6 @@ impl Client {
         self.body = Body::new(framing);
     }
 }
+
+// A connection costs what a table has for it, and no more.
+const _: () = assert!(size_of::<Client>() <= 72);

@@ -162,6 +162,20 @@ fn what_is_wrong_is_told_and_ends_the_connection() {
 }
 
 #[test]
+fn a_status_without_content_has_none() {
+    let mut street = Street::new("-k", &[]);
+    let all: String = [204, 205, 304, 404].map(|code| get(&format!("/status/{code}"))).concat();
+    let visitor = street.alone(Visitor::saying(all), 1000);
+    let heard = visitor.text();
+    let answers: Vec<&str> = heard.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(answers[0], "204 No Content\r\n\r\n");
+    assert_eq!(answers[1], "205 Reset Content\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(answers[2], "304 Not Modified\r\n\r\n");
+    assert!(answers[3].ends_with("Content-Length: 10\r\n\r\nNot Found\n"), "{}", answers[3]);
+    street.is_clean();
+}
+
+#[test]
 fn a_client_that_shuts_its_side_still_gets_its_answer() {
     for path in ["/", "/bytes/300000", "/delay/500", "/drip"] {
         let mut street = Street::new("-k", &[]);
