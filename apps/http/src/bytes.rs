@@ -41,7 +41,7 @@ fn is_plain(byte: u8) -> bool {
 #[inline]
 fn not_plain(word: u64) -> u64 {
     let low = word & !HIGHS;
-    let letters = between(low | ONES * 0x20, b'a', b'z');
+    let letters = between(low | (ONES * 0x20), b'a', b'z');
     let others = between(low, b'-', b'9') & !exactly(low, b'/');
     (!(letters | others) | word) & HIGHS
 }

@@ -43,12 +43,15 @@ pub(crate) struct Plan {
     pub(crate) chunks: u32,
     /// Options of each backend, from 10.0.0.3 on.
     pub(crate) backends: Vec<String>,
+    /// They die while visitors are there.
+    pub(crate) backends_die: bool,
 }
 
 pub(crate) struct World {
     pub(crate) visitors: Worker<Cable, Visitors>,
     pub(crate) servers: Vec<Worker<Cable, Server>>,
-    backends: Vec<Worker<Cable, Server>>,
+    /// From 10.0.0.3 on; those that have died leave their place.
+    backends: Vec<Option<Worker<Cable, Server>>>,
     weather: Weather,
     chunks: u32,
     /// By when, and in which order they were sent.
@@ -67,7 +70,7 @@ impl World {
         World {
             visitors,
             servers: serving(2, cores, chunks, &plan.options),
-            backends: backends.flat_map(|(last, text)| serving(last, 1, ROOMY, text)).collect(),
+            backends: backends.map(|(last, text)| serving(last, 1, ROOMY, text).pop()).collect(),
             weather,
             chunks,
             on_the_way: BTreeMap::new(),
@@ -103,6 +106,11 @@ impl World {
         }
     }
 
+    /// The backends are gone, without a word.
+    pub(crate) fn kill_backends(&mut self) {
+        self.backends.iter_mut().for_each(|backend| *backend = None);
+    }
+
     /// Nobody holds anything.
     pub(crate) fn is_over(&self) -> bool {
         let servers = self.servers.iter().map(Worker::census);
@@ -110,14 +118,14 @@ impl World {
         open + self.visitors.census().connections == 0
     }
 
-    /// What is left behind, in words; empty when nothing is.
+    /// What is left behind, in words; empty when nothing is. A frame may still wait for a neighbour.
     pub(crate) fn remains(&self) -> String {
         let mut text = String::new();
         for (core, server) in self.servers.iter().enumerate() {
             let (census, app) = (server.census(), server.app());
             let statistics = app.statistics(server.counters());
             let is_clean = (census.connections, census.flights) == (0, 0)
-                && census.chunks_free == self.chunks
+                && census.chunks_free + census.waiting == self.chunks
                 && statistics.active == 0
                 && app.heads_in_use() == 0;
             if !is_clean {
@@ -135,7 +143,7 @@ impl World {
             assert_eq!(violation_count(), before, "a turn of the server allocated");
             server.check().expect("sound");
         }
-        for backend in &mut self.backends {
+        for backend in self.backends.iter_mut().flatten() {
             is_busy |= backend.turn(self.now).more;
         }
         self.collect();
@@ -144,7 +152,8 @@ impl World {
             self.now = Instant(self.now.0 + 20);
             return;
         }
-        let deadlines = self.servers.iter().chain(&self.backends).map(Worker::next_deadline);
+        let deadlines = self.servers.iter().chain(self.backends.iter().flatten());
+        let deadlines = deadlines.map(Worker::next_deadline);
         let arrival = self.on_the_way.keys().next().map(|(at, _)| *at);
         let next = deadlines.chain([self.visitors.next_deadline(), arrival]).flatten().min();
         self.now = next.unwrap_or(end).max(Instant(self.now.0 + 20)).min(end);
@@ -172,7 +181,7 @@ impl World {
         send(1, visitors.queue_mut(0));
         servers.iter_mut().for_each(|server| send(2, server.queue_mut(0)));
         for (last, backend) in (3..).zip(backends) {
-            send(last, backend.queue_mut(0));
+            send(last, backend.as_mut().and_then(|backend| backend.queue_mut(0)));
         }
     }
 
@@ -197,7 +206,7 @@ impl World {
             }
             for (last, backend) in (3..).zip(&mut self.backends) {
                 if from != last {
-                    feed(backend.queue_mut(0));
+                    feed(backend.as_mut().and_then(|backend| backend.queue_mut(0)));
                 }
             }
         }
