@@ -74,7 +74,7 @@ kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power
 	@.ci/need cc python3
 	kernel/test
 
-qemu-fetch: ## Downloads QEMU and the kernel that nic-test boots, into target/qemu: 140 MB
+qemu-fetch: ## Downloads QEMU, GRUB and the kernel that nic-test boots, into target/qemu: 150 MB
 	qemu/packages fetch
 
 qemu-lock: ## Newest versions of what nic-test runs, into qemu/qemu.lock

@@ -5,20 +5,18 @@
 //! needs the clock, last the other cores. Each step prints its one fact.
 #![allow(unsafe_code)]
 
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::ops::Range;
-
 use crate::firmware::acpi::fadt::{self, Power};
 use crate::firmware::acpi::madt::{self, Cores};
 use crate::firmware::acpi::mcfg::{self, SEGMENTS_MAX, Segment};
 use crate::firmware::acpi::{self, Tables};
-use crate::firmware::handover::{Handover, MODULES_MAX};
+use crate::firmware::bytes::until_zero;
+use crate::firmware::handover::Handover;
 use crate::firmware::options::Options;
 use crate::firmware::ranges::Ranges;
 use crate::firmware::{Physical, multiboot2, pvh};
 use crate::leave::{self, Outcome};
-use crate::machine::{self, File, Machine};
+use crate::machine::{self, Machine};
+use crate::modules::{self, Modules};
 use crate::{
     apic, calibrate, clock, console, cores, cpuid, entropy, frames, heap, interrupts, last_panic,
     layout, log, paging, pci, power, segments, smp, stop, wall,
@@ -71,7 +69,7 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
         _ => Err("boot: neither PVH nor Multiboot2"),
     };
     let handover = handover.inspect_err(|_| console::open(&Options::default()))?;
-    let command_line = keep_command_line(handover.command_line);
+    let command_line = keep_command_line(&handover);
     let (options, bad) = Options::read(command_line.unwrap_or(""));
     console::open(&options);
     // Firmware may have left its cursor anywhere.
@@ -91,8 +89,8 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
         crate::warning!("{what}");
     }
     let tables = tables.unwrap_or_default();
-    let (firmware, modules) = (read_tables(&tables), Modules::of(&handover));
-    open_memory(&handover)?;
+    let (firmware, mut modules) = (read_tables(&tables), Modules::of(&handover));
+    open_memory(&handover, &mut modules)?;
     interrupts::open(true);
     segments::load(0)?;
     open_time(&firmware);
@@ -111,19 +109,27 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     Ok(Machine { command_line, files: modules.files(), functions })
 }
 
-/// Copies the command line to where it stays.
-fn keep_command_line(bytes: &[u8]) -> Result<&'static str, &'static str> {
+/// Copies the command line to where it stays: the loader's, or what a file says instead.
+fn keep_command_line(handover: &Handover<'_>) -> Result<&'static str, &'static str> {
     const BYTES_MAX: usize = 4096;
-    static KEPT: spin::Once<([u8; BYTES_MAX], usize)> = spin::Once::new();
-    if bytes.len() > BYTES_MAX {
+    static KEPT: spin::Once<[u8; BYTES_MAX]> = spin::Once::new();
+    let own = handover.command_line.as_ptr_range();
+    let at = match handover.command_line_file() {
+        Some(module) => module.at.clone(),
+        None => own.start as u64..own.end as u64,
+    };
+    let bytes = (at.end - at.start) as usize;
+    if bytes > BYTES_MAX || at.end > EARLY_END {
         return Err("boot: the command line is longer than 4096 bytes");
     }
-    let (kept, count) = KEPT.call_once(|| {
+    let kept = KEPT.call_once(|| {
         let mut kept = [0; BYTES_MAX];
-        kept[..bytes.len()].copy_from_slice(bytes);
-        (kept, bytes.len())
+        // SAFETY: the range is mapped, and `kept` is as long as the longest.
+        unsafe { modules::copy(at.start, kept.as_mut_ptr(), bytes) };
+        kept
     });
-    core::str::from_utf8(&kept[..*count]).map_err(|_| "boot: the command line is not UTF-8")
+    let text = core::str::from_utf8(until_zero(&kept[..bytes]));
+    text.map(str::trim).map_err(|_| "boot: the command line is not UTF-8")
 }
 
 fn find_tables(handover: &Handover<'_>) -> Result<Tables<'static>, &'static str> {
@@ -147,9 +153,9 @@ fn read_tables(tables: &Tables<'_>) -> Firmware {
 }
 
 /// Free memory, page tables and the heap.
-fn open_memory(handover: &Handover<'_>) -> Result<(), &'static str> {
+fn open_memory(handover: &Handover<'_>, modules: &mut Modules) -> Result<(), &'static str> {
     let mut free = handover.usable.clone();
-    free.remove(0..LOW_END);
+    free.remove(0..layout::LOW_END);
     free.remove(layout::image());
     for module in handover.modules() {
         let end = module.at.end.checked_next_multiple_of(layout::PAGE_BYTES);
@@ -157,6 +163,7 @@ fn open_memory(handover: &Handover<'_>) -> Result<(), &'static str> {
     }
     let all = handover.usable.bytes();
     frames::open(free);
+    modules.lift()?;
     paging::build(&handover.memory)?;
     let heap = heap::open()?;
     let (all, heap, left) = (all >> 20, heap >> 20, frames::free_bytes() >> 20);
@@ -205,53 +212,16 @@ fn report_cores(firmware: &Firmware) {
     }
 }
 
-/// What is kept of the boot modules while there is no heap.
-struct Modules {
-    list: [(Range<u64>, [u8; WORDS_MAX], usize); MODULES_MAX],
-    count: usize,
-}
-
-/// Longer words of a loader about a file are cut.
-const WORDS_MAX: usize = 128;
-
-impl Modules {
-    /// Those that lie in memory.
-    fn of(handover: &Handover<'_>) -> Modules {
-        let mut modules =
-            Modules { list: [const { (0..0, [0; WORDS_MAX], 0) }; MODULES_MAX], count: 0 };
-        for module in handover.modules() {
-            if handover.memory.contain(&module.at) {
-                let (at, words, bytes) = &mut modules.list[modules.count];
-                *at = module.at.clone();
-                *bytes = module.words.len().min(WORDS_MAX);
-                words[..*bytes].copy_from_slice(&module.words[..*bytes]);
-                modules.count += 1;
-            }
-        }
-        modules
-    }
-
-    fn files(&self) -> Vec<File> {
-        let file = |(at, words, count): &(Range<u64>, [u8; WORDS_MAX], usize)| {
-            let name = String::from_utf8_lossy(&words[..*count]).into_owned();
-            let bytes = (at.end - at.start) as usize;
-            // SAFETY: the range is memory, mapped, was taken out of what is free, and nobody writes
-            // it any more.
-            let bytes = unsafe { core::slice::from_raw_parts(at.start as *const u8, bytes) };
-            File { name: name.leak(), bytes }
-        };
-        self.list[..self.count].iter().map(file).collect()
-    }
-}
-
 /// Memory as the entry code maps it: all of the first four gigabytes. Page 0 is among them, because
 /// QEMU's PVH loader leaves its memory map there.
 struct Early;
 
+const EARLY_END: u64 = 1 << 32;
+
 impl Physical for Early {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         let end = address.checked_add(length as u64)?;
-        if address == 0 || end > 1 << 32 {
+        if address == 0 || end > EARLY_END {
             return None;
         }
         // SAFETY: the range is mapped, and while firmware's structures are read nothing is written.
@@ -265,13 +235,10 @@ struct Brand([u8; 48]);
 
 impl core::fmt::Display for Brand {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let name = crate::firmware::bytes::until_zero(&self.0);
+        let name = until_zero(&self.0);
         out.write_str(core::str::from_utf8(name).unwrap_or("an unnamed processor").trim())
     }
 }
 
 const PVH: u32 = 0x336e_c578;
 const MULTIBOOT2: u32 = 0x36d7_6289;
-
-/// What lies below is firmware's, the start-up page's and the last panic's.
-const LOW_END: u64 = 0x20_0000;

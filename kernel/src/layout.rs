@@ -14,6 +14,9 @@ pub(crate) const TRAMPOLINE: u64 = 0x8000;
 /// The page that keeps a panic over a reset: outside what loaders clear and firmware uses.
 pub(crate) const LAST_PANIC: u64 = 0x1f_f000;
 
+/// What lies below is firmware's, the start-up page's and the last panic's: never free.
+pub(crate) const LOW_END: u64 = 0x20_0000;
+
 /// A page of the smallest size.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 

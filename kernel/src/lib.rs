@@ -10,7 +10,7 @@
 //!
 //! | file | is about |
 //! |---|---|
-//! | `boot` | the order of things, from the loader to `main` |
+//! | `boot`, `modules` | the order of things, from the loader to `main`; files that it brought |
 //! | `firmware/` | pure: loaders' structures, ACPI, the command line, the real-time clock |
 //! | `layout`, `paging`, `frames`, `heap`, `stacks` | memory |
 //! | `cores`, `smp`, `segments`, `interrupts`, `apic`, `cpuid` | processors |
@@ -50,6 +50,7 @@ pub mod leave;
 pub mod log;
 pub mod machine;
 mod memory;
+mod modules;
 pub mod paging;
 pub mod pci;
 mod power;

@@ -71,6 +71,13 @@ impl<'m> Handover<'m> {
         &self.modules[..self.module_count]
     }
 
+    /// The module that holds the command line, where the loader's own is empty: on a disk it is a
+    /// file that can be edited without knowing the loader's language.
+    pub fn command_line_file(&self) -> Option<&Module<'m>> {
+        let is_it = |module: &&Module<'_>| module.words.trim_ascii() == COMMAND_LINE_FILE;
+        self.modules().iter().find(is_it).filter(|_| self.command_line.trim_ascii().is_empty())
+    }
+
     pub(super) fn add_module(&mut self, module: Module<'m>) {
         if module.at.start < module.at.end && self.module_count < MODULES_MAX {
             self.modules[self.module_count] = module;
@@ -100,6 +107,9 @@ impl<'m> Handover<'m> {
         }
     }
 }
+
+/// What a loader is told to say about it.
+const COMMAND_LINE_FILE: &[u8] = b"cmdline.txt";
 
 /// More entries than this in one map are not looked at.
 const MAP_ENTRIES_MAX: usize = 1024;
