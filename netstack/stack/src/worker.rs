@@ -131,6 +131,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.flush();
     }
 
+    /// A link has come up: tells who we are, because whoever is behind it now may never have heard.
+    /// One core says it for all.
+    pub fn on_link(&mut self, now: Instant) {
+        self.core.set_now(now);
+        self.announce();
+        self.flush();
+    }
+
     /// One bounded turn: a burst from each interface, mail, due timers, connections whose
     /// applications asked for something, and one doorbell for all that was sent.
     pub fn turn(&mut self, now: Instant) -> Turn {
