@@ -10,14 +10,31 @@ use core::sync::atomic::{Ordering, fence};
 
 use crate::{apic, clock, cores, interrupts};
 
-/// Halts this core until `deadline_ns`, a device's interrupt or [`wake`]; not at all if `has_work`
-/// says so. Interrupts run on their own stack, and only here.
-pub(crate) fn halt_until(deadline_ns: u64, has_work: impl FnOnce() -> bool) {
+/// What a core looks at before it halts.
+pub trait Sleeper {
+    /// Whether there is something to do.
+    fn has_work(&mut self) -> bool;
+
+    /// Tells devices to interrupt this core when there is. Work that came before is looked for
+    /// after.
+    fn arm(&mut self) {}
+}
+
+impl<F: FnMut() -> bool> Sleeper for F {
+    fn has_work(&mut self) -> bool {
+        self()
+    }
+}
+
+/// Halts this core until `deadline_ns`, a device's interrupt or [`wake`]; not at all if there is
+/// work. Interrupts run on their own stack, and only here.
+pub(crate) fn halt_until(deadline_ns: u64, sleeper: &mut impl Sleeper) {
     let record = cores::record(cores::current());
     record.asleep.store(true, Ordering::Relaxed);
+    sleeper.arm();
     fence(Ordering::SeqCst);
     let now = clock::now_ns();
-    if !has_work() && deadline_ns > now {
+    if !sleeper.has_work() && deadline_ns > now {
         apic::arm((deadline_ns - now).min(HALT_MAX_NS));
         x86_64::instructions::interrupts::enable_and_hlt();
         x86_64::instructions::interrupts::disable();

@@ -9,7 +9,7 @@
 //!              while !core.stop_requested() {
 //!                  let now = core.turn();
 //!                  let next = worker.turn(now);
-//!                  core.rest(next, || worker.has_work());
+//!                  core.rest(next, &mut || worker.has_work());
 //!              }
 //!          });
 //!      }
@@ -23,6 +23,7 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::idle::Sleeper;
 use crate::leave::{self, Outcome};
 use crate::pci::Function;
 use crate::watch::Watch;
@@ -157,8 +158,8 @@ impl Core {
 
     /// Nothing to do before `deadline_ns`: after a moment of looking for work, halts until then, until
     /// a device or [`wake`](idle::wake) ends it. With `idle=poll` only looks once.
-    pub fn rest(&mut self, deadline_ns: u64, mut has_work: impl FnMut() -> bool) {
-        if has_work() || self.idle_poll {
+    pub fn rest(&mut self, deadline_ns: u64, sleeper: &mut impl Sleeper) {
+        if sleeper.has_work() || self.idle_poll {
             return;
         }
         let deadline_ns = match &self.watch {
@@ -167,12 +168,12 @@ impl Core {
         };
         let begin = clock::now_ns();
         while clock::now_ns() - begin < LOOK_NS {
-            if has_work() {
+            if sleeper.has_work() {
                 return;
             }
             core::hint::spin_loop();
         }
-        idle::halt_until(deadline_ns, has_work);
+        idle::halt_until(deadline_ns, sleeper);
     }
 }
 
@@ -184,7 +185,7 @@ pub(crate) fn run() -> ! {
     let mut core = Core::new(0);
     while !cores::online().all(|(_, record)| record.finished.load(Ordering::Acquire)) {
         let now = core.turn();
-        core.rest(now + FINISH_LOOK_NS, || false);
+        core.rest(now + FINISH_LOOK_NS, &mut || false);
     }
     crate::info!("machine: all cores are done");
     leave::leave(Outcome::Done)
@@ -194,7 +195,7 @@ pub(crate) fn run() -> ! {
 pub(crate) fn wait_for_work(id: usize) -> ! {
     loop {
         let record = cores::record(id);
-        idle::halt_until(u64::MAX, || !record.job.load(Ordering::Acquire).is_null());
+        idle::halt_until(u64::MAX, &mut || !record.job.load(Ordering::Acquire).is_null());
         work(id);
     }
 }

@@ -209,7 +209,14 @@ impl fmt::Display for Sentence<'_> {
     }
 }
 
-/// The precompiled core library was built to unwind and names this; nothing here unwinds.
+/// The precompiled libraries were built to unwind and name this; nothing here unwinds.
 #[cfg(panic = "abort")]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
+
+/// As above: the end of a landing pad that nothing lands on.
+#[cfg(panic = "abort")]
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    panic!("something unwinds")
+}

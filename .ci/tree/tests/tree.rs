@@ -41,7 +41,7 @@ fn images_have_no_standard_library() {
 }
 
 /// Packages that are images for a bare machine.
-const IMAGES: &[&str] = &["penstock-probe"];
+const IMAGES: &[&str] = &["penstock-image", "penstock-probe"];
 
 #[test]
 fn manifests_pin_and_reason() {

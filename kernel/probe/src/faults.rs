@@ -62,7 +62,7 @@ pub(crate) fn allocate(mut core: Core) {
     }
     loop {
         let now = core.turn();
-        core.rest(now + 1_000_000_000, || false);
+        core.rest(now + 1_000_000_000, &mut || false);
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn wedge(mut core: Core, wedged: usize) {
             spin_for_ever();
         }
         let now = core.turn();
-        core.rest(now + 10_000_000, || false);
+        core.rest(now + 10_000_000, &mut || false);
     }
 }
 

@@ -70,7 +70,7 @@ fn serve(mut core: Core) {
     info!("probe: core {} is at rest", core.id());
     while !core.stop_requested() {
         let now = core.turn();
-        core.rest(now + 60_000_000_000, || false);
+        core.rest(now + 60_000_000_000, &mut || false);
     }
     info!("probe: core {} stops", core.id());
 }

@@ -13,7 +13,7 @@ pub(crate) fn timers(mut core: Core) {
     for late in &mut late_ns {
         let deadline = core.turn() + SLEEP_NS;
         while clock::now_ns() < deadline {
-            core.rest(deadline, || false);
+            core.rest(deadline, &mut || false);
         }
         *late = clock::now_ns() - deadline;
     }
@@ -38,7 +38,7 @@ pub(crate) fn wake(mut core: Core) {
     loop {
         let asked = core.turn();
         while !mine(TOKEN.load(Ordering::Acquire)) {
-            core.rest(asked + DEADLINE_NS, || mine(TOKEN.load(Ordering::Acquire)));
+            core.rest(asked + DEADLINE_NS, &mut || mine(TOKEN.load(Ordering::Acquire)));
             lost += u64::from(clock::now_ns() - asked > DEADLINE_NS);
             core.turn();
         }
