@@ -10,7 +10,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail::loom
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,17 @@ nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, th
 	qemu/nic-test pair
 	qemu/nic-test faults
 	qemu/nic-test ipxe
+
+run: ## Boots the appliance in QEMU on the emulated 82599: ARGS='maxcpus=1 -- server -k' SMP=2 CFG=file
+	@.ci/need cc python3
+	@image/run $(ARGS)
+
+image: ## What boots: penstock.elf, .img and .iso in target/image, from CMDLINE='...' CFG=file
+	@.ci/need cc python3
+	@mkdir -p target/image
+	@cp "$$(.ci/image penstock-image)" target/image/penstock.elf
+	@image/package target/image/penstock.elf target/image --cmdline='$(CMDLINE)' $(addprefix --file=,$(CFG))
+	@ls -l target/image
 
 kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power, each judged under QEMU
 	@.ci/need cc python3

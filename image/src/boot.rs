@@ -1,0 +1,155 @@
+//! From the command line to cores that serve.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penstock_config::{Boot, Error, Machine as Settings};
+use penstock_hw::Mapped;
+use penstock_ixgbe::Seed;
+use penstock_kernel::leave::{self, Outcome};
+use penstock_kernel::machine::{Core, Machine};
+use penstock_kernel::{clock, entropy, heap, info, log, notice};
+use penstock_queue::Chunks;
+use penstock_server::{Arguments, Server};
+use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
+use penstock_stack::{Config, Worker, mail};
+
+use crate::capacity;
+use crate::card::{self, Card, Plan};
+use crate::serve::{Nics, instant, serve};
+
+/// What an image begins with.
+pub(crate) fn run(mut machine: Machine) {
+    if let Err(errors) = start(&mut machine) {
+        for line in errors {
+            log::line(log::Level::Error, format_args!("{line}"));
+        }
+        leave::leave(Outcome::Refused);
+    }
+}
+
+/// Reads the command line, brings the cards up and gives every core its work.
+///
+/// # Errors
+/// All that is wrong, a line for each.
+fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
+    let boot = Boot::parse(machine.command_line());
+    let mut errors = boot.errors;
+    let arguments = match &*boot.application.name {
+        "server" => Arguments::parse(&boot.application.words),
+        name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
+    };
+    let arguments = arguments.map_err(|more| errors.extend(more));
+    let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
+    boot.notices.iter().for_each(|ignored| notice!("{ignored}"));
+    let settings = boot.machine;
+    let plan = plan(machine, &settings)?;
+    arguments.check(plan.cores.count()).map_err(|errors| lines(&errors))?;
+
+    let cards = bring_up(machine, &settings, plan)?;
+    let config = assemble(&settings, &cards, plan.cores)?;
+    let (nics, lanes) = deal(cards, plan.cores);
+    let mut nics = Some(nics);
+    for ((number, seeds), post) in (0..).zip(lanes).zip(mail::network(plan.cores, MAIL_FRAMES)) {
+        let (config, arguments) = (config.clone(), arguments.clone());
+        let nics = nics.take().unwrap_or_default();
+        machine.start(number as usize, move |mut core: Core| {
+            let queues = seeds.into_iter().map(Seed::start).collect();
+            let chunks = Chunks::new(config.capacity.chunks);
+            let app = Server::new(arguments, &config.capacity);
+            let worker = Worker::new(config, number, queues, chunks, post, app);
+            let mut worker = match worker {
+                Ok(worker) => worker,
+                Err(error) => refuse(&error.to_string()),
+            };
+            worker.start(instant(clock::now_ns()));
+            let listens = worker.with(instant(clock::now_ns()), |app, cx| app.start(cx));
+            if let Err(error) = listens {
+                refuse(&error.to_string());
+            }
+            core.seal();
+            if core.id() == 0 {
+                info!("ready: serving after {} ms", clock::now_ns() / 1_000_000);
+            }
+            serve(&mut core, worker, nics);
+        });
+    }
+    Ok(())
+}
+
+/// As many cores as there are and may be, each with the same ports to open connections from.
+fn plan(machine: &Machine, settings: &Settings) -> Result<Plan, Vec<String>> {
+    let queues = settings.queues.unwrap_or(CORES_MAX);
+    let count = machine.cores().min(queues.into());
+    let (first, last) = settings.ephemeral_ports;
+    let ports = PortRange::new(first, last);
+    let cores = u16::try_from(count).ok().and_then(Cores::new);
+    match cores.zip(ports) {
+        Some((cores, ports)) => Ok(Plan { cores, ports, rfd: settings.rfd }),
+        None => Err(vec!["more cores than a card has queues, or no ports".to_string()]),
+    }
+}
+
+fn bring_up(machine: &Machine, settings: &Settings, plan: Plan) -> Result<Vec<Card>, Vec<String>> {
+    let mut cards = Vec::new();
+    let mut errors = Vec::new();
+    for function in card::find(machine, &settings.nics)? {
+        match Card::bring_up(&function, plan) {
+            Ok(card) => cards.push(card),
+            Err(error) => errors.push(error),
+        }
+    }
+    for (number, Card { nic, description, address, .. }) in cards.iter().enumerate() {
+        let (mac, mtu, queues) = (description.mac, description.mtu, plan.cores.count());
+        let link = nic.link();
+        info!(
+            "nic eth{number}: 82599 at {address}, {mac}, mtu {mtu}, {queues} queues, link {link}"
+        );
+    }
+    if errors.is_empty() { Ok(cards) } else { Err(errors) }
+}
+
+/// The stack's configuration, in the memory that there is.
+fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config, Vec<String>> {
+    let descriptions: Vec<_> = cards.iter().map(|card| card.description.clone()).collect();
+    let mut seed = [0; 32];
+    entropy::fill(&mut seed);
+    let config = settings.assemble(&descriptions, cores.count(), seed);
+    let mut config = config.map_err(|errors| lines(&errors))?;
+    let (_, free) = heap::usage();
+    config.capacity = capacity::fitted(config.capacity, free / usize::from(cores.count()) / 8 * 7);
+    for (interface, card) in config.interfaces.iter().zip(&descriptions) {
+        for (addr, prefix_bits) in &interface.addresses {
+            info!("ip {addr}/{prefix_bits} on {}", card.name);
+        }
+    }
+    let penstock_stack::Capacity { connections, chunks, .. } = config.capacity;
+    info!("stack: for each core {connections} connections and {} MiB in flight", chunks / 512);
+    Ok(config)
+}
+
+/// A card's parts, to whom they belong: what looks after it, and for each core its queue pairs.
+fn deal(cards: Vec<Card>, cores: Cores) -> (Nics, Vec<Vec<Seed<Mapped>>>) {
+    let mut lanes: Vec<Vec<_>> = (0..cores.count()).map(|_| Vec::new()).collect();
+    let mut nics = Vec::new();
+    for card in cards {
+        lanes.iter_mut().zip(card.seeds).for_each(|(lane, seed)| lane.push(seed));
+        nics.push((card.address, card.nic));
+    }
+    (nics, lanes)
+}
+
+fn refuse(line: &str) -> ! {
+    log::line(log::Level::Error, format_args!("{line}"));
+    leave::leave(Outcome::Refused)
+}
+
+fn lines(errors: &[Error]) -> Vec<String> {
+    errors.iter().map(Error::to_string).collect()
+}
+
+const APPLICATIONS: [&str; 1] = ["server"];
+
+/// Frames that fit in a mailbox between two cores.
+const MAIL_FRAMES: usize = 256;

@@ -1,0 +1,108 @@
+//! The loop of a core: turn, rest, turn. And how it ends.
+
+use penstock_hw::Mapped;
+use penstock_ixgbe::{Link, Nic, Queue, Report};
+use penstock_kernel::idle::Sleeper;
+use penstock_kernel::machine::Core;
+use penstock_kernel::pci::Address;
+use penstock_kernel::{idle, info, notice, warning};
+use penstock_stack::{App, Instant, Worker};
+
+use alloc::vec::Vec;
+
+/// The cards, as core 0 looks after them.
+pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
+
+/// A worker on the cards' queue pairs of its core.
+pub(crate) type Served<A> = Worker<Queue<Mapped>, A>;
+
+/// Serves until the machine is to stop and whoever was there has left, or has had his time.
+pub(crate) fn serve<A: App>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
+    let mut stopping_since = None;
+    loop {
+        let now_ns = core.turn();
+        let now = instant(now_ns);
+        let turn = worker.turn(now);
+        wake(worker.take_mailed());
+        for (address, nic) in &mut nics {
+            let was_running = nic.is_running();
+            let report = nic.poll(now.0);
+            let is_up = matches!(report.link, Some(Link::Up { .. }));
+            if is_up || nic.is_running() && !was_running {
+                worker.on_link(now);
+            }
+            tell(*address, report);
+        }
+        if core.stop_requested() {
+            let since = *stopping_since.get_or_insert(now_ns);
+            if worker.census().connections == 0 || now_ns - since > GRACE_NS {
+                break;
+            }
+        }
+        if !turn.more {
+            let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
+            let look = if nics.is_empty() { u64::MAX } else { now_ns + NIC_LOOK_NS };
+            let ends = stopping_since.map_or(u64::MAX, |since| since + GRACE_NS);
+            core.rest(deadline.min(look).min(ends), &mut Resting(&mut worker));
+        }
+    }
+    info!("core {}: {} connections cut", core.id(), worker.census().connections);
+    for (address, nic) in nics {
+        if let Err(error) = nic.shut_down() {
+            warning!("nic {address}: {error}");
+        }
+    }
+}
+
+/// The stack's clock. It does not begin at 0: a worker may not take that for its own age.
+pub(crate) fn instant(now_ns: u64) -> Instant {
+    Instant(CLOCK_BEGINS_US + now_ns / 1_000)
+}
+
+fn nanoseconds(at: Instant) -> u64 {
+    at.0.saturating_sub(CLOCK_BEGINS_US).saturating_mul(1_000)
+}
+
+/// Wakes each core of the set, a bit for each.
+fn wake(mut cores: u128) {
+    while cores != 0 {
+        idle::wake(cores.trailing_zeros() as usize);
+        cores &= cores - 1;
+    }
+}
+
+fn tell(address: Address, report: Report) {
+    let Report { link, reset, error } = report;
+    if let Some(link) = link {
+        notice!("nic {address}: link {link}");
+    }
+    if let Some(reason) = reset {
+        notice!("nic {address}: was reset: {reason}");
+    }
+    if let Some(error) = error {
+        warning!("nic {address}: {error}; it is tried again");
+    }
+}
+
+/// A worker about to sleep: woken by its cards, looked at once more for frames and mail.
+struct Resting<'w, A: App>(&'w mut Served<A>);
+
+impl<A: App> Sleeper for Resting<'_, A> {
+    fn has_work(&mut self) -> bool {
+        let mut queues = (0..).map_while(|interface| self.0.queue(interface));
+        queues.any(Queue::has_work) || self.0.has_mail()
+    }
+
+    fn arm(&mut self) {
+        let queues = (0..).map_while(|interface| self.0.queue(interface));
+        queues.for_each(Queue::arm_interrupt);
+    }
+}
+
+const CLOCK_BEGINS_US: u64 = 1_000_000;
+
+/// Whoever is served when the machine is to stop has this long.
+const GRACE_NS: u64 = 10_000_000_000;
+
+/// Core 0 looks after the cards at least this often.
+const NIC_LOOK_NS: u64 = 100_000_000;
