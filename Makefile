@@ -10,7 +10,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail::loom
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,16 +74,20 @@ run: ## Boots the appliance in QEMU on the emulated 82599: ARGS='maxcpus=1 -- se
 	@.ci/need cc python3
 	@image/run $(ARGS)
 
-image: ## What boots: penstock.elf, .img and .iso in target/image, from CMDLINE='...' CFG=file
+image: ## What boots: penstock.elf, .img and .iso in target/appliance, from CMDLINE='...' CFG=file
 	@.ci/need cc python3
-	@mkdir -p target/image
-	@cp "$$(.ci/image penstock-image)" target/image/penstock.elf
-	@image/package target/image/penstock.elf target/image --cmdline='$(CMDLINE)' $(addprefix --file=,$(CFG))
-	@ls -l target/image
+	@mkdir -p target/appliance
+	@cp "$$(.ci/image penstock-image)" target/appliance/penstock.elf
+	@image/package target/appliance/penstock.elf target/appliance --cmdline='$(CMDLINE)' $(addprefix --file=,$(CFG))
+	@ls -l target/appliance
 
 kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power, each judged under QEMU
 	@.ci/need cc python3
 	kernel/test
+
+qemu-test: ## The appliance in QEMU on the emulated 82599, judged by Linux's clients: boots, loads, faults, ends
+	@.ci/need cc python3 ip ab curl
+	image/test
 
 qemu-fetch: ## Downloads QEMU, GRUB and the kernel that nic-test boots, into target/qemu: 150 MB
 	qemu/packages fetch
@@ -101,6 +105,8 @@ build: fetch ## Compiles what `make test` runs
 	$(CARGO) build --profile sim -p penstock-sim
 	$(CARGO) build --release -p penstock-bench -p penstock-host -p penstock-vfio-user
 	$(LOOM) --no-run
+	@.ci/image penstock-probe >/dev/null
+	@.ci/image penstock-image >/dev/null
 	@.ci/fuzz build
 
 fetch: ## Downloads the crates of Cargo.lock; but for qemu-fetch nothing else needs a network

@@ -41,7 +41,7 @@ pub(crate) fn serve<A: App>(core: &mut Core, mut worker: Served<A>, mut nics: Ni
         }
         if !turn.more {
             let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
-            let look = if nics.is_empty() { u64::MAX } else { now_ns + NIC_LOOK_NS };
+            let look = now_ns + if nics.is_empty() { LOOK_NS } else { NIC_LOOK_NS };
             let ends = stopping_since.map_or(u64::MAX, |since| since + GRACE_NS);
             core.rest(deadline.min(look).min(ends), &mut Resting(&mut worker));
         }
@@ -103,6 +103,9 @@ const CLOCK_BEGINS_US: u64 = 1_000_000;
 
 /// Whoever is served when the machine is to stop has this long.
 const GRACE_NS: u64 = 10_000_000_000;
+
+/// A core looks for frames at least this often: an interrupt may be lost, and costs time then.
+const LOOK_NS: u64 = 500_000_000;
 
 /// Core 0 looks after the cards at least this often.
 const NIC_LOOK_NS: u64 = 100_000_000;

@@ -177,6 +177,11 @@ const KEYS: &[Key] = &[
             choice(value, &[("halt", Idle::Halt), ("poll", Idle::Poll)], "halt or poll")?;
         DONE
     }),
+    // Obeyed by the kernel, which has read it before; a process has no such watch.
+    ("watchdog", |_, value| {
+        number(value, 0, 86_400, "0 to 86400 seconds")?;
+        DONE
+    }),
     ("nic", |machine, value| {
         machine.nics.push(pci_address(value).ok_or("a PCI address such as 0000:01:00.0")?);
         DONE
@@ -321,6 +326,8 @@ mod tests {
         assert_eq!((machine.maxcpus, machine.loglevel), (Some(4), 4));
         assert_eq!((machine.panic_seconds, machine.exit), (-1, Exit::Debug));
         assert_eq!(machine.idle, Idle::Poll);
+        assert_eq!(good("watchdog=0"), Machine::default());
+        bad("watchdog=-1");
         for text in ["maxcpus=0", "maxcpus=129", "maxcpus=+1", "maxcpus=", "maxcpus", "maxcpus=1x"]
         {
             bad(text);

@@ -1,0 +1,215 @@
+"""Boots images under QEMU and judges what they say. `kernel/test` and `image/test` are lists of checks.
+
+A check is a function that starts machines with the function it is given, and raises `Failed`. One line
+for each; one that fails prints why, the command that boots it again, and the end of the serial log,
+which is kept. QEMU is what `qemu/run` finds or fetches.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(TREE, "target"))
+DONE, PANIC, REFUSED = 33, 35, 37  # what isa-debug-exit makes of 0x10, 0x11, 0x12
+PATIENCE = 60 * float(os.environ.get("SLOWER", "1"))  # seconds for what takes one
+
+
+class Failed(Exception):
+    """A check did not hold."""
+
+
+class Boot:
+    """One QEMU, from its start to its end."""
+
+    def __init__(self, folder, name, image, line="", cpus=1, memory="256M", card=None, more=(), kernel=True, serial=True):
+        self.log_path = os.path.join(folder, name + ".log")
+        self.folder = tempfile.mkdtemp(prefix="penstock-kernel.")
+        self.qmp_path = os.path.join(self.folder, "qmp")
+        command = [os.path.join(TREE, "qemu/run"), f"--memory={memory}"]
+        command += [f"--card={card}"] if card else []
+        command += ["-smp", str(cpus)]
+        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        command += ["-serial", "stdio"] if serial else []
+        if kernel:
+            command += ["-kernel", image, "-append", line]
+        command += list(more)
+        self.replay = shlex.join(command)
+        self.log = open(self.log_path, "wb")
+        self.begin = time.monotonic()
+        self.process = subprocess.Popen(
+            command + ["-qmp", f"unix:{self.qmp_path},server=on,wait=off"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+
+    def text(self):
+        with open(self.log_path, "rb") as log:
+            return log.read().decode("utf-8", "replace").replace("\r", "")
+
+    def wait(self, pattern, seconds=PATIENCE):
+        """The match of a pattern in what was said, once it is there."""
+        deadline = time.monotonic() + seconds
+        while True:
+            ended = self.process.poll() is not None
+            found = re.search(pattern, self.text(), re.M)
+            if found:
+                return found
+            if ended:
+                raise Failed(f"ended with {self.process.returncode} before it said {pattern!r}")
+            if time.monotonic() > deadline:
+                raise Failed(f"did not say {pattern!r} within {seconds:.0f} s")
+            time.sleep(0.02)
+
+    def end(self, status, seconds=PATIENCE):
+        """Everything that was said, when QEMU ends with this status."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"did not end within {seconds:.0f} s") from None
+        if code != status:
+            raise Failed(f"ended with {code} instead of {status}")
+        return self.text()
+
+    def qmp(self, *commands):
+        """Says commands to QEMU, and gives the answers and events until it is done or gone."""
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(PATIENCE)
+            channel.connect(self.qmp_path)
+            lines = channel.makefile("rw")
+            said = []
+            for command in ("qmp_capabilities",) + commands:
+                lines.write(json.dumps({"execute": command}) + "\n")
+                lines.flush()
+                for line in lines:
+                    said.append(json.loads(line))
+                    if "return" in said[-1] or "error" in said[-1]:
+                        break
+            return said
+
+    def processor_seconds(self):
+        """What QEMU has used of the host's processors."""
+        shell = self.process.pid
+        with open(f"/proc/{shell}/task/{shell}/children") as children:
+            # The cards come first.
+            qemu = children.read().split()[-1]
+        with open(f"/proc/{qemu}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
+        self.log.close()
+        if os.path.exists(self.qmp_path):
+            os.unlink(self.qmp_path)
+        os.rmdir(self.folder)
+
+
+def registry():
+    """A table of checks, and the decorator that fills it: for each case, a name and arguments."""
+    checks = {}
+
+    def check(*cases):
+        def register(function):
+            name = function.__name__.replace("_", "-")
+            for suffix, *arguments in cases or [("",)]:
+                checks[f"{name}-{suffix}" if suffix else name] = (function, arguments)
+            return function
+        return register
+
+    return checks, check
+
+
+def expect(text, *patterns):
+    for pattern in patterns:
+        if not re.search(pattern, text, re.M):
+            raise Failed(f"did not say {pattern!r}")
+
+
+def run(checks, image, folder, name):
+    """Runs a check; its line, and whether it held."""
+    function, arguments = checks[name]
+    boots = []
+
+    def start(line="", suffix="", **more):
+        boots.append(Boot(folder, f"{name}-{suffix}" if suffix else name, image, line, **more))
+        return boots[-1]
+
+    begin = time.monotonic()
+    try:
+        note = function(start, *arguments)
+        failure = None
+    except (Failed, OSError, subprocess.SubprocessError, TypeError, ValueError) as error:
+        failure = str(error) or repr(error)
+    for boot in boots:
+        boot.stop()
+    seconds = time.monotonic() - begin
+    if failure is None:
+        return f"ok    {name:<44} {seconds:5.1f} s  {note or ''}".rstrip(), True
+    if not boots:
+        return f"FAIL  {name}: {failure}", False
+    boot = boots[-1]
+    return (f"FAIL  {name}: {failure}\n      again: {boot.replay}\n      log:   {boot.log_path}\n"
+            + "".join(f"      | {line}\n" for line in boot.text().splitlines()[-25:])), False
+
+
+def build(package):
+    """The path of an image, built now."""
+    built = subprocess.run([os.path.join(TREE, ".ci/image"), package], check=True, stdout=subprocess.PIPE, text=True)
+    return os.path.join(TREE, built.stdout.strip())
+
+
+def fetch():
+    """Where the packages are, fetched if they were not."""
+    fetched = subprocess.run([os.path.join(TREE, "qemu/packages"), "fetch"], check=True, stdout=subprocess.PIPE, text=True)
+    return fetched.stdout.strip()
+
+
+def pack(image, folder, stem, line, *files):
+    """A disk and an ISO of an image."""
+    subprocess.run([os.path.join(TREE, "image/package"), image, folder, f"--cmdline={line}", f"--stem={stem}"]
+                   + [f"--file={file}" for file in files], check=True)
+
+
+def media(folder, stem, medium, firmware, cache):
+    """Options of QEMU that boot a disk or an ISO by BIOS or UEFI."""
+    path = os.path.join(folder, stem)
+    more = {"iso": ["-cdrom", f"{path}.iso"],
+            "disk": ["-drive", f"format=raw,snapshot=on,file={path}.img"]}[medium]
+    if firmware == "uefi":
+        code = os.path.join(cache, "host/usr/share/OVMF/OVMF_CODE_4M.fd")
+        more += ["-drive", f"if=pflash,format=raw,readonly=on,file={code}"]
+    return more
+
+
+def main(title, checks, prepare, jobs):
+    """Reads the command line and runs checks. `prepare` gives the image and the folder for logs."""
+    parser = argparse.ArgumentParser(description=title)
+    parser.add_argument("--jobs", type=int, default=jobs)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("checks", nargs="*")
+    arguments = parser.parse_args()
+    unknown = set(arguments.checks) - set(checks)
+    if unknown:
+        sys.exit(f"no check {', '.join(sorted(unknown))}")
+    if arguments.list:
+        print("\n".join(checks))
+        return
+    image, folder = prepare()
+    begin, failed = time.monotonic(), 0
+    names = arguments.checks or list(checks)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for line, held in pool.map(lambda name: run(checks, image, folder, name), names):
+            print(line, flush=True)
+            failed += not held
+    print(f"{len(names) - failed} passed, {failed} failed, in {time.monotonic() - begin:.0f} s")
+    sys.exit(failed > 0)
