@@ -47,7 +47,9 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let plan = plan(machine, &settings)?;
     arguments.check(plan.cores.count()).map_err(|errors| lines(&errors))?;
 
+    let begin = clock::now_ns();
     let cards = bring_up(machine, &settings, plan)?;
+    let for_cards_ms = (clock::now_ns() - begin) / 1_000_000;
     let config = assemble(&settings, &cards, plan.cores)?;
     let (nics, lanes) = deal(cards, plan.cores);
     let mut nics = Some(nics);
@@ -70,7 +72,8 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
             }
             core.seal();
             if core.id() == 0 {
-                info!("ready: serving after {} ms", clock::now_ns() / 1_000_000);
+                let ms = clock::now_ns() / 1_000_000;
+                info!("ready: serving after {ms} ms, {for_cards_ms} of them for cards");
             }
             serve(&mut core, worker, nics);
         });

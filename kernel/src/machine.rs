@@ -106,9 +106,8 @@ pub struct Core {
 
 impl Core {
     fn new(id: usize) -> Core {
-        let watch = (id == 0).then(Watch::new);
         let idle_poll = leave::options().idle_poll;
-        Core { id, turns: 0, idle_poll, watch, looked_ns: 0, here: PhantomData }
+        Core { id, turns: 0, idle_poll, watch: Watch::of(id), looked_ns: 0, here: PhantomData }
     }
 
     /// Its number.
@@ -132,7 +131,8 @@ impl Core {
     }
 
     /// Counts a turn of the loop, and says the time in nanoseconds. A core that does not come here
-    /// for a second is taken for broken. On core 0 also looks after the others and the power button.
+    /// for a second is taken for broken. Cores 0 and 1 also look whether
+    /// others do, and core 0 at the power button.
     pub fn turn(&mut self) -> u64 {
         let record = cores::record(self.id);
         self.turns += 1;
@@ -143,10 +143,10 @@ impl Core {
         let now = clock::now_ns();
         if let Some(watch) = &mut self.watch {
             watch.look(now);
-            if now.saturating_sub(self.looked_ns) > BUTTON_NS {
-                self.looked_ns = now;
-                power::look();
-            }
+        }
+        if self.id == 0 && now.saturating_sub(self.looked_ns) > BUTTON_NS {
+            self.looked_ns = now;
+            power::look();
         }
         now
     }
@@ -162,10 +162,9 @@ impl Core {
         if sleeper.has_work() || self.idle_poll {
             return;
         }
-        let deadline_ns = match &self.watch {
-            Some(watch) => deadline_ns.min(watch.next_ns()).min(self.looked_ns + BUTTON_NS),
-            None => deadline_ns,
-        };
+        let watch = self.watch.as_ref().map_or(u64::MAX, Watch::next_ns);
+        let button = if self.id == 0 { self.looked_ns + BUTTON_NS } else { u64::MAX };
+        let deadline_ns = deadline_ns.min(watch).min(button);
         let begin = clock::now_ns();
         while clock::now_ns() - begin < LOOK_NS {
             if sleeper.has_work() {

@@ -1,19 +1,21 @@
 //! A core that does not turn is a bug.
 //!
-//! Core 0 looks at every core's count of turns, between turns of its own. One that has not moved for
-//! `watchdog=` seconds is asked by NMI where it is. If it has moved once it was asked, the machine
-//! below us had taken its processor away, which is worth a line; else all is stopped.
-//! Nobody watches core 0 itself, and a machine with one core has no watch.
+//! Core 0 looks at every core's count of turns, between turns of its own, and core 1 at core 0's. One
+//! that has not moved for `watchdog=` seconds is asked by NMI where it is. If it has moved once it was
+//! asked, the machine below us had taken its processor away, which is worth a line; else all is
+//! stopped. A machine with one core has no watch.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use crate::firmware::acpi::madt::CORES_MAX;
 use crate::interrupts::Frame;
 use crate::{apic, clock, cores, leave, stop};
 
-/// What core 0 remembers of each core.
+/// What a core that watches remembers of those that it watches.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    watched: Range<usize>,
     turns: [u64; CORES_MAX],
     since_ns: [u64; CORES_MAX],
     looked_ns: u64,
@@ -21,22 +23,39 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new() -> Watch {
-        let limit_ns = u64::from(leave::options().watchdog_seconds) * 1_000_000_000;
-        let now = clock::now_ns();
-        Watch { turns: [0; CORES_MAX], since_ns: [now; CORES_MAX], looked_ns: now, limit_ns }
+    /// The watch that this core keeps, if it keeps one.
+    pub(crate) fn of(core: usize) -> Option<Watch> {
+        let watched = match core {
+            0 => 1..cores::count(),
+            1 => 0..1,
+            _ => return None,
+        };
+        Some(Watch::over(watched))
     }
 
-    /// To be called in every turn of core 0; looks ten times a second.
+    fn over(watched: Range<usize>) -> Watch {
+        let limit_ns = u64::from(leave::options().watchdog_seconds) * 1_000_000_000;
+        let now = clock::now_ns();
+        Watch {
+            watched,
+            turns: [0; CORES_MAX],
+            since_ns: [now; CORES_MAX],
+            looked_ns: now,
+            limit_ns,
+        }
+    }
+
+    /// To be called in every turn of a core that watches; looks ten times a second.
     pub(crate) fn look(&mut self, now_ns: u64) {
         let passed = now_ns.saturating_sub(self.looked_ns);
         if passed < LOOK_NS || self.limit_ns == 0 {
             return;
         }
         self.looked_ns = now_ns;
-        // Was core 0 itself away for long, then maybe all were: time counts from now.
+        // Was this core itself away for long, then maybe all were: time counts from now.
         let late = passed > LOOK_NS + LATE_NS;
-        for (core, record) in cores::online().skip(1) {
+        for core in self.watched.clone() {
+            let record = cores::record(core);
             let turns = record.turns.load(Ordering::Relaxed);
             let excused =
                 record.asleep.load(Ordering::Relaxed) || !record.looping.load(Ordering::Relaxed);
@@ -50,9 +69,9 @@ impl Watch {
         }
     }
 
-    /// When core 0 wants to look again, even if it has nothing else to do.
+    /// When it wants to look again, even if it has nothing else to do.
     pub(crate) fn next_ns(&self) -> u64 {
-        if self.limit_ns == 0 || cores::count() == 1 {
+        if self.limit_ns == 0 || self.watched.is_empty() {
             return u64::MAX;
         }
         self.looked_ns + HALT_MAX_NS
@@ -93,10 +112,10 @@ pub(crate) fn on_nmi(frame: &Frame) {
 
 const LOOK_NS: u64 = 100_000_000;
 
-/// A core 0 that comes this late to its look was not running, or stood still itself.
+/// A core that comes this late to its look was not running, or stood still itself.
 const LATE_NS: u64 = 600_000_000;
 
-/// Core 0 halts no longer than this at a time: what is left to notice is noticed within it.
+/// A core that watches halts no longer than this at a time: what is left to notice is noticed within it.
 const HALT_MAX_NS: u64 = 500_000_000;
 
 /// Within this an NMI arrives at a core that has a processor.
