@@ -19,11 +19,13 @@ check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no 
 	@.ci/need rustfmt clippy cc cargo-deny
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo fmt --manifest-path kernel/foreign/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) test --workspace --quiet
 	cargo deny --locked --offline check licenses bans sources
 	cargo deny --locked --offline --manifest-path fuzz/Cargo.toml check licenses bans sources
+	cargo deny --locked --offline --manifest-path kernel/foreign/Cargo.toml check licenses bans sources
 
 test: ## Everything, in stages with their seconds; a stage above its budget fails (SLOWER=3: budgets times 3)
 	@.ci/test
@@ -98,6 +100,7 @@ qemu-lock: ## Newest versions of what nic-test runs, into qemu/qemu.lock
 format: ## Rewrites every file in the format that `make check` asks for
 	cargo fmt --all
 	cargo fmt --manifest-path fuzz/Cargo.toml
+	cargo fmt --manifest-path kernel/foreign/Cargo.toml
 
 build: fetch ## Compiles what `make test` runs
 	@.ci/need rustfmt clippy cc c++ valgrind objdump cargo-deny
@@ -107,12 +110,14 @@ build: fetch ## Compiles what `make test` runs
 	$(LOOM) --no-run
 	@.ci/image penstock-probe >/dev/null
 	@.ci/image penstock-image >/dev/null
+	@.ci/image penstock-foreign kernel/foreign/Cargo.toml >/dev/null
 	@.ci/fuzz build
 
 fetch: ## Downloads the crates of Cargo.lock; but for qemu-fetch nothing else needs a network
 	@.ci/need cargo
 	$(CARGO) fetch
 	$(CARGO) fetch --manifest-path fuzz/Cargo.toml
+	$(CARGO) fetch --manifest-path kernel/foreign/Cargo.toml
 
 clean: ## Removes what was built
 	rm -rf target fuzz/target

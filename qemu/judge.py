@@ -140,8 +140,9 @@ def run(checks, image, folder, name):
     function, arguments = checks[name]
     boots = []
 
-    def start(line="", suffix="", **more):
-        boots.append(Boot(folder, f"{name}-{suffix}" if suffix else name, image, line, **more))
+    def start(line="", suffix="", other_image=None, **more):
+        log = f"{name}-{suffix}" if suffix else name
+        boots.append(Boot(folder, log, other_image or image, line, **more))
         return boots[-1]
 
     begin = time.monotonic()
@@ -162,9 +163,9 @@ def run(checks, image, folder, name):
             + "".join(f"      | {line}\n" for line in boot.text().splitlines()[-25:])), False
 
 
-def build(package):
-    """The path of an image, built now."""
-    built = subprocess.run([os.path.join(TREE, ".ci/image"), package], check=True, stdout=subprocess.PIPE, text=True)
+def build(*package):
+    """The path of an image, built now: its package and, of another workspace, its manifest."""
+    built = subprocess.run([os.path.join(TREE, ".ci/image"), *package], check=True, stdout=subprocess.PIPE, text=True)
     return os.path.join(TREE, built.stdout.strip())
 
 

@@ -7,7 +7,8 @@ pub const LINES_MAX: usize = 600;
 
 /// Folders whose packages may contain `unsafe`, each for the reason its own documentation states.
 /// A file there that does says so: the workspace's lints deny it, and it allows it for itself.
-pub const UNSAFE_FOLDERS: &[&str] = &["drivers/hw/src/", "kernel/src/", "kernel/probe/src/"];
+pub const UNSAFE_FOLDERS: &[&str] =
+    &["drivers/hw/src/", "kernel/src/", "kernel/foreign/src/", "kernel/probe/src/"];
 
 /// Packages that decide and touch nothing: without the standard library there is no clock, no
 /// randomness, no thread and no input to reach for. Tests may have it.
