@@ -13,7 +13,7 @@ use penstock_kernel::{clock, entropy, heap, info, log, notice};
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
-use penstock_stack::{Config, Worker, mail};
+use penstock_stack::{Capacity, Config, Endpoint, Worker, mail};
 
 use crate::capacity;
 use crate::card::{self, Card, Plan};
@@ -52,6 +52,12 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let for_cards_ms = (clock::now_ns() - begin) / 1_000_000;
     let config = assemble(&settings, &cards, plan.cores)?;
     let (nics, lanes) = deal(cards, plan.cores);
+    for Endpoint { addr, port } in &arguments.listen {
+        match addr.is_unspecified() {
+            true => info!("server: listens on port {port} of every address"),
+            false => info!("server: listens on port {port} of {addr}"),
+        }
+    }
     let mut nics = Some(nics);
     for ((number, seeds), post) in (0..).zip(lanes).zip(mail::network(plan.cores, MAIL_FRAMES)) {
         let (config, arguments) = (config.clone(), arguments.clone());
@@ -127,7 +133,7 @@ fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config,
             info!("ip {addr}/{prefix_bits} on {}", card.name);
         }
     }
-    let penstock_stack::Capacity { connections, chunks, .. } = config.capacity;
+    let Capacity { connections, chunks, .. } = config.capacity;
     info!("stack: for each core {connections} connections and {} MiB in flight", chunks / 512);
     Ok(config)
 }

@@ -18,8 +18,8 @@ use crate::leave::{self, Outcome};
 use crate::machine::{self, Machine};
 use crate::modules::{self, Modules};
 use crate::{
-    apic, calibrate, clock, console, cores, cpuid, entropy, frames, heap, interrupts, last_panic,
-    layout, log, paging, pci, power, segments, smp, stop, wall,
+    apic, calibrate, clock, console, cores, cpuid, entropy, frames, fw_cfg, heap, interrupts,
+    last_panic, layout, log, paging, pci, power, segments, smp, stop, wall,
 };
 
 #[cfg(panic = "abort")]
@@ -91,8 +91,8 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     let tables = tables.unwrap_or_default();
     let (firmware, mut modules) = (read_tables(&tables), Modules::of(&handover));
     open_memory(&handover, &mut modules)?;
-    interrupts::open(true);
     segments::load(0)?;
+    interrupts::open(true);
     open_time(&firmware);
     apic::open()?;
     apic::start();
@@ -106,7 +106,9 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     report_cores(&firmware);
     let functions = pci::functions(firmware.segments.iter().flatten())?;
     crate::info!("pci: {} functions", functions.len());
-    Ok(Machine { command_line, files: modules.files(), functions })
+    let mut files = modules.files();
+    files.extend(fw_cfg::files());
+    Ok(Machine { command_line, files, functions })
 }
 
 /// Copies the command line to where it stays: the loader's, or what a file says instead.

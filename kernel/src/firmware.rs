@@ -10,6 +10,7 @@
 pub mod acpi;
 pub mod bytes;
 pub mod fuzz;
+pub mod fw_cfg;
 pub mod handover;
 pub mod multiboot2;
 pub mod options;

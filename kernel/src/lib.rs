@@ -10,7 +10,7 @@
 //!
 //! | file | is about |
 //! |---|---|
-//! | `boot`, `modules` | the order of things, from the loader to `main`; files that it brought |
+//! | `boot`, `modules`, `fw_cfg` | the order of things, from the loader to `main`; files that it brought |
 //! | `firmware/` | pure: loaders' structures, ACPI, the command line, the real-time clock |
 //! | `layout`, `paging`, `frames`, `heap`, `stacks` | memory |
 //! | `cores`, `smp`, `segments`, `interrupts`, `apic`, `cpuid` | processors |
@@ -41,6 +41,7 @@ mod cpuid;
 pub mod entropy;
 pub mod firmware;
 pub mod frames;
+mod fw_cfg;
 pub mod heap;
 pub mod idle;
 pub mod interrupts;

@@ -5,7 +5,7 @@ use super::bytes::u64_at;
 use super::handover::Handover;
 use super::options::Options;
 use super::rtc::{self, Registers};
-use super::{Physical, multiboot2, pvh};
+use super::{Physical, fw_cfg, multiboot2, pvh};
 
 /// Memory that is these bytes at one address, and nothing else.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,10 @@ pub fn firmware(bytes: &[u8]) {
     let all = Some(bytes);
     let refused = 0;
     read_tables(&acpi::Tables { madt: all, mcfg: all, fadt: all, hpet: all, dsdt: all, refused });
+    let (entries, _) = bytes.as_chunks();
+    for entry in entries.iter().filter_map(fw_cfg::read) {
+        assert!(!entry.name.is_empty());
+    }
     if let Ok(line) = core::str::from_utf8(bytes) {
         let _ = Options::read(line);
     }
