@@ -6,7 +6,8 @@ use penstock_kernel::idle::Sleeper;
 use penstock_kernel::machine::Core;
 use penstock_kernel::pci::Address;
 use penstock_kernel::{idle, info, notice, warning};
-use penstock_stack::{App, Instant, Worker};
+use penstock_server::Server;
+use penstock_stack::{App, Cx, Instant, Worker};
 
 use alloc::vec::Vec;
 
@@ -16,8 +17,20 @@ pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
 /// A worker on the cards' queue pairs of its core.
 pub(crate) type Served<A> = Worker<Queue<Mapped>, A>;
 
+/// What is asked of an application beside the stack's upcalls.
+pub(crate) trait Service: App {
+    /// Lets nobody new in; who is there may finish.
+    fn stop(&mut self, cx: &mut Cx<'_>);
+}
+
+impl Service for Server {
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        Server::stop(self, cx);
+    }
+}
+
 /// Serves until the machine is to stop and whoever was there has left, or has had his time.
-pub(crate) fn serve<A: App>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
+pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
     let mut stopping_since = None;
     loop {
         let now_ns = core.turn();
@@ -34,7 +47,10 @@ pub(crate) fn serve<A: App>(core: &mut Core, mut worker: Served<A>, mut nics: Ni
             tell(*address, report);
         }
         if core.stop_requested() {
-            let since = *stopping_since.get_or_insert(now_ns);
+            let since = *stopping_since.get_or_insert_with(|| {
+                worker.with(now, |app, cx| app.stop(cx));
+                now_ns
+            });
             if worker.census().connections == 0 || now_ns - since > GRACE_NS {
                 break;
             }

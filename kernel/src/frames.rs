@@ -44,16 +44,21 @@ pub(crate) fn take(bytes: u64, align: u64, limit: u64) -> Option<u64> {
     Some(start)
 }
 
-/// Takes memory for a device: in one piece, zero, below 4 GB where there is room; from 2 MB on it
-/// begins at a large page.
-pub fn take_dma(bytes: usize) -> Option<Dma> {
+/// Takes memory for a device: whole pages in one piece, zero, below 4 GB where there is room; from
+/// 2 MB on it begins at a large page. Where the processor sees it, and the bus.
+pub fn take_pages(bytes: usize) -> Option<(NonNull<u8>, BusAddr)> {
     let rounded = (bytes as u64).next_multiple_of(PAGE_BYTES);
     let align = if rounded >= LARGE_PAGE { LARGE_PAGE } else { PAGE_BYTES };
     let bus = take(rounded, align, 1 << 32).or_else(|| take(rounded, align, u64::MAX))?;
-    let base = NonNull::new(bus as *mut u8)?;
+    Some((NonNull::new(bus as *mut u8)?, BusAddr(bus)))
+}
+
+/// The same, as drivers of ours want it.
+pub fn take_dma(bytes: usize) -> Option<Dma> {
+    let (base, bus) = take_pages(bytes)?;
     // SAFETY: the memory is zero, contiguous, cached, begins and ends at pages, and was given to
     // nobody else. What the device writes is its driver's to say; no IOMMU holds it to that.
-    Some(unsafe { Dma::new(base, rounded as usize, BusAddr(bus), Forever) })
+    Some(unsafe { Dma::new(base, bytes.next_multiple_of(PAGE_BYTES as usize), bus, Forever) })
 }
 
 /// How memory looks from the bus: as it looks from the processor, at the same addresses.

@@ -73,10 +73,8 @@ struct Kernel;
 // and virtual addresses are the same. Registers were mapped before.
 unsafe impl IxgbeHal for Kernel {
     fn dma_alloc(size: usize) -> (PhysAddr, NonNull<u8>) {
-        let words = frames::take_dma(size).expect("memory for a device").into_words();
-        let (bus, base) = (words.bus().0, NonNull::from(&words[0]).cast());
-        core::mem::forget(words);
-        (bus as PhysAddr, base)
+        let (base, bus) = frames::take_pages(size).expect("memory for a device");
+        (bus.0 as PhysAddr, base)
     }
 
     unsafe fn dma_dealloc(_bus: PhysAddr, _base: NonNull<u8>, _size: usize) -> i32 {
