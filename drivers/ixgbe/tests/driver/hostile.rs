@@ -114,12 +114,12 @@ fn done_bits_out_of_order_are_not_believed() {
     }
     let queue = &mut machines[1].queues[0];
     let mut total = 0;
-    for _ in 0..3 {
+    for _ in 0..5 {
         total += queue.recv(32);
-        assert!(total <= 125);
+        // Not flushed: the card gets none back.
         queue.recycle();
     }
-    assert!(total > 90);
+    assert_eq!(total, 125, "127 were given, two were taken before");
 }
 
 /// The head moves on, but no descriptor says so.

@@ -5,6 +5,7 @@ mod bring_up;
 mod frames;
 mod hostile;
 mod machine;
+mod offloads;
 mod recovery;
 mod rings;
 mod stacks;
