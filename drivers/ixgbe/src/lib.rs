@@ -21,6 +21,43 @@
 //! queue. It is never copied here. `rx.rs` and `tx.rs` know a ring by its registers' places and
 //! nothing of the port, so that a virtual function can have the same rings.
 //!
+//! On a machine, with values that its kernel makes:
+//!
+//! ```no_run
+//! use penstock_hw::{BusMap, Dma, Function, Mapped, Window};
+//! use penstock_ixgbe::{Config, Error, Nic};
+//! use penstock_queue::Rss;
+//!
+//! # fn start_core(core: u16, run: impl FnOnce() + Send) {}
+//! # fn now_us() -> u64 { 0 }
+//! fn run(
+//!     function: Function<Window>,
+//!     registers: Window,
+//!     memory: Dma,
+//!     bus: BusMap,
+//!     delay_us: fn(u32),
+//!     rss: Rss,
+//! ) -> Result<(), Error> {
+//!     function.enable();
+//!     let device = Mapped::new(registers, bus, delay_us);
+//!     let (mut nic, seeds) = Nic::bring_up(device, memory, Config::new(4, rss))?;
+//!     for seed in seeds {
+//!         start_core(seed.number(), move || {
+//!             let queue = seed.start();
+//!             // A worker of the stack takes the queue from here.
+//!             # drop(queue);
+//!         });
+//!     }
+//!     loop {
+//!         let report = nic.poll(now_us());
+//!         if let Some(link) = report.link {
+//!             // Print it.
+//!             # let _ = link;
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! To have read: *Intel 82599 10 GbE Controller Datasheet* chapters 4.6, 7.1 and 7.2.
 #![no_std]
 

@@ -137,8 +137,7 @@ impl<D: Device> Queue<D> {
             done,
             impossible: self.counts[Count::Impossible as usize] as u32,
         };
-        self.shared.publish(self.number, published);
-        self.shared.publish_counts(self.number, &self.counts);
+        self.shared.publish(self.number, published, &self.counts);
     }
 }
 

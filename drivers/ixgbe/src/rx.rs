@@ -80,8 +80,8 @@ impl<D: Device> Receiver<D> {
         let frame_kb = FRAME_BYTES as u32 / 1024;
         // A queue whose core is late loses its own frames and holds up nobody else's.
         card.write(options, srrctl::DROP_EN | one_buffer | frame_kb);
-        // Undocumented, cleared by every driver of the card.
-        card.change(cache, DCA_RESERVED, 0);
+        // Frames are in memory before their descriptors say so.
+        card.change(cache, DCA_RESERVED | DATA_WRO_EN | HEAD_WRO_EN, 0);
         let strip = if strip_vlan { rxdctl::VME } else { 0 };
         card.write(control, rxdctl::ENABLE | strip);
         let wait = Wait::ReceiveQueueEnable(queue);
@@ -310,5 +310,9 @@ fn hash(low: u64) -> Option<u32> {
 /// The length in the upper half of a descriptor.
 const LENGTH: u64 = 0xFFFF << 32;
 
-/// DCA_RXCTRL bit 12.
+/// DCA_RXCTRL: undocumented, cleared by every driver of the card.
 const DCA_RESERVED: u32 = 1 << 12;
+
+/// DCA_RXCTRL: relaxed order of writes of packets and of split headers (8.2.3.11.1).
+const DATA_WRO_EN: u32 = 1 << 13;
+const HEAD_WRO_EN: u32 = 1 << 15;

@@ -119,7 +119,7 @@ impl Shared {
 
     /// Once a turn.
     #[inline]
-    pub(crate) fn publish(&self, queue: u16, published: Published) {
+    pub(crate) fn publish(&self, queue: u16, published: Published, counts: &Counts) {
         let line = self.line(queue);
         let Published { turns, received, sent, done, impossible } = published;
         line.turns.store(turns, Ordering::Relaxed);
@@ -127,12 +127,7 @@ impl Shared {
         line.sent.store(sent, Ordering::Relaxed);
         line.done.store(done, Ordering::Relaxed);
         line.impossible.store(impossible, Ordering::Relaxed);
-    }
-
-    /// Once a turn in which something was counted.
-    #[inline]
-    pub(crate) fn publish_counts(&self, queue: u16, counts: &Counts) {
-        for (word, &count) in self.line(queue).counts.iter().zip(counts) {
+        for (word, &count) in line.counts.iter().zip(counts) {
             word.store(count, Ordering::Relaxed);
         }
     }

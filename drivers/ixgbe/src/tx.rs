@@ -241,6 +241,9 @@ impl<D: Device> Transmitter<D> {
     /// Takes back what the card reports as done.
     #[inline]
     pub(crate) fn reclaim(&mut self, chunks: &mut Chunks) {
+        if self.done == self.rung {
+            return;
+        }
         let before = self.done;
         while let Some(report) = self.reports.front() {
             let options = (self.ring.second(report.end.wrapping_sub(1)) >> 32) as u32;
