@@ -88,7 +88,7 @@ kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power
 	kernel/test
 
 qemu-test: ## The appliance in QEMU on the emulated 82599, judged by Linux's clients: boots, loads, faults, ends
-	@.ci/need cc python3 ip ab curl
+	@.ci/need cc python3 ip ab curl nginx
 	image/test
 
 qemu-fetch: ## Downloads QEMU, GRUB and the kernel that nic-test boots, into target/qemu: 150 MB

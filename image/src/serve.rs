@@ -6,10 +6,11 @@ use penstock_kernel::idle::Sleeper;
 use penstock_kernel::machine::Core;
 use penstock_kernel::pci::Address;
 use penstock_kernel::{idle, info, notice, warning};
-use penstock_server::Server;
-use penstock_stack::{App, Cx, Instant, Worker};
+use penstock_server::{Server, Statistics};
+use penstock_stack::{App, Counters, Cx, Instant, Worker};
 
 use alloc::vec::Vec;
+use core::fmt;
 
 /// The cards, as core 0 looks after them.
 pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
@@ -19,11 +20,37 @@ pub(crate) type Served<A> = Worker<Queue<Mapped>, A>;
 
 /// What is asked of an application beside the stack's upcalls.
 pub(crate) trait Service: App {
+    /// What it has done, in a line that costs no memory.
+    type Done: Copy + Default + PartialEq + fmt::Display;
+
     /// Lets nobody new in; who is there may finish.
     fn stop(&mut self, cx: &mut Cx<'_>);
+
+    /// Whether somebody wants to see it work, each second.
+    fn is_watched(&self) -> bool;
+
+    /// What was done so far.
+    fn done(&self, counters: &Counters) -> Self::Done;
+
+    /// What was done since.
+    fn since(now: &Self::Done, before: &Self::Done) -> Self::Done;
 }
 
 impl Service for Server {
+    type Done = Statistics;
+
+    fn is_watched(&self) -> bool {
+        self.arguments().verbose
+    }
+
+    fn done(&self, counters: &Counters) -> Statistics {
+        self.statistics(counters)
+    }
+
+    fn since(now: &Statistics, before: &Statistics) -> Statistics {
+        now.since(before)
+    }
+
     fn stop(&mut self, cx: &mut Cx<'_>) {
         Server::stop(self, cx);
     }
@@ -32,6 +59,7 @@ impl Service for Server {
 /// Serves until the machine is to stop and whoever was there has left, or has had his time.
 pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
     let mut stopping_since = None;
+    let mut watcher = Watcher::of(&worker);
     loop {
         let now_ns = core.turn();
         let now = instant(now_ns);
@@ -46,6 +74,7 @@ pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics
             }
             tell(*address, report);
         }
+        watcher.look(core.id(), now_ns, &worker);
         if core.stop_requested() {
             let since = *stopping_since.get_or_insert_with(|| {
                 worker.with(now, |app, cx| app.stop(cx));
@@ -59,14 +88,41 @@ pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics
             let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
             let look = now_ns + if nics.is_empty() { LOOK_NS } else { NIC_LOOK_NS };
             let ends = stopping_since.map_or(u64::MAX, |since| since + GRACE_NS);
-            core.rest(deadline.min(look).min(ends), &mut Resting(&mut worker));
+            let seen = watcher.next_ns;
+            core.rest(deadline.min(look).min(ends).min(seen), &mut Resting(&mut worker));
         }
     }
-    info!("core {}: {} connections cut", core.id(), worker.census().connections);
+    let done = worker.app().done(worker.counters());
+    info!("core {}: {done}, {} connections cut", core.id(), worker.census().connections);
     for (address, nic) in nics {
         if let Err(error) = nic.shut_down() {
             warning!("nic {address}: {error}");
         }
+    }
+}
+
+/// Says each second what was done in it, where somebody wants to see that.
+struct Watcher<D> {
+    next_ns: u64,
+    before: D,
+}
+
+impl<D: Copy + Default + PartialEq + fmt::Display> Watcher<D> {
+    fn of<A: Service<Done = D>>(worker: &Served<A>) -> Watcher<D> {
+        let next_ns = if worker.app().is_watched() { 0 } else { u64::MAX };
+        Watcher { next_ns, before: D::default() }
+    }
+
+    fn look<A: Service<Done = D>>(&mut self, core: usize, now_ns: u64, worker: &Served<A>) {
+        if now_ns < self.next_ns {
+            return;
+        }
+        let now = worker.app().done(worker.counters());
+        if now != self.before {
+            info!("core {core}: {}", A::since(&now, &self.before));
+        }
+        self.before = now;
+        self.next_ns = now_ns + SECOND_NS;
     }
 }
 
@@ -116,6 +172,7 @@ impl<A: App> Sleeper for Resting<'_, A> {
 }
 
 const CLOCK_BEGINS_US: u64 = 1_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Whoever is served when the machine is to stop has this long.
 const GRACE_NS: u64 = 10_000_000_000;
