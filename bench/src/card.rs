@@ -235,7 +235,7 @@ impl QueuePair for Card {
         Some(self.sent.slot_mut(self.sent.tail))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, bytes: usize, lent: &[Lent], offload: Offload, chunks: &mut Chunks) {
         let length =
             if self.checking { self.complete(bytes, lent, offload, chunks) } else { bytes };

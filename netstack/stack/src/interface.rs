@@ -89,6 +89,7 @@ struct Interface {
     /// Its addresses: `[first, end)` of the list.
     first: u16,
     end: u16,
+    own: Own,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,20 +111,21 @@ pub(crate) struct Station {
     pub(crate) interface: u8,
 }
 
-/// The addresses of one interface: its station, and what it has above.
-#[derive(Clone, Copy)]
-pub(crate) struct Own<'a> {
+/// The addresses of one interface, as every frame is held against them: its station, and what it
+/// has above.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
     pub(crate) mac: Mac,
-    first: u16,
-    addresses: &'a [Address],
+    first: u32,
+    addresses: Vec<Addr>,
 }
 
-impl Own<'_> {
+impl Own {
     /// Our address `dst`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, dst: Addr) -> Option<AddrId> {
-        let at = self.addresses.iter().position(|address| address.addr == dst)?;
-        Some(AddrId(self.first as u32 + at as u32))
+        let at = self.addresses.iter().position(|&addr| addr == dst)?;
+        Some(AddrId(self.first + at as u32))
     }
 }
 
@@ -204,29 +206,28 @@ impl Interfaces {
                 addresses.push(Address::new(addr, prefix_bits, number, interface));
             }
             let (mac, mtu) = (interface.mac, interface.mtu);
-            interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16 });
+            let above = addresses[first as usize..].iter().map(|address| address.addr).collect();
+            let own = Own { mac, first: first as u32, addresses: above };
+            interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16, own });
         }
         Ok(Interfaces { interfaces, addresses })
     }
 
     /// Our address `dst` on an interface.
     pub(crate) fn find(&self, interface: u8, dst: Addr) -> Option<AddrId> {
-        self.own_of(interface).find(dst)
+        self.interfaces.get(interface as usize)?.own.find(dst)
     }
 
     /// What [`find`](Self::find) looks through, for whoever looks more than once.
     #[inline]
-    pub(crate) fn own_of(&self, interface: u8) -> Own<'_> {
-        let Some(own) = self.interfaces.get(interface as usize) else {
-            return Own { mac: Mac::default(), first: 0, addresses: &[] };
-        };
-        let addresses = self.addresses.get(own.first as usize..own.end as usize).unwrap_or(&[]);
-        Own { mac: own.mac, first: own.first, addresses }
+    pub(crate) fn own_of(&self, interface: u8) -> Option<&Own> {
+        self.interfaces.get(interface as usize).map(|interface| &interface.own)
     }
 
     /// The addresses of an interface.
     fn own(&self, interface: u8) -> &[Address] {
-        self.own_of(interface).addresses
+        let Some(own) = self.interfaces.get(interface as usize) else { return &[] };
+        &self.addresses[own.first as usize..own.end as usize]
     }
 
     /// Whether `addr` is ours on any interface.

@@ -7,7 +7,7 @@
 
 use penstock_queue::{BURST_MAX, Checksums, QueuePair, RxFrame};
 use penstock_wire::tcp::{Flags, Segment};
-use penstock_wire::{Mac, ethernet, ip, plain, tcp};
+use penstock_wire::{ethernet, ip, plain, tcp};
 
 use crate::app::App;
 use crate::core::Core;
@@ -45,6 +45,9 @@ impl Source {
 pub(crate) struct Arrival {
     pub(crate) tuple: Tuple,
     pub(crate) hash: u64,
+    /// What the table said in the first pass. Nobody reads it: it was read for its effect on the
+    /// cache, and to keep it here costs less than to tell the compiler why.
+    touched: u64,
     pub(crate) seg: Segment,
     /// Where the payload begins in the frame.
     pub(crate) payload_at: u16,
@@ -55,7 +58,14 @@ impl Arrival {
     /// Nothing yet.
     pub(crate) fn blank() -> Arrival {
         let seg = Segment::default();
-        Arrival { tuple: Tuple::NONE, hash: 0, seg, payload_at: 0, kind: FrameKind::Other }
+        Arrival {
+            tuple: Tuple::NONE,
+            hash: 0,
+            touched: 0,
+            seg,
+            payload_at: 0,
+            kind: FrameKind::Other,
+        }
     }
 }
 
@@ -81,35 +91,42 @@ enum FrameKind {
 #[derive(Clone, Copy)]
 struct Here<'a> {
     core: &'a Core,
-    mac: Mac,
-    own: Own<'a>,
+    own: &'a Own,
 }
 
-impl<'a> Here<'a> {
-    fn new(core: &'a Core, interface: u8) -> Here<'a> {
-        let own = core.interfaces.own_of(interface);
-        Here { core, mac: own.mac, own }
-    }
+/// A frame of the first pass. A call for each, so that the compiler keeps the registers for one
+/// frame's numbers and does not fill them, and the stack, with what all frames have in common: most
+/// bursts are short.
+#[inline(never)]
+fn read_frame<Q: QueuePair>(
+    core: &Core,
+    queue: &Q,
+    interface: u8,
+    index: usize,
+    arrival: &mut Arrival,
+) {
+    let Some(own) = core.interfaces.own_of(interface) else { return };
+    classify(Here { core, own }, queue.frame(index), arrival);
 }
 
-/// The first pass: bytes to numbers, and a first touch of the table. Plain IPv4 is read here, in the
+/// One frame: bytes to numbers, and a first touch of the table. Plain IPv4 is read here, in the
 /// loop over a burst, with the numbers in registers; everything else apart.
 #[inline(always)]
 fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     let RxFrame { bytes, parts, checksums, hash: _, vlan } = frame;
-    let for_us = parts == 0 && vlan.is_none() && bytes.first_chunk() == Some(&here.mac.0);
+    let whole = parts == 0 && vlan.is_none();
     let verify = match checksums {
         Checksums::Good => Some((false, false)),
         Checksums::IpGood => Some((false, true)),
         Checksums::Unverified => Some((true, true)),
         Checksums::IpBad | Checksums::L4Bad => None,
     };
-    if for_us
+    if whole
         && let Some((ip, tcp)) = verify
-        && let Some(packet) = plain::parse_v4(&mut arrival.seg, bytes, ip, tcp)
-        && let Some(local) = here.own.find(packet.dst)
+        && let Some(plain) = plain::find_v4(bytes, here.own.mac, ip, tcp)
+        && let Some(local) = here.own.find(plain.packet.dst)
     {
-        place(here, packet, local, arrival);
+        place(here, &plain, local, arrival);
         arrival.kind = FrameKind::Segment;
     } else {
         // Put together anew: only then need it not lie in memory for the way above.
@@ -117,17 +134,29 @@ fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     }
 }
 
-/// Notes the tuple of a segment for our address `local`, and has a first look at the table.
+/// Reads a plain segment for our address `local`.
 #[inline(always)]
-fn place(here: Here<'_>, packet: ip::Packet, local: AddrId, arrival: &mut Arrival) {
-    let seg = &arrival.seg;
-    let headers = ethernet::HEADER_BYTES as u16 + packet.header_bytes;
-    arrival.payload_at = headers + seg.header_bytes as u16;
-    let tuple = Core::tuple_of(local, packet.src, seg);
+fn place(here: Here<'_>, plain: &plain::Plain<'_>, local: AddrId, arrival: &mut Arrival) {
+    let (remote_port, local_port) = plain.ports;
+    let tuple = Tuple { remote: plain.packet.src, remote_port, local_port, local };
+    note_tuple(here, tuple, arrival);
+    plain.read(&mut arrival.seg);
+    note_payload(&plain.packet, arrival);
+}
+
+/// Notes whose segment it is, and has a first look at the table.
+#[inline(always)]
+fn note_tuple(here: Here<'_>, tuple: Tuple, arrival: &mut Arrival) {
     arrival.tuple = tuple;
     arrival.hash = here.core.hash.hash(&tuple);
-    // A plain read, for its effect on the cache.
-    core::hint::black_box(here.core.table.touch(arrival.hash));
+    arrival.touched = here.core.table.touch(arrival.hash);
+}
+
+/// Notes where the payload begins.
+#[inline(always)]
+fn note_payload(packet: &ip::Packet, arrival: &mut Arrival) {
+    let headers = ethernet::HEADER_BYTES as u16 + packet.header_bytes;
+    arrival.payload_at = headers + arrival.seg.header_bytes as u16;
 }
 
 /// What is not plain IPv4 for us.
@@ -146,12 +175,11 @@ fn parse(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) -> Result<Fr
         Checksums::Unverified | Checksums::IpGood => true,
         Checksums::IpBad | Checksums::L4Bad => return parse_slowly(here, frame, arrival),
     };
-    if frame.bytes.first_chunk() == Some(&here.mac.0)
-        && frame.vlan.is_none()
-        && let Some(packet) = plain::parse_v6(&mut arrival.seg, frame.bytes, verify)
-        && let Some(local) = here.own.find(packet.dst)
+    if frame.vlan.is_none()
+        && let Some(plain) = plain::find_v6(frame.bytes, here.own.mac, verify)
+        && let Some(local) = here.own.find(plain.packet.dst)
     {
-        place(here, packet, local, arrival);
+        place(here, &plain, local, arrival);
         return Ok(FrameKind::Segment);
     }
     parse_slowly(here, frame, arrival)
@@ -170,7 +198,7 @@ fn parse_slowly(
     }
     let bytes = frame.bytes;
     let header = ethernet::parse(bytes)?;
-    if header.dst != here.mac {
+    if header.dst != here.own.mac {
         let group = header.dst.is_group();
         return if group { Ok(FrameKind::Other) } else { Err(Drop::OtherStation) };
     }
@@ -195,7 +223,9 @@ fn parse_slowly(
     let Some(local) = here.own.find(packet.dst) else {
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
-    place(here, packet, local, arrival);
+    let tuple = Core::tuple_of(local, packet.src, &arrival.seg);
+    note_tuple(here, tuple, arrival);
+    note_payload(&packet, arrival);
     Ok(FrameKind::Segment)
 }
 
@@ -211,22 +241,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         // Lent out for the turn, so that the worker can be changed while it is read.
         let Some(mut burst) = self.burst.take() else { return 0 };
-        let here = Here::new(&self.core, interface as u8);
-        let mut shed = 0;
-        for (index, arrival) in burst[..count].iter_mut().enumerate() {
-            let frame = queue.frame(index);
-            if self.behind && plain::looks_like_syn(frame.bytes) {
-                self.shed_next = !self.shed_next;
-                if self.shed_next {
-                    arrival.kind = FrameKind::Shed;
-                    shed += 1;
-                    continue;
-                }
+        if self.behind {
+            self.read_some(interface, &mut burst[..count]);
+        } else {
+            for (index, arrival) in burst[..count].iter_mut().enumerate() {
+                read_frame(&self.core, queue, interface as u8, index, arrival);
             }
-            classify(here, frame, arrival);
-        }
-        if shed > 0 {
-            self.core.counters.drops_of(Drop::SynOverload, shed);
         }
         for (index, arrival) in burst[..count].iter().enumerate() {
             let source = Source::Ring { interface: interface as u8, index: index as u8 };
@@ -240,6 +260,28 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.queues[interface].recycle();
         self.core.counters.events(Event::InFrames, count as u64);
         count
+    }
+
+    /// The first pass of a worker that is behind: of the SYNs every second one is shed.
+    #[cold]
+    #[inline(never)]
+    fn read_some(&mut self, interface: usize, burst: &mut [Arrival]) {
+        let core = &self.core;
+        let Some(own) = core.interfaces.own_of(interface as u8) else { return };
+        let mut shed = 0;
+        for (index, arrival) in burst.iter_mut().enumerate() {
+            let frame = self.queues[interface].frame(index);
+            if plain::looks_like_syn(frame.bytes) {
+                self.shed_next = !self.shed_next;
+                if self.shed_next {
+                    arrival.kind = FrameKind::Shed;
+                    shed += 1;
+                    continue;
+                }
+            }
+            classify(Here { core, own }, frame, arrival);
+        }
+        self.core.counters.drops_of(Drop::SynOverload, shed);
     }
 
     /// A frame that is not a segment for us: apart, so that segments are asked for first.
@@ -283,7 +325,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let frame = RxFrame { bytes, parts: 0, checksums, hash: None, vlan: None };
         let source = Source::Scratch { interface, mailed };
         let mut arrival = Arrival::blank();
-        classify(Here::new(&self.core, interface), frame, &mut arrival);
+        let core = &self.core;
+        let Some(own) = core.interfaces.own_of(interface) else { return };
+        classify(Here { core, own }, frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
             kind => self.on_rare(kind, source),

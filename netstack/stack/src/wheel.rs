@@ -87,15 +87,18 @@ impl Wheel {
 
     /// Arms the timer of `index` for tick `at`, or moves it there if it is armed. A tick that is
     /// over or current means the next one, so a timer that arms itself cannot hold a turn.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
         let at = if after(at, self.elapsed) { at } else { self.elapsed.wrapping_add(1) };
         let node = nodes.node(index);
-        if node.is_armed() && !after(node.at, at) {
+        if !node.is_armed() {
+            self.armed += 1;
+            self.place(nodes, index, at);
+        } else if after(node.at, at) {
+            self.relink(nodes, index, at);
+        } else {
             node.at = at;
-            return;
         }
-        self.relink(nodes, index, at);
     }
 
     /// Disarms the timer of `index`, if it is armed.
@@ -139,13 +142,10 @@ impl Wheel {
     }
 
     /// The part of [`arm`](Self::arm) that touches lists.
+    #[cold]
     #[inline(never)]
     fn relink(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
-        if nodes.node(index).is_armed() {
-            self.unlink(nodes, index);
-        } else {
-            self.armed += 1;
-        }
+        self.unlink(nodes, index);
         self.place(nodes, index, at);
     }
 
@@ -208,13 +208,17 @@ impl Wheel {
     }
 
     /// Links a node into the slot for `at`, which is not before `elapsed`.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
         let wait = at.wrapping_sub(self.elapsed).min(WAIT_MAX);
         let place = self.elapsed.wrapping_add(wait);
-        // The highest group that differs; |1 gives the lowest bit when nothing does.
-        let level = ((31 - ((place ^ self.elapsed) | 1).leading_zeros()) / SLOT_BITS)
-            .min(LEVELS as u32 - 1);
+        // The highest group that differs.
+        let differs = place ^ self.elapsed;
+        let level = if differs < 1 << (2 * SLOT_BITS) {
+            (differs >= 1 << SLOT_BITS) as u32
+        } else {
+            ((31 - differs.leading_zeros()) / SLOT_BITS).min(LEVELS as u32 - 1)
+        };
         let shift = level * SLOT_BITS;
         let start = (place >> shift) << shift;
         if after(self.next, start) {

@@ -30,9 +30,12 @@ pub fn wire(bytes: &[u8]) {
 
 /// What the short way accepts, the long way accepts, with the same numbers.
 fn plain_frame(frame: &[u8]) {
+    let Ok(header) = ethernet::parse(frame) else { return };
     for verify in [false, true] {
         let mut short = tcp::Segment::default();
-        let Some(packet) = plain::parse(&mut short, frame, verify, verify) else { continue };
+        let Some(plain) = plain::find(frame, header.dst, verify, verify) else { continue };
+        plain.read(&mut short);
+        let packet = plain.packet;
         let bytes = &frame[ethernet::HEADER_BYTES..];
         let long = match packet.src.is_v4() {
             true => ip::parse_v4(bytes, verify),

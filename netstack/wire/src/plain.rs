@@ -13,20 +13,35 @@ use crate::fields::{array_at, put, u16_at, u32_at};
 use crate::ip::{HOP_LIMIT, Packet, TCP, V4_HEADER_BYTES, V6_HEADER_BYTES};
 use crate::tcp::{self, Flags, Segment, Syn};
 
-/// Reads a frame that is plain, its segment into `segment`. `verify_ip` and `verify_tcp` ask for the
-/// checksums that no card has checked. `None`: take the long way, which will find the same segment
-/// under its options, or a name for what is wrong; what `segment` holds then is of no meaning.
-/// Inlined everywhere: through a call, all it finds would go through memory.
+/// A plain frame, whose numbers can be read without another look at lengths.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// Its packet.
+    pub packet: Packet,
+    /// Source and destination port: what a connection is looked for by, before the rest is read.
+    pub ports: (u16, u16),
+    header: &'a [u8; tcp::HEADER_BYTES],
+    option_bytes: &'a [u8],
+}
+
+impl Plain<'_> {
+    /// Reads the segment.
+    #[inline(always)]
+    pub fn read(&self, segment: &mut Segment) {
+        // Ports that are known already: the compiler cannot tell that the bytes are still the same.
+        let (ports, total_bytes) = (self.ports, self.packet.payload_bytes);
+        tcp::read(segment, ports, self.header, self.option_bytes, total_bytes);
+    }
+}
+
+/// Looks at a frame that may be plain, and for station `to`. `verify_ip` and `verify_tcp` ask for the checksums that no card
+/// has checked. `None`: take the long way, which will find the same segment under its options, or a
+/// name for what is wrong. Inlined everywhere: through a call, all it finds would go through memory.
 #[inline(always)]
-pub fn parse(
-    segment: &mut Segment,
-    frame: &[u8],
-    verify_ip: bool,
-    verify_tcp: bool,
-) -> Option<Packet> {
-    match parse_v4(segment, frame, verify_ip, verify_tcp) {
-        Some(packet) => Some(packet),
-        None => parse_v6(segment, frame, verify_tcp),
+pub fn find(frame: &[u8], to: Mac, verify_ip: bool, verify_tcp: bool) -> Option<Plain<'_>> {
+    match find_v4(frame, to, verify_ip, verify_tcp) {
+        Some(plain) => Some(plain),
+        None => find_v6(frame, to, verify_tcp),
     }
 }
 
@@ -46,16 +61,11 @@ pub fn looks_like_syn(frame: &[u8]) -> bool {
         && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
 }
 
-/// The half of [`parse`] for IPv4 alone: `None` for IPv6 too.
+/// The half of [`find`] for IPv4 alone: `None` for IPv6 too.
 #[inline(always)]
-pub fn parse_v4(
-    segment: &mut Segment,
-    frame: &[u8],
-    verify_ip: bool,
-    verify_tcp: bool,
-) -> Option<Packet> {
+pub fn find_v4(frame: &[u8], to: Mac, verify_ip: bool, verify_tcp: bool) -> Option<Plain<'_>> {
     let header = frame.first_chunk::<V4_BYTES>()?;
-    if u32_at(header, 12) & 0xffff_ff00 != 0x0800_4500 {
+    if !is_for(header, to) || u32_at(header, 12) & 0xffff_ff00 != 0x0800_4500 {
         return None;
     }
     // No fragment, and TCP.
@@ -80,15 +90,17 @@ pub fn parse_v4(
         header_bytes: V4_HEADER_BYTES as u16,
         payload_bytes: u16_at(header, IP + 2).wrapping_sub(V4_HEADER_BYTES as u16),
     };
-    let bytes = &frame[IP + V4_HEADER_BYTES..];
-    parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
+    find_tcp(&frame[IP + V4_HEADER_BYTES..], packet, verify_tcp)
 }
 
-/// The half of [`parse`] for IPv6.
+/// The half of [`find`] for IPv6.
 #[inline(always)]
-pub fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option<Packet> {
+pub fn find_v6(frame: &[u8], to: Mac, verify_tcp: bool) -> Option<Plain<'_>> {
     let header = frame.first_chunk::<V6_BYTES>()?;
-    if u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000 || header[IP + 6] != TCP {
+    if !is_for(header, to)
+        || u32_at(header, 12) & 0xffff_f000 != 0x86dd_6000
+        || header[IP + 6] != TCP
+    {
         return None;
     }
     let src = Addr::v6(array_at(header, IP + 8));
@@ -106,25 +118,27 @@ pub fn parse_v6(segment: &mut Segment, frame: &[u8], verify_tcp: bool) -> Option
         header_bytes: V6_HEADER_BYTES as u16,
         payload_bytes: u16_at(header, IP + 4),
     };
-    let bytes = &frame[IP + V6_HEADER_BYTES..];
-    parse_tcp(segment, bytes, &packet, verify_tcp).then_some(packet)
+    find_tcp(&frame[IP + V6_HEADER_BYTES..], packet, verify_tcp)
 }
 
-/// The segment at the start of `bytes`, which may end with padding; `false` where it is not one.
-/// Inlined into both families, or the packet would have to go through memory.
+/// Whether a frame goes to station `to`: one load of a word, of which six bytes count.
 #[inline(always)]
-fn parse_tcp(segment: &mut Segment, bytes: &[u8], packet: &Packet, verify: bool) -> bool {
-    let Some(bytes) = bytes.get(..packet.payload_bytes as usize) else { return false };
-    let Some((header, rest)) = bytes.split_first_chunk::<{ tcp::HEADER_BYTES }>() else {
-        return false;
-    };
-    let room = ((header[12] >> 4) as usize * 4).checked_sub(tcp::HEADER_BYTES);
-    let Some(option_bytes) = room.and_then(|length| rest.get(..length)) else { return false };
+fn is_for<const N: usize>(header: &[u8; N], to: Mac) -> bool {
+    u64::from_le_bytes(array_at(header, 0)) << 16 == to.word() << 16
+}
+
+/// The segment at the start of `bytes`, which may end with padding. Inlined into both families, or
+/// the packet would have to go through memory.
+#[inline(always)]
+fn find_tcp(bytes: &[u8], packet: Packet, verify: bool) -> Option<Plain<'_>> {
+    let bytes = bytes.get(..packet.payload_bytes as usize)?;
+    let (header, rest) = bytes.split_first_chunk::<{ tcp::HEADER_BYTES }>()?;
+    let room = ((header[12] >> 4) as usize * 4).checked_sub(tcp::HEADER_BYTES)?;
+    let option_bytes = rest.get(..room)?;
     if verify && !tcp::is_intact(bytes, packet.src, packet.dst) {
-        return false;
+        return None;
     }
-    tcp::read(segment, header, option_bytes, packet.payload_bytes);
-    true
+    Some(Plain { packet, ports: (u16_at(header, 0), u16_at(header, 2)), header, option_bytes })
 }
 
 /// What all plain frames from one of our IPv4 addresses have in common, worked out once.
@@ -268,13 +282,20 @@ mod tests {
     use crate::samples;
     use std::vec::Vec;
 
+    /// Looks at a frame that is for us, whoever that is.
+    fn found(frame: &[u8], verify_ip: bool, verify_tcp: bool) -> Option<Plain<'_>> {
+        let to = Mac(*frame.first_chunk()?);
+        let other = Mac([to.0[0], to.0[1], to.0[2], to.0[3], to.0[4], !to.0[5]]);
+        assert!(find(frame, other, verify_ip, verify_tcp).is_none(), "for another station");
+        find(frame, to, verify_ip, verify_tcp)
+    }
+
     #[test]
     fn segments_without_ip_options_go_the_short_way() {
-        let mut segment = Segment::default();
         let taken: Vec<_> = samples::frames()
             .iter()
-            .filter_map(|frame| parse(&mut segment, frame, true, true))
-            .map(|packet| packet.src)
+            .filter_map(|frame| found(frame, true, true))
+            .map(|plain| plain.packet.src)
             .collect();
         let segments = samples::options().len();
         assert_eq!(taken.iter().filter(|src| **src == samples::A4).count(), segments);
@@ -283,21 +304,20 @@ mod tests {
 
     #[test]
     fn a_bad_checksum_does_not_go_the_short_way() {
-        let mut segment = Segment::default();
         for frame in samples::frames() {
-            if parse(&mut segment, &frame, true, true).is_none() {
+            if found(&frame, true, true).is_none() {
                 continue;
             }
             let mut frame = frame;
             let last = frame.len() - 1;
             frame[last] ^= 1;
-            assert!(parse(&mut segment, &frame, true, true).is_none());
-            assert!(parse(&mut segment, &frame, true, false).is_some());
+            assert!(found(&frame, true, true).is_none());
+            assert!(found(&frame, true, false).is_some());
             frame[last] ^= 1;
             if frame[12] == 0x08 {
                 frame[IP + 8] ^= 1;
-                assert!(parse(&mut segment, &frame, true, true).is_none());
-                assert!(parse(&mut segment, &frame, false, true).is_some());
+                assert!(found(&frame, true, true).is_none());
+                assert!(found(&frame, false, true).is_some());
             }
         }
     }
@@ -308,7 +328,8 @@ mod tests {
         let mut segment = Segment::default();
         let mut seen = [0, 0];
         for frame in samples::frames() {
-            if parse(&mut segment, &frame, true, true).is_some() {
+            if let Some(plain) = found(&frame, true, true) {
+                plain.read(&mut segment);
                 let syn = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
                 assert_eq!(looks_like_syn(&frame), syn && !segment.flags.has(Flags::RST));
                 seen[syn as usize] += 1;

@@ -215,7 +215,8 @@ pub fn parse_into(
     if verify && !is_intact(bytes, src, dst) {
         return Err(Malformed::TcpChecksum);
     }
-    read(segment, header, &bytes[HEADER_BYTES..header_bytes as usize], total_bytes);
+    let ports = (u16_at(header, 0), u16_at(header, 2));
+    read(segment, ports, header, &bytes[HEADER_BYTES..header_bytes as usize], total_bytes);
     Ok(())
 }
 
@@ -226,18 +227,19 @@ pub(crate) fn is_intact(segment: &[u8], src: Addr, dst: Addr) -> bool {
     pseudo_header(src, dst, TCP, segment.len() as u16).add_bytes(segment).is_good()
 }
 
-/// Reads a header that is all there, with its option bytes, of a segment of `total_bytes`.
+/// Reads a header that is all there, its ports apart, with its option bytes, of a segment of
+/// `total_bytes`.
 /// Inlined everywhere: it is a row of loads and stores, and callers hold the offsets as constants.
 #[inline(always)]
 pub(crate) fn read(
     segment: &mut Segment,
+    ports: (u16, u16),
     header: &[u8; HEADER_BYTES],
     option_bytes: &[u8],
     total_bytes: u16,
 ) {
     let header_bytes = (HEADER_BYTES + option_bytes.len()) as u8;
-    segment.src_port = u16_at(header, 0);
-    segment.dst_port = u16_at(header, 2);
+    (segment.src_port, segment.dst_port) = ports;
     segment.seq = SeqNum(u32_at(header, 4));
     segment.ack = SeqNum(u32_at(header, 8));
     segment.flags = Flags(header[13]);

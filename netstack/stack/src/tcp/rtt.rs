@@ -63,6 +63,7 @@ impl Tcb {
 
     /// Ends a measurement with an acknowledgement that moved `una` to where it is now. After a
     /// retransmission only an echoed timestamp can tell which copy was acknowledged.
+    #[inline(always)]
     pub(super) fn measure(
         &mut self,
         flight: &mut Flight,

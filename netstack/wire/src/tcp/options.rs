@@ -7,6 +7,9 @@ use crate::seq::SeqNum;
 /// The first word of the layout that RFC 7323 appendix A recommends: NOP, NOP, timestamps of 10 bytes.
 pub(crate) const TIMESTAMPS_WORD: u32 = word(NOP, NOP, TIMESTAMPS, 10);
 
+/// The same on a SYN, with SACK permitted in place of the padding.
+const SACK_PERMITTED_AND_TIMESTAMPS_WORD: u32 = word(SACK_PERMITTED, 2, TIMESTAMPS, 10);
+
 /// Reads the option bytes of a header into `options`, which are clear. What follows a malformed option is not read,
 /// and the segment stands with what was (as in Linux): a header that confuses is no reason to lose
 /// data.
@@ -14,7 +17,7 @@ pub(crate) const TIMESTAMPS_WORD: u32 = word(NOP, NOP, TIMESTAMPS, 10);
 //# A TCP implementation MUST be able to receive a TCP Option in any segment (MUST-5).
 #[inline(never)]
 pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
-    let mut rest = bytes;
+    let mut rest = parse_words(bytes, syn, options);
     // Bounded by the 40 bytes of options: each turn moves on by at least one.
     while let Some((&kind, after)) = rest.split_first() {
         match kind {
@@ -35,6 +38,31 @@ pub(super) fn parse(bytes: &[u8], syn: bool, options: &mut Options) {
         read(kind, &option[2..], syn, options);
         rest = next;
     }
+}
+
+/// Reads options as far as they are laid out in words, as Linux and its like do; returns the rest.
+#[inline]
+fn parse_words<'a>(bytes: &'a [u8], syn: bool, options: &mut Options) -> &'a [u8] {
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first_chunk::<4>() {
+        let first = u32::from_be_bytes(*first);
+        if syn && first >> 16 == word(0, 0, MSS, 4) {
+            options.mss = first as u16;
+        } else if syn && first >> 8 == word(0, NOP, WINDOW_SCALE, 3) {
+            options.window_scale = Some(first as u8);
+        } else if first == TIMESTAMPS_WORD || first == SACK_PERMITTED_AND_TIMESTAMPS_WORD {
+            let Some((stamps, after)) = after.split_first_chunk::<8>() else { break };
+            let (value, echo) = (u32_at(stamps, 0), u32_at(stamps, 4));
+            options.timestamps = Some(Timestamps { value, echo });
+            options.sack_permitted |= syn && first != TIMESTAMPS_WORD;
+            rest = after;
+            continue;
+        } else {
+            break;
+        }
+        rest = after;
+    }
+    rest
 }
 
 /// One option; of a known kind with a length that is not its own, nothing is believed.
@@ -128,11 +156,7 @@ pub(crate) fn lay_out_syn(syn: Syn, timestamps: Option<Timestamps>, mut push: im
         push(word(MSS, 4, 0, 0) | syn.mss as u32);
     }
     if let Some(Timestamps { value, echo }) = timestamps {
-        push(if syn.sack_permitted {
-            word(SACK_PERMITTED, 2, TIMESTAMPS, 10)
-        } else {
-            TIMESTAMPS_WORD
-        });
+        push(if syn.sack_permitted { SACK_PERMITTED_AND_TIMESTAMPS_WORD } else { TIMESTAMPS_WORD });
         push(value);
         push(echo);
     } else if syn.sack_permitted {
