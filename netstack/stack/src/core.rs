@@ -33,11 +33,11 @@ use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
-use crate::tcp::{Bits, Env, Flight, Flights, Handshake, NO_FLIGHT, Retransmission, State, Tcb};
+use crate::tcp::{Bits, Env, Flight, Flights, Handshake, NO_FLIGHT, State, Tcb};
 use crate::time::Instant;
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
-use crate::wheel::Wheel;
+use crate::wheel::{Node, Wheel};
 
 /// The tables, pools and clocks of one worker.
 pub(crate) struct Core {
@@ -176,6 +176,12 @@ impl Core {
         self.conns.get(conn.index).filter(|tcb| tcb.generation == conn.generation)
     }
 
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) fn find_mut(&mut self, conn: ConnId) -> Option<&mut Tcb> {
+        self.conns.get_mut(conn.index).filter(|tcb| tcb.generation == conn.generation)
+    }
+
     /// The name of connection `index`.
     #[inline]
     pub(crate) fn name(&self, index: u32) -> ConnId {
@@ -248,7 +254,8 @@ impl Core {
         }
         let reference = Reference::new(Kind::Connection, index);
         if time_wait {
-            self.leave_time_wait(index, hash);
+            let remains = remains(&self.conns[index], hash);
+            self.leave_time_wait(index, &remains);
         } else {
             self.table.remove(hash, reference);
         }
@@ -258,53 +265,38 @@ impl Core {
 
     /// Lets a TIME-WAIT record take the place of connection `index` in the table.
     #[inline(always)]
-    pub(crate) fn leave_time_wait(&mut self, index: u32, hash: u64) {
-        let tcb = &self.conns[index];
+    fn leave_time_wait(&mut self, index: u32, remains: &Remains) {
+        let entered = self.time_wait.enter(remains, self.env.millis, &mut self.table);
         let reference = Reference::new(Kind::Connection, index);
-        let remains = Remains {
-            hash,
-            rcv_nxt: tcb.rcv_nxt,
-            snd_nxt: tcb.nxt,
-            ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
-            window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
-            window_scale: tcb.our_scale(),
-        };
-        let entered = self.time_wait.enter(&remains, self.env.millis, &mut self.table);
-        self.table.replace(hash, reference, entered.reference);
+        self.table.replace(remains.hash, reference, entered.reference);
         self.counters.event(crate::Event::TimeWaits);
         if entered.evicted {
             self.counters.event(crate::Event::TimeWaitOverflow);
         }
     }
 
-    /// [`remove`](Self::remove) into TIME-WAIT for a connection whose flight holds
-    /// nothing.
+    /// [`remove`](Self::remove) into TIME-WAIT for a connection whose flight holds nothing.
     #[inline(always)]
     pub(crate) fn retire(&mut self, index: u32, hash: u64) {
-        self.wheel.disarm(&mut self.conns, index);
         if self.waits {
             self.forget_waiting(index);
         }
         let tcb = &mut self.conns[index];
+        let remains = remains(tcb, hash);
         tcb.generation = 0;
+        let timer = core::mem::replace(&mut tcb.timer, Node::UNARMED);
         let flight = core::mem::replace(&mut tcb.flight, NO_FLIGHT);
+        self.wheel.forget(&mut self.conns, timer);
         if flight != NO_FLIGHT {
             self.flights.release(flight);
         }
-        self.leave_time_wait(index, hash);
         self.conns.free(index);
+        self.leave_time_wait(index, &remains);
     }
 
     /// The flight of connection `index`, taken from the pool if it has none.
     pub(crate) fn want_flight(&mut self, index: u32) -> Option<&mut Flight> {
-        let tcb = &mut self.conns[index];
-        if tcb.flight == NO_FLIGHT {
-            tcb.flight = self.flights.alloc(index, tcb.una)?;
-            if let Some(flight) = self.flights.at_mut(tcb.flight) {
-                flight.backoff = tcb.kept_backoff();
-            }
-        }
-        self.flights.at_mut(tcb.flight)
+        self.flights.of(&mut self.conns[index], index)
     }
 
     /// Returns the flight of connection `index`, with everything it holds.
@@ -322,23 +314,12 @@ impl Core {
         self.conns[index].flight = NO_FLIGHT;
     }
 
-    /// [`settle`](Self::settle) after the retransmission timer of connection `index` was started.
+    /// [`settle`](Self::settle) of a connection whose only deadline is `at`.
     #[inline(always)]
-    pub(crate) fn settle_started(&mut self, index: u32) {
-        let Opened { tcb, flight, env, .. } = self.open(index);
-        let others = Bits(Bits::ACK_LATER.0 | Bits::APP_TIMER.0);
-        match flight {
-            Some(flight)
-                if flight.timer == Retransmission::Resend
-                    && !tcb.has(others)
-                    && env.options(tcb.profile).user_timeout.is_none() =>
-            {
-                let (at, armed) = (flight.timer_at, tcb.timer.at());
-                if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
-                    self.wheel.arm(&mut self.conns, index, at);
-                }
-            }
-            _ => self.settle(index),
+    pub(crate) fn settle_at(&mut self, index: u32, at: u32) {
+        let armed = self.conns[index].timer.at();
+        if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
+            self.wheel.arm(&mut self.conns, index, at);
         }
     }
 
@@ -429,6 +410,19 @@ impl Core {
         matches!(tcb.state, State::TimeWait | State::Closed)
             && told
             && self.flights.at(tcb.flight).is_none_or(|flight| flight.store.unread() == 0)
+    }
+}
+
+/// What TIME-WAIT keeps of a connection whose tuple has this hash.
+#[inline(always)]
+fn remains(tcb: &Tcb, hash: u64) -> Remains {
+    Remains {
+        hash,
+        rcv_nxt: tcb.rcv_nxt,
+        snd_nxt: tcb.nxt,
+        ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
+        window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
+        window_scale: tcb.our_scale(),
     }
 }
 

@@ -205,22 +205,21 @@ impl<'a> Cx<'a> {
     /// worker's memory is short, or nothing may be sent any more. In the first two cases
     /// [`on_acknowledged`](crate::App::on_acknowledged) tells when it is worth trying again.
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
-        let buffer_bytes = self.core.config.capacity.send_buffer_bytes;
-        if self.core.find(conn).is_none_or(|tcb| !tcb.may_send()) || bytes.is_empty() {
+        let core = &mut *self.core;
+        let exhausted = core.is_exhausted();
+        let tcb = core.conns.get_mut(conn.index).filter(|tcb| tcb.generation == conn.generation);
+        let Some(tcb) = tcb.filter(|tcb| tcb.may_send() && !bytes.is_empty()) else { return 0 };
+        let flight = if exhausted { None } else { core.flights.of(tcb, conn.index) };
+        let Some(flight) = flight else {
+            core.await_memory(conn.index);
             return 0;
-        }
-        if self.core.is_exhausted() || self.core.want_flight(conn.index).is_none() {
-            self.core.await_memory(conn.index);
-            return 0;
-        }
-        let opened = self.core.open(conn.index);
-        let Some(flight) = opened.flight else { return 0 };
-        let room = buffer_bytes.saturating_sub(flight.send.bytes());
-        let taken = flight.send.push(opened.chunks, bytes, room);
+        };
+        let room = core.config.capacity.send_buffer_bytes.saturating_sub(flight.send.bytes());
+        let taken = flight.send.push(&mut core.chunks, bytes, room);
         if taken < bytes.len() && taken < room as usize {
-            self.core.await_memory(conn.index);
+            core.await_memory(conn.index);
         }
-        self.core.mark_ready(conn.index);
+        core.mark_ready(conn.index);
         taken
     }
 
@@ -240,15 +239,15 @@ impl<'a> Cx<'a> {
 
     /// No more will be sent: the FIN follows what is queued. Reading goes on.
     pub fn shutdown(&mut self, conn: ConnId) {
-        let Some(tcb) = self.core.find(conn) else { return };
+        let core = &mut *self.core;
+        let Some(tcb) = core.find_mut(conn) else { return };
         if tcb.may_send() {
-            let flight = tcb.flight;
-            self.core.conns[conn.index].set(Bits::FIN_QUEUED);
-            if flight == NO_FLIGHT && self.core.want_flight(conn.index).is_none() {
+            tcb.set(Bits::FIN_QUEUED);
+            if tcb.flight == NO_FLIGHT && core.want_flight(conn.index).is_none() {
                 // The FIN needs a flight; without one there is no way to see it through.
-                self.core.conns[conn.index].set(Bits::ABORT);
+                core.conns[conn.index].set(Bits::ABORT);
             }
-            self.core.mark_ready(conn.index);
+            core.mark_ready(conn.index);
         } else if matches!(tcb.state, State::SynSent | State::SynReceived) {
             self.close(conn);
         }

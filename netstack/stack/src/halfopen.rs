@@ -171,16 +171,22 @@ impl HalfOpens {
         &self.records[index]
     }
 
-    /// A place for a record whose SYN-ACK is about to be sent; [`wait`](Self::wait) follows.
+    /// Takes in a new record whose SYN-ACK is being sent. Inlined, so that it is made where it is to
+    /// lie.
     #[inline(always)]
-    pub(crate) fn take(&mut self) -> Option<(u32, &mut HalfOpen)> {
-        self.records.take()
-    }
-
-    /// Queues a new record: its SYN-ACK is sent.
-    #[inline(always)]
-    pub(crate) fn wait(&mut self, index: u32, millis: u32) {
-        self.append(index, millis);
+    pub(crate) fn insert(&mut self, mut record: HalfOpen, millis: u32) -> Option<u32> {
+        let [(first, last), ..] = &mut self.queues;
+        record.due_at = millis.wrapping_add(self.first_ms);
+        record.prev = *last;
+        let (index, place) = self.records.take()?;
+        *place = record;
+        let before = core::mem::replace(last, index);
+        if before == NONE {
+            *first = index;
+        } else {
+            self.records[before].next = index;
+        }
+        Some(index)
     }
 
     /// Forgets a record.
@@ -233,7 +239,6 @@ impl HalfOpens {
         nearest
     }
 
-    #[inline(always)]
     fn append(&mut self, index: u32, millis: u32) {
         let record = &mut self.records[index];
         let queue = record.repeats as usize % QUEUES;
@@ -305,10 +310,7 @@ mod tests {
     }
 
     fn insert(half: &mut HalfOpens, port: u16, millis: u32) -> Option<u32> {
-        let (index, place) = half.take()?;
-        *place = record(tuple(port));
-        half.wait(index, millis);
-        Some(index)
+        half.insert(record(tuple(port)), millis)
     }
 
     #[test]

@@ -124,6 +124,15 @@ impl Own {
     /// Our address `dst`.
     #[inline(always)]
     pub(crate) fn find(&self, dst: Addr) -> Option<AddrId> {
+        // The first is what nearly every frame is for.
+        if self.addresses.first() == Some(&dst) {
+            return Some(AddrId(self.first));
+        }
+        self.find_other(dst)
+    }
+
+    #[inline(never)]
+    fn find_other(&self, dst: Addr) -> Option<AddrId> {
         let at = self.addresses.iter().position(|&addr| addr == dst)?;
         Some(AddrId(self.first + at as u32))
     }

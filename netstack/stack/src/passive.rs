@@ -15,7 +15,7 @@ use crate::limits;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::table::{Kind, Reference};
-use crate::tcp::{Handshake, Tcb, first_window};
+use crate::tcp::{Handshake, Tcb};
 use crate::timewait::Successor;
 use crate::transmit;
 use crate::worker::Worker;
@@ -108,19 +108,17 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         {
             iss = successor.isn_after + 1;
         }
-        let Some((index, half)) = core.half_open.take() else {
+        let half = HalfOpen::offered(listener, arrival, hop, iss, ts_offset, &core.env);
+        let Some(index) = core.half_open.insert(half, core.env.millis) else {
             core.drop(Drop::ReqQFullDrop);
             return;
         };
-        *half = HalfOpen::offered(listener, arrival, hop, iss, ts_offset, &core.env);
-        core.half_open.wait(index, core.env.millis);
         let reference = Reference::new(Kind::HalfOpen, index);
         if core.table.insert(arrival.hash, reference).is_err() {
             core.half_open.remove(index);
             core.drop(Drop::ReqQFullDrop);
             return;
         }
-        let half = *core.half_open.at(index);
         transmit::first_syn_ack(core, &mut self.queues, &half);
     }
 
@@ -182,9 +180,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     fn acknowledge_half_open(&mut self, half: &HalfOpen) {
         let core = &mut self.core;
-        let window_bytes = core.config.capacity.receive_window_bytes;
         let scale = half.window_scale.map_or(0, |_| core.env.window_scale);
-        let window = (first_window(window_bytes, scale) >> scale) as u16;
+        let window = (core.env.first_window(half.window_scale.is_some()) >> scale) as u16;
         let header = Header {
             src_port: half.tuple.local_port,
             dst_port: half.tuple.remote_port,

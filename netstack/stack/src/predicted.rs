@@ -14,12 +14,12 @@
 use penstock_queue::QueuePair;
 use penstock_wire::tcp::Flags;
 
-use crate::app::{App, Close};
+use crate::app::{App, Close, ConnId};
 use crate::cx::Cx;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::tcp::{Bits, NO_FLIGHT, Offer};
-use crate::transmit::{self, Whole};
+use crate::transmit::{self, Outcome, Whole};
 use crate::worker::Worker;
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
@@ -47,8 +47,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return false;
         }
         tcb.take_expected(seg, &core.env);
+        let conn = ConnId { index, generation: tcb.generation };
         core.current = index;
-        let conn = core.name(index);
         let bytes = match source {
             Source::Ring { interface, index } => {
                 self.queues[interface as usize].frame(index as usize).bytes
@@ -65,16 +65,23 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.conclude(index);
             return true;
         }
-        let opened = self.core.open(index);
-        opened.tcb.received(seg.payload_bytes as u32, opened.env);
-        if opened.tcb.wants_attention()
-            || !transmit::whole(&mut self.core, &mut self.queues, index, Whole::Queued)
-        {
-            self.conclude(index);
-            return true;
+        let core = &mut self.core;
+        let tcb = &mut core.conns[index];
+        tcb.received(seg.payload_bytes as u32, &core.env);
+        let outcome = if tcb.wants_attention() {
+            Outcome::Unsent
+        } else {
+            transmit::whole(core, &mut self.queues, index, Whole::Queued)
+        };
+        match outcome {
+            Outcome::Unsent => {
+                self.conclude(index);
+                return true;
+            }
+            Outcome::Sent => core.settle(index),
+            Outcome::Timed(at) => core.settle_at(index, at),
         }
-        self.core.settle_started(index);
-        self.core.current = NO_FLIGHT;
+        core.current = NO_FLIGHT;
         true
     }
 
@@ -90,8 +97,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let acked = tcb.take_end(flight, seg, opened.env);
         flight.send.clear(opened.chunks);
         let (hop, orphan) = (HopId(tcb.hop), tcb.has(Bits::ORPHAN));
+        let conn = ConnId { index, generation: tcb.generation };
         core.current = index;
-        let conn = core.name(index);
         if acked > 0 {
             core.neighbours.confirm(hop, core.env.millis);
             if !orphan {
@@ -106,7 +113,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         if core.conns[index].has(Bits::ABORT)
             || core.conns[index].has(Bits::PAUSED)
-            || !transmit::whole(core, &mut self.queues, index, Whole::Acknowledgement)
+            || transmit::whole(core, &mut self.queues, index, Whole::Acknowledgement)
+                == Outcome::Unsent
         {
             self.conclude(index);
             return true;

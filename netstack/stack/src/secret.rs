@@ -128,8 +128,9 @@ pub(crate) fn message(tuple: &Tuple) -> [u8; 22] {
 fn message_v4(tuple: &Tuple) -> [u8; 10] {
     let [_, lo, rest] = tuple.words();
     let mut bytes = [0; 10];
-    bytes[..4].copy_from_slice(&(lo as u32).to_le_bytes());
-    bytes[4..].copy_from_slice(&rest.to_le_bytes()[..6]);
+    // Written as it will be read: a word, and a tail.
+    bytes[..8].copy_from_slice(&(lo as u32 as u64 | rest << 32).to_le_bytes());
+    bytes[8..].copy_from_slice(&((rest >> 32) as u16).to_le_bytes());
     bytes
 }
 

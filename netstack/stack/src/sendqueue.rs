@@ -49,7 +49,24 @@ impl SendQueue {
     }
 
     /// Appends as much of `bytes` as chunks and `room` allow; returns how much.
+    #[inline]
     pub(crate) fn push(&mut self, chunks: &mut Chunks, bytes: &[u8], room: u32) -> usize {
+        if self.tail.is_none()
+            && bytes.len() <= CHUNK_BYTES.min(room as usize)
+            && let Some(chunk) = chunks.alloc()
+        {
+            // Nearly every response: all of it in one chunk.
+            chunks.bytes_mut(chunk)[..bytes.len()].copy_from_slice(bytes);
+            let (bytes, fill) = (bytes.len() as u32, bytes.len() as u16);
+            let (head, tail, cursor) = (chunk, chunk, chunk);
+            *self = SendQueue { head, tail, cursor, cursor_at: 0, bytes, from: 0, fill };
+            return fill as usize;
+        }
+        self.push_more(chunks, bytes, room)
+    }
+
+    /// The same, whatever it takes.
+    fn push_more(&mut self, chunks: &mut Chunks, bytes: &[u8], room: u32) -> usize {
         let mut rest = &bytes[..bytes.len().min(room as usize)];
         let mut taken = 0;
         while !rest.is_empty() {

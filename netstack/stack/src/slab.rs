@@ -72,6 +72,12 @@ impl<T: Linked> Slab<T> {
         self.records.get(index as usize)
     }
 
+    /// Record `index`, to be changed, if there ever was one.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.records.get_mut(index as usize)
+    }
+
     /// Returns a record. It must be live: the slab cannot tell.
     #[inline]
     pub(crate) fn free(&mut self, index: u32) {

@@ -104,9 +104,15 @@ impl Wheel {
     /// Disarms the timer of `index`, if it is armed.
     #[inline]
     pub(crate) fn disarm(&mut self, nodes: &mut impl Nodes, index: u32) {
-        if nodes.node(index).is_armed() {
-            self.unlink(nodes, index);
-            *nodes.node(index) = Node::UNARMED;
+        let node = core::mem::replace(nodes.node(index), Node::UNARMED);
+        self.forget(nodes, node);
+    }
+
+    /// The same for a node that was taken out of its record, with [`Node::UNARMED`] in its place.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self, nodes: &mut impl Nodes, node: Node) {
+        if node.is_armed() {
+            self.unlink(nodes, node);
             self.armed -= 1;
         }
     }
@@ -145,7 +151,8 @@ impl Wheel {
     #[cold]
     #[inline(never)]
     fn relink(&mut self, nodes: &mut impl Nodes, index: u32, at: u32) {
-        self.unlink(nodes, index);
+        let node = *nodes.node(index);
+        self.unlink(nodes, node);
         self.place(nodes, index, at);
     }
 
@@ -165,13 +172,13 @@ impl Wheel {
             *budget -= 1;
             self.elapsed = start;
             let index = self.heads[slot];
-            self.unlink(nodes, index);
-            let node = nodes.node(index);
+            let node = *nodes.node(index);
+            self.unlink(nodes, node);
             let at = node.at;
             if after(at, start) {
                 self.place(nodes, index, at);
             } else {
-                *node = Node::UNARMED;
+                *nodes.node(index) = Node::UNARMED;
                 self.armed -= 1;
                 return Some(index);
             }
@@ -237,8 +244,8 @@ impl Wheel {
 
     /// Takes an armed node out of its slot; its own links are stale then.
     #[inline]
-    fn unlink(&mut self, nodes: &mut impl Nodes, index: u32) {
-        let Node { next, prev, .. } = *nodes.node(index);
+    fn unlink(&mut self, nodes: &mut impl Nodes, node: Node) {
+        let Node { next, prev, .. } = node;
         if next != NONE {
             nodes.node(next).prev = prev;
         }

@@ -73,11 +73,11 @@ pub fn find_v4(frame: &[u8], to: Mac, verify_ip: bool, verify_tcp: bool) -> Opti
     if word & 0x3fff_00ff != TCP as u32 {
         return None;
     }
-    let src = u32_at(header, IP + 12);
     // From 1.0.0.0 up to where groups begin, without loopback.
-    if src.wrapping_sub(1 << 24) >= 223 << 24 || src >> 24 == 127 {
+    if !matches!(header[IP + 12], 1..=126 | 128..=223) {
         return None;
     }
+    let src = u32_at(header, IP + 12);
     if verify_ip && !Sum::of(&array_at::<V4_HEADER_BYTES, V4_BYTES>(header, IP)).is_good() {
         return None;
     }

@@ -10,6 +10,7 @@ use crate::sendqueue::SendQueue;
 use crate::store::Store;
 
 use super::ranges::Ranges;
+use super::tcb::Tcb;
 
 /// A [`Tcb`](super::Tcb) without a flight.
 pub(crate) const NO_FLIGHT: u32 = u32::MAX;
@@ -210,6 +211,18 @@ impl Flights {
         self.free_count -= 1;
         flight.begin(owner, una);
         Some(index)
+    }
+
+    /// The flight of connection `owner`, taken from the pool if it has none.
+    #[inline(always)]
+    pub(crate) fn of(&mut self, tcb: &mut Tcb, owner: u32) -> Option<&mut Flight> {
+        if tcb.flight == NO_FLIGHT {
+            tcb.flight = self.alloc(owner, tcb.una)?;
+            let flight = self.at_mut(tcb.flight)?;
+            flight.backoff = tcb.kept_backoff();
+            return Some(flight);
+        }
+        self.at_mut(tcb.flight)
     }
 
     /// Returns a flight; its chunks must have been freed.

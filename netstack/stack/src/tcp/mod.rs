@@ -36,8 +36,9 @@ pub(crate) use ranges::Inserted;
 #[cfg(test)]
 pub(crate) use ranges::Ranges;
 pub use tcb::State;
+use tcb::first_window;
 use tcb::our_scale;
-pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb, first_window};
+pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb};
 pub(crate) use timer::Expired;
 
 use crate::config;
@@ -54,6 +55,8 @@ pub(crate) struct Env {
     pub(crate) window_bytes: u32,
     /// The shift that lets it be advertised, where the peer scales too.
     pub(crate) window_scale: u8,
+    /// What the first windows we offer are rounded to, without scaling and with it.
+    first_windows: [u32; 2],
     /// TCP's knobs.
     pub(crate) tcp: config::Tcp,
     /// The options of connections, by [`Tcb::profile`].
@@ -63,14 +66,23 @@ pub(crate) struct Env {
 impl Env {
     /// What holds before the first turn.
     pub(crate) fn new(config: &config::Config) -> Env {
+        let window_bytes = config.capacity.receive_window_bytes;
+        let window_scale = our_scale(window_bytes);
         Env {
             now: Instant(0),
             millis: 0,
-            window_bytes: config.capacity.receive_window_bytes,
-            window_scale: our_scale(config.capacity.receive_window_bytes),
+            window_bytes,
+            window_scale,
+            first_windows: [0, window_scale].map(|scale| first_window(window_bytes, scale)),
             tcp: config.tcp,
             profiles: Profiles::new(config.tcp.options),
         }
+    }
+
+    /// The window that a SYN-ACK offered, as later segments will say it.
+    #[inline]
+    pub(crate) fn first_window(&self, scaled: bool) -> u32 {
+        self.first_windows[scaled as usize]
     }
 
     /// The options of the connections of a profile.

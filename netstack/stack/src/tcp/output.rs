@@ -385,23 +385,18 @@ impl Tcb {
         self.clear(Bits::ACK_LATER);
         self.rcv_acked = self.rcv_nxt;
         let unread = flight.map_or(0, |flight| flight.store.unread());
-        let wanted = self.rcv_nxt + env.window_bytes.saturating_sub(unread);
+        let wanted = env.window_bytes.saturating_sub(unread);
         let old = self.rcv_edge - self.rcv_nxt;
-        let mut window = old;
-        if wanted.after(self.rcv_edge) {
-            //= rfc9293#3.8.6.2.2
-            //# keep RCV.NXT+RCV.WND fixed until the reduction satisfies:
-            //# RCV.BUFF - RCV.USER - RCV.WND  >= min( Fr * RCV.BUFF, Eff.snd.MSS )
-            let gain = wanted - self.rcv_edge;
-            if gain >= (self.mss as u32).min(env.window_bytes / 2) {
-                window = wanted - self.rcv_nxt;
-            }
-        }
         let scale = self.our_scale();
         // The right edge never moves left, so what is left of the old window rounds up. Over many
         // small segments that adds up: what is taken in is bounded apart (`Tcb::room`).
-        let kept = (old + (1 << scale) - 1) >> scale;
-        let field = kept.max((window >> scale) * (window > old) as u32);
+        let mut field = (old + (1 << scale) - 1) >> scale;
+        //= rfc9293#3.8.6.2.2
+        //# keep RCV.NXT+RCV.WND fixed until the reduction satisfies:
+        //# RCV.BUFF - RCV.USER - RCV.WND  >= min( Fr * RCV.BUFF, Eff.snd.MSS )
+        if wanted >= old + (self.mss as u32).min(env.window_bytes / 2) {
+            field = field.max(wanted >> scale);
+        }
         let field = field.min(limits::WINDOW_UNSCALED_MAX);
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + (field << scale));
         field as u16

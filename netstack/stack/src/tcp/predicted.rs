@@ -89,6 +89,15 @@ impl Tcb {
         flight.send.bytes()
     }
 
+    /// Whether the retransmission timer alone says when to look at the connection next.
+    #[inline(always)]
+    pub(crate) fn is_timed_by(&self, flight: &Flight, env: &Env) -> bool {
+        let others = Bits(Bits::ACK_LATER.0 | Bits::APP_TIMER.0);
+        flight.timer == Retransmission::Resend
+            && !self.has(others)
+            && env.options(self.profile).user_timeout.is_none()
+    }
+
     /// All that is queued as one segment, the FIN behind it, where nothing is in flight and the
     /// peer's window, ours and the segment size hold it. `None`: nothing is sent yet, ask
     /// [`next_segment`](Self::next_segment).

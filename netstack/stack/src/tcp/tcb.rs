@@ -257,7 +257,7 @@ impl Tcb {
         Tcb {
             tuple,
             rcv_nxt,
-            rcv_edge: rcv_nxt + first_window(env.window_bytes, scales >> 4),
+            rcv_edge: rcv_nxt + env.first_window(hand.window_scale.is_some()),
             una: hand.iss + 1,
             nxt: hand.iss + 1,
             wnd,
@@ -551,8 +551,7 @@ pub(super) const fn our_scale(window_bytes: u32) -> u8 {
 
 /// The window that our SYN-ACK offered, rounded up to what a scaled field can say: its right edge
 /// must not move left with the first scaled segment.
-#[inline]
-pub(crate) fn first_window(window_bytes: u32, scale: u8) -> u32 {
+pub(super) fn first_window(window_bytes: u32, scale: u8) -> u32 {
     window_bytes.min(limits::WINDOW_UNSCALED_MAX).div_ceil(1 << scale) << scale
 }
 

@@ -26,38 +26,53 @@ pub(crate) enum Whole {
     Acknowledgement,
 }
 
-/// Sends what connection `index` has to send, where one plain frame holds it all. `false`: nothing
-/// was sent, [`connection`] has to look.
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing was sent: [`connection`](super::connection) has to look.
+    Unsent,
+    /// It was sent.
+    Sent,
+    /// It was sent, and this is the connection's only deadline.
+    Timed(u32),
+}
+
+/// Sends what connection `index` has to send, where one plain frame holds it all.
 #[inline(always)]
 pub(crate) fn whole<Q: QueuePair>(
     core: &mut Core,
     queues: &mut [Q],
     index: u32,
     what: Whole,
-) -> bool {
+) -> Outcome {
     let tcb = &mut core.conns[index];
-    let Some(station) = core.interfaces.station(tcb.tuple.local) else { return false };
-    let Some(queue) = queues.get_mut(station.interface as usize) else { return false };
+    let Some(station) = core.interfaces.station(tcb.tuple.local) else { return Outcome::Unsent };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return Outcome::Unsent };
     let millis = core.env.millis;
     if !tcb.tuple.remote.is_v4() || queue.slots() == 0 {
-        return false;
+        return Outcome::Unsent;
     }
-    let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis) else { return false };
+    let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis) else { return Outcome::Unsent };
     let mut payload = None;
+    let mut outcome = Outcome::Sent;
     let emit = match (core.flights.at_mut(tcb.flight), what) {
         (Some(flight), Whole::Queued) => {
             let len = flight.send.bytes();
             if len > 0 {
                 payload = flight.send.range(0, len);
                 if len > limits::INLINE_BYTES as u32 || payload.is_none() {
-                    return false;
+                    return Outcome::Unsent;
                 }
             }
-            tcb.whole_segment(flight, &core.env)
+            let emit = tcb.whole_segment(flight, &core.env);
+            if tcb.is_timed_by(flight, &core.env) {
+                outcome = Outcome::Timed(flight.timer_at);
+            }
+            emit
         }
         (flight, _) => tcb.emit_acknowledgement(flight.as_deref(), &core.env),
     };
-    let Some(emit) = emit else { return false };
+    let Some(emit) = emit else { return Outcome::Unsent };
     let header = tcp::Header {
         src_port: tcb.tuple.local_port,
         dst_port: tcb.tuple.remote_port,
@@ -74,7 +89,7 @@ pub(crate) fn whole<Q: QueuePair>(
     debug_assert!(sent == Sent::Gone, "a slot was free");
     core.counters.event(Event::TcpOutSegs);
     core.counters.event(Event::OutFrames);
-    true
+    outcome
 }
 
 /// Answers a SYN.
