@@ -88,8 +88,7 @@ pub(crate) struct Core {
     /// Somebody waits for a slot or for memory, or the other cores have yet to hear who listens; or
     /// so it was in the last turn.
     pub(crate) waits: bool,
-    /// What was read for its effect on the cache alone.
-    pub(crate) touched: u64,
+
     generation: u16,
 }
 
@@ -143,7 +142,7 @@ impl Core {
             slot_rows: vec![Row::EMPTY; config.interfaces.len()].into_boxed_slice(),
             hungry: Hungry::new(capacity.connections),
             waits: false,
-            touched: 0,
+
             generation: 0,
             config,
         }

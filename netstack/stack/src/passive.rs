@@ -75,8 +75,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::SynOverload);
             return;
         }
-        let ahead = core.flights.used() + core.half_open.live();
-        core.touched = core.time_wait.touch(ahead, &core.table);
+
         let tuple = &arrival.tuple;
         let interface = core.interfaces.interface_of(tuple.local);
         let Some((_, next)) = core.routes.lookup_on(interface, tuple.remote) else {

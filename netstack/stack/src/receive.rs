@@ -139,24 +139,20 @@ fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
 fn place(here: Here<'_>, plain: &plain::Plain<'_>, local: AddrId, arrival: &mut Arrival) {
     let (remote_port, local_port) = plain.ports;
     let tuple = Tuple { remote: plain.packet.src, remote_port, local_port, local };
-    note_tuple(here, tuple, arrival);
     plain.read(&mut arrival.seg);
-    note_payload(&plain.packet, arrival);
+    note(here, &plain.packet, tuple, arrival);
 }
 
-/// Notes whose segment it is, and has a first look at the table.
+/// Notes whose segment it is and where its payload begins, and has a first look at the table: at a
+/// SYN's place nobody is expected.
 #[inline(always)]
-fn note_tuple(here: Here<'_>, tuple: Tuple, arrival: &mut Arrival) {
-    arrival.tuple = tuple;
-    arrival.hash = here.core.hash.hash(&tuple);
-    arrival.touched = here.core.table.touch(arrival.hash);
-}
-
-/// Notes where the payload begins.
-#[inline(always)]
-fn note_payload(packet: &ip::Packet, arrival: &mut Arrival) {
+fn note(here: Here<'_>, packet: &ip::Packet, tuple: Tuple, arrival: &mut Arrival) {
     let headers = ethernet::HEADER_BYTES as u16 + packet.header_bytes;
     arrival.payload_at = headers + arrival.seg.header_bytes as u16;
+    arrival.tuple = tuple;
+    arrival.hash = here.core.hash.hash(&tuple);
+    let expected = !arrival.seg.flags.has(Flags::SYN);
+    arrival.touched = here.core.table.touch(arrival.hash, expected);
 }
 
 /// What is not plain IPv4 for us.
@@ -224,8 +220,7 @@ fn parse_slowly(
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
     let tuple = Core::tuple_of(local, packet.src, &arrival.seg);
-    note_tuple(here, tuple, arrival);
-    note_payload(&packet, arrival);
+    note(here, &packet, tuple, arrival);
     Ok(FrameKind::Segment)
 }
 

@@ -1,13 +1,14 @@
 //! The established table: from a tuple's hash to the record that holds the connection.
 //!
-//! Open addressing in one array of 8-byte slots. A slot holds 32 bits of the hash (the tag, whose
-//! low bits are the slot's home position) and a [`Reference`], which says what kind of record and
-//! which. One lookup per segment finds connections, half-open connections and TIME-WAIT alike.
+//! Open addressing over two arrays: a byte for each position, which says how far its entry is from
+//! home, and 8 bytes with 32 bits of the hash (the tag, whose low bits are the home position) and a
+//! [`Reference`], which says what kind of record and which. One lookup per segment finds connections,
+//! half-open connections and TIME-WAIT alike.
 //!
 //! ```text
-//!   position   4      5      6      7      8      9
-//!   slot     [ e4 ] [ b5 ] [ f5 ] [ a5 ] [ c6 ] [    ]      home positions as digits
-//!   distance   0      0      1      2      2
+//!   position    4      5      6      7      8      9
+//!   distance    1      1      2      3      3      0        from home, and one; 0: no entry
+//!   slot      [ e4 ] [ b5 ] [ f5 ] [ a5 ] [ c6 ] [ .. ]     home positions as digits
 //! ```
 //! Entries of a run are kept in the order of their homes ("Robin Hood"): a newcomer is put behind
 //! those of its own home and pushes later homes one place on. So a lookup may stop at the first
@@ -15,14 +16,21 @@
 //! pulls the rest of the run back by one: there are no tombstones, and the last lookup after a
 //! billion changes costs what the first one did.
 //!
-//! At most three quarters full (a power of two of slots: 10.7 to 21.4 bytes a connection), where a
-//! lookup reads 2.5 slots on average. A newcomer that would put any entry [`PROBES_MAX`] from its
+//! The distances are a table of their own because they are small: 256 KB for the default bounds stay
+//! in a core's second-level cache, where 2 MB of slots do not. A SYN finds there that nobody has its
+//! tuple, and the oldest TIME-WAIT record leaves, without a look at a slot: each of those would have
+//! been a miss. Rejected: slots of 4 bytes (too few bits for both index and tag at ten million
+//! connections), and bytes that hold a part of the hash, for which every removal would have to read
+//! the slots behind it.
+//!
+//! At most three quarters full (a power of two of positions: 12 to 24 bytes a connection), where a
+//! lookup reads 2.5 positions on average. A newcomer that would put any entry [`PROBES_MAX`] from its
 //! home is refused, which chance does not do; the caller counts it.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
-/// The most slots a lookup reads. Of 12.6 M entries in 16.8 M slots the farthest was 27 from home.
+/// The most positions a lookup reads. Of 12.6 M entries in 16.8 M slots the farthest was 27 from home.
 pub(crate) const PROBES_MAX: usize = 64;
 
 /// The most entries one insertion pushes on. In the same table the longest run had 314.
@@ -39,8 +47,7 @@ pub(crate) enum Kind {
     TimeWait,
 }
 
-/// A kind in the top two bits, an index below 2^30 in the rest. Never zero, so that a slot of zeros
-/// is an empty one and a fresh table needs no writing.
+/// A kind in the top two bits, an index below 2^30 in the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Reference(u32);
 
@@ -84,7 +91,10 @@ pub(crate) struct Full;
 /// The table. All memory is taken at construction.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Tag in the low half, reference in the high half: one load reads both. 0 is empty.
+    /// By position, how far the entry is from its home, and one; 0 where there is none.
+    distances: Box<[u8]>,
+    /// By position, tag in the low half, reference in the high half: one load reads both. What was
+    /// there last where there is no entry.
     slots: Box<[u64]>,
     entries: u32,
     entries_max: u32,
@@ -94,8 +104,13 @@ impl Table {
     /// Room for `entries` entries (at most 2^30), of whatever kinds.
     pub(crate) fn new(entries: u32) -> Table {
         let entries = entries.min(Reference::INDEX_LIMIT);
-        let slots = (entries as usize * 4).div_ceil(3).next_power_of_two().max(SLOTS_MIN);
-        Table { slots: vec![0; slots].into_boxed_slice(), entries: 0, entries_max: entries }
+        let positions = (entries as usize * 4).div_ceil(3).next_power_of_two().max(POSITIONS_MIN);
+        Table {
+            distances: vec![0; positions].into_boxed_slice(),
+            slots: vec![0; positions].into_boxed_slice(),
+            entries: 0,
+            entries_max: entries,
+        }
     }
 
     /// The entry of `hash` for which `is_it` holds. `is_it` is asked only where 32 bits of the hash
@@ -106,45 +121,53 @@ impl Table {
         hash: u64,
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
-        let tag = tag_of(hash);
+        let tag = hash as u32;
+        let distance = self.distance(tag as usize);
+        if distance == 0 {
+            return None;
+        }
         let slot = self.slot(tag as usize);
-        if slot as u32 == tag {
+        if distance == 1 && slot as u32 == tag {
             let reference = reference_of(slot);
             if is_it(reference) {
                 return Some(reference);
             }
-        } else if slot == 0 {
-            return None;
         }
         self.lookup_beyond(tag, is_it)
     }
 
-    /// The lookup from the second slot on: apart, so that the common case needs no loop.
+    /// The lookup from the second position on: apart, so that the common case needs no loop.
     #[inline(never)]
     fn lookup_beyond(
         &self,
         tag: u32,
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
-        for distance in 1..PROBES_MAX {
-            let slot = self.slot(tag as usize + distance);
-            if slot as u32 == tag {
+        for walked in 2..=PROBES_MAX as u8 {
+            let position = tag as usize + walked as usize - 1;
+            let distance = self.distance(position);
+            if distance < walked {
+                return None;
+            }
+            let slot = self.slot(position);
+            if distance == walked && slot as u32 == tag {
                 let reference = reference_of(slot);
                 if is_it(reference) {
                     return Some(reference);
                 }
-            } else if slot == 0 || self.distance(slot, tag as usize + distance) < distance {
-                return None;
             }
         }
         None
     }
 
-    /// Reads the slot at the home position of `hash`, for the first pass over a burst, so that the
-    /// misses of its frames overlap. What it says is nobody's business: it may be another's.
-    #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> u64 {
-        self.slot(tag_of(hash) as usize)
+    /// Reads what a lookup of `hash` will read first, for the first pass over a burst, so that the
+    /// misses of its frames overlap: the slot too, where an entry is `expected`. What it says is
+    /// nobody's business: it may be another's.
+    #[inline(always)]
+    pub(crate) fn touch(&self, hash: u64, expected: bool) -> u64 {
+        let tag = hash as u32;
+        let distance = self.distance(tag as usize);
+        if distance == 0 || !expected { distance as u64 } else { self.slot(tag as usize) }
     }
 
     /// Adds an entry. The caller has looked: the same reference is not in the table.
@@ -157,77 +180,94 @@ impl Table {
         if self.entries == self.entries_max {
             return Err(Full);
         }
-        let tag = tag_of(hash);
-        let entry = (reference.0 as u64) << 32 | tag as u64;
-        if self.slot(tag as usize) == 0 {
-            self.set(tag as usize, entry);
+        let tag = hash as u32;
+        if self.distance(tag as usize) == 0 {
+            self.set(tag as usize, 1, entry_of(tag, reference));
             self.entries += 1;
             return Ok(());
         }
-        self.insert_beyond(tag, entry)
+        self.insert_beyond(tag, entry_of(tag, reference))
     }
 
-    /// The insertion where the slot at home is taken.
+    /// The insertion where the place at home is taken.
     #[inline(never)]
     fn insert_beyond(&mut self, tag: u32, entry: u64) -> Result<(), Full> {
-        for distance in 0..PROBES_MAX {
-            let position = tag as usize + distance;
-            let slot = self.slot(position);
-            if slot == 0 {
-                self.set(position, entry);
+        for walked in 1..=PROBES_MAX as u8 {
+            let position = tag as usize + walked as usize - 1;
+            let distance = self.distance(position);
+            if distance == 0 {
+                self.set(position, walked, entry);
                 self.entries += 1;
                 return Ok(());
             }
-            if self.distance(slot, position) < distance {
-                return self.push_on(position, entry);
+            if distance < walked {
+                return self.push_on(position, walked, entry);
             }
         }
         Err(Full)
     }
 
     /// Removes the entry of `hash` that holds `reference`; whether it was there.
-    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, reference: Reference) -> bool {
-        let tag = tag_of(hash);
-        let entry = (reference.0 as u64) << 32 | tag as u64;
-        let Some(mut position) = self.find(tag, entry) else { return false };
-        // Pull back what follows, up to a gap or an entry that is at home. The table is never full,
-        // so there is one.
+        let tag = hash as u32;
+        let Some(position) = self.find(tag, entry_of(tag, reference)) else { return false };
+        self.take_out(position);
+        true
+    }
+
+    /// The same for an entry that is known to be there: where it is alone, no slot is read.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self, hash: u64, reference: Reference) {
+        let home = hash as u32 as usize;
+        // Another entry of the same home would stand behind it, and so would one to be pulled back.
+        if self.distance(home) == 1 && self.distance(home.wrapping_add(1)) <= 1 {
+            debug_assert_eq!(self.slot(home), entry_of(hash as u32, reference), "not there");
+            let mask = self.distances.len() - 1;
+            self.distances[home & mask] = 0;
+            self.entries -= 1;
+            return;
+        }
+        self.remove(hash, reference);
+    }
+
+    /// Empties a position: pulls back what follows, up to a gap or an entry that is at home. The table
+    /// is never full, so there is one.
+    fn take_out(&mut self, position: usize) {
+        let mut position = position;
         loop {
             let next = position.wrapping_add(1);
-            let slot = self.slot(next);
-            if slot == 0 || self.distance(slot, next) == 0 {
+            let distance = self.distance(next);
+            if distance <= 1 {
                 break;
             }
-            self.set(position, slot);
+            self.set(position, distance - 1, self.slot(next));
             position = next;
         }
-        self.set(position, 0);
+        self.set(position, 0, 0);
         self.entries -= 1;
-        true
     }
 
     /// Lets the entry of `hash` that holds `old` hold `new`: a connection that goes from half-open
     /// to established to TIME-WAIT keeps its slot. Whether it was there.
     #[inline(always)]
     pub(crate) fn replace(&mut self, hash: u64, old: Reference, new: Reference) -> bool {
-        let tag = tag_of(hash);
-        let old = (old.0 as u64) << 32 | tag as u64;
-        let new = (new.0 as u64) << 32 | tag as u64;
+        let tag = hash as u32;
+        let (old, new) = (entry_of(tag, old), entry_of(tag, new));
+        let position = if self.distance(tag as usize) == 1 && self.slot(tag as usize) == old {
+            tag as usize
+        } else {
+            let Some(position) = self.find(tag, old) else { return false };
+            position
+        };
         let mask = self.slots.len() - 1;
-        let home = &mut self.slots[tag as usize & mask];
-        if *home == old {
-            *home = new;
-            return true;
-        }
-        let Some(position) = self.find(tag, old) else { return false };
-        self.set(position, new);
+        self.slots[position & mask] = new;
         true
     }
 
     /// Every entry, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Reference> + '_ {
-        self.slots.iter().filter(|&&slot| slot != 0).map(|&slot| reference_of(slot))
+        let all = self.distances.iter().zip(&self.slots);
+        all.filter(|&(&distance, _)| distance != 0).map(|(_, &slot)| reference_of(slot))
     }
 
     /// How many entries there are.
@@ -236,23 +276,23 @@ impl Table {
         self.entries
     }
 
-    /// Bytes of the slots.
+    /// Bytes of the arrays.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.slots)
+        size_of_val(&*self.slots) + size_of_val(&*self.distances)
     }
 
     /// The position of an entry.
     #[inline(never)]
     fn find(&self, tag: u32, entry: u64) -> Option<usize> {
-        for distance in 0..PROBES_MAX {
-            let position = tag as usize + distance;
-            let slot = self.slot(position);
-            if slot == entry {
-                return Some(position);
-            }
-            if slot == 0 || self.distance(slot, position) < distance {
+        for walked in 1..=PROBES_MAX as u8 {
+            let position = tag as usize + walked as usize - 1;
+            let distance = self.distance(position);
+            if distance < walked {
                 return None;
+            }
+            if distance == walked && self.slot(position) == entry {
+                return Some(position);
             }
         }
         None
@@ -260,55 +300,55 @@ impl Table {
 
     /// Puts `entry` at `position` and moves the rest of the run one place on, up to the next gap.
     #[inline(never)]
-    fn push_on(&mut self, position: usize, entry: u64) -> Result<(), Full> {
+    fn push_on(&mut self, position: usize, distance: u8, entry: u64) -> Result<(), Full> {
         let mut shift = 0;
         loop {
-            let slot = self.slot(position.wrapping_add(shift));
-            if slot == 0 {
-                break;
+            match self.distance(position.wrapping_add(shift)) {
+                0 => break,
+                moved if moved as usize == PROBES_MAX => return Err(Full),
+                _ => {}
             }
-            let moved = self.distance(slot, position.wrapping_add(shift)) + 1;
             shift += 1;
-            if moved >= PROBES_MAX || shift > SHIFT_MAX {
+            if shift > SHIFT_MAX {
                 return Err(Full);
             }
         }
         for back in (0..shift).rev() {
-            let slot = self.slot(position.wrapping_add(back));
-            self.set(position.wrapping_add(back + 1), slot);
+            let from = position.wrapping_add(back);
+            self.set(from.wrapping_add(1), self.distance(from) + 1, self.slot(from));
         }
-        self.set(position, entry);
+        self.set(position, distance, entry);
         self.entries += 1;
         Ok(())
     }
 
-    /// The slot at `position`, around the end. Masking with the length makes the bounds check
+    /// The distance at `position`, around the end. Masking with the length makes the bounds check
     /// vanish.
-    #[inline]
+    #[inline(always)]
+    fn distance(&self, position: usize) -> u8 {
+        let distances = &*self.distances;
+        distances[position & (distances.len() - 1)]
+    }
+
+    /// The slot at `position`, likewise.
+    #[inline(always)]
     fn slot(&self, position: usize) -> u64 {
         let slots = &*self.slots;
         slots[position & (slots.len() - 1)]
     }
 
-    #[inline]
-    fn set(&mut self, position: usize, slot: u64) {
-        let slots = &mut *self.slots;
-        let mask = slots.len() - 1;
-        slots[position & mask] = slot;
-    }
-
-    /// How far `slot`, found at `position`, is from its home.
-    #[inline]
-    fn distance(&self, slot: u64, position: usize) -> usize {
-        position.wrapping_sub(slot as u32 as usize) & (self.slots.len() - 1)
+    #[inline(always)]
+    fn set(&mut self, position: usize, distance: u8, slot: u64) {
+        let mask = self.slots.len() - 1;
+        self.slots[position & mask] = slot;
+        let mask = self.distances.len() - 1;
+        self.distances[position & mask] = distance;
     }
 }
 
-/// The low half of the hash, never 0 so that no tag looks like an empty slot. The bit is given up
-/// at the top: home positions use the low bits.
 #[inline]
-fn tag_of(hash: u64) -> u32 {
-    hash as u32 | 1 << 31
+fn entry_of(tag: u32, reference: Reference) -> u64 {
+    (reference.0 as u64) << 32 | tag as u64
 }
 
 #[inline]
@@ -317,11 +357,13 @@ fn reference_of(slot: u64) -> Reference {
 }
 
 /// A table has at least one gap, whatever is put into it.
-const SLOTS_MIN: usize = 16;
+const POSITIONS_MIN: usize = 16;
 
-// Positions come from the tag below its top bit.
+// Positions come from the tag.
 const _: () =
-    assert!((Reference::INDEX_LIMIT as usize * 4).div_ceil(3).next_power_of_two() <= 1 << 31);
+    assert!((Reference::INDEX_LIMIT as usize * 4).div_ceil(3).next_power_of_two() <= 1 << 32);
+// Distances are bytes.
+const _: () = assert!(PROBES_MAX < u8::MAX as usize);
 
 #[cfg(test)]
 mod tests;

@@ -193,23 +193,6 @@ impl TimeWait {
         Entered { reference: Reference::new(Kind::TimeWait, index), evicted }
     }
 
-    /// Reads what a newcomer to a full ring will read when `ahead` others have entered before it:
-    /// the record that has to go for it, and its slot in the table. Called while the newcomer is
-    /// still a SYN, so that these misses overlap with that of its own slot.
-    #[inline(always)]
-    pub(crate) fn touch(&self, ahead: u32, table: &Table) -> u64 {
-        if self.count < self.capacity {
-            return 0;
-        }
-        let at = |position: u32| {
-            let position = if position < self.capacity { position } else { 0 };
-            self.ring.get(position as usize).map_or(0, |record| record.hash)
-        };
-        let victim = self.head + ahead;
-        // The slot's address waits for the record: the record itself is read well before that.
-        table.touch(at(victim)) ^ at(victim + TOUCHED_AHEAD)
-    }
-
     /// Whether record `index` stands for `hash`.
     #[inline]
     pub(crate) fn is(&self, index: u32, hash: u64) -> bool {
@@ -413,7 +396,7 @@ impl TimeWait {
 
     fn forget_head(&mut self, table: &mut Table) {
         let hash = self.ring[self.head as usize].hash;
-        table.remove(hash, Reference::new(Kind::TimeWait, self.head));
+        table.forget(hash, Reference::new(Kind::TimeWait, self.head));
         self.live -= 1;
         self.pop();
     }
@@ -472,9 +455,6 @@ impl Record {
 fn is_earlier(value: u32, other: u32) -> bool {
     (value.wrapping_sub(other) as i32) < 0
 }
-
-/// How many records before its turn a record is first read: a few cache lines.
-const TOUCHED_AHEAD: u32 = 8;
 
 /// How long a tuple must have been silent before our own new connection takes it.
 const REUSE_AFTER_MS: u32 = 1000;
