@@ -172,13 +172,13 @@ impl Core {
     /// The connection that `conn` names, unless it is gone.
     #[inline]
     pub(crate) fn find(&self, conn: ConnId) -> Option<&Tcb> {
-        self.conns.get(conn.index).filter(|tcb| tcb.generation == conn.generation)
+        self.conns.at(conn.index).filter(|tcb| tcb.generation == conn.generation)
     }
 
     /// The same, to be changed.
     #[inline]
     pub(crate) fn find_mut(&mut self, conn: ConnId) -> Option<&mut Tcb> {
-        self.conns.get_mut(conn.index).filter(|tcb| tcb.generation == conn.generation)
+        self.conns.at_mut(conn.index).filter(|tcb| tcb.generation == conn.generation)
     }
 
     /// The name of connection `index`.

@@ -207,7 +207,7 @@ impl<'a> Cx<'a> {
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
         let core = &mut *self.core;
         let exhausted = core.is_exhausted();
-        let tcb = core.conns.get_mut(conn.index).filter(|tcb| tcb.generation == conn.generation);
+        let tcb = core.conns.at_mut(conn.index).filter(|tcb| tcb.generation == conn.generation);
         let Some(tcb) = tcb.filter(|tcb| tcb.may_send() && !bytes.is_empty()) else { return 0 };
         let flight = if exhausted { None } else { core.flights.of(tcb, conn.index) };
         let Some(flight) = flight else {

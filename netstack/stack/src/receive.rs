@@ -247,7 +247,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let source = Source::Ring { interface: interface as u8, index: index as u8 };
             if arrival.kind == FrameKind::Segment {
                 self.on_arrival(arrival, source);
-            } else {
+            } else if arrival.kind != FrameKind::Shed {
                 self.on_rare(arrival.kind, source);
             }
         }
@@ -257,25 +257,22 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         count
     }
 
-    /// The first pass of a worker that is behind: of the SYNs every second one is shed.
-    #[cold]
+    /// The first pass of a worker that is behind: every second frame is glanced at, and shed if it is
+    /// a SYN. What that costs decides what is left for the others, so nothing else is done here.
     #[inline(never)]
     fn read_some(&mut self, interface: usize, burst: &mut [Arrival]) {
-        let core = &self.core;
-        let Some(own) = core.interfaces.own_of(interface as u8) else { return };
-        let mut shed = 0;
+        let (core, queue) = (&self.core, &self.queues[interface]);
+        let (mut shed, mut glance) = (0, self.glance);
         for (index, arrival) in burst.iter_mut().enumerate() {
-            let frame = self.queues[interface].frame(index);
-            if plain::looks_like_syn(frame.bytes) {
-                self.shed_next = !self.shed_next;
-                if self.shed_next {
-                    arrival.kind = FrameKind::Shed;
-                    shed += 1;
-                    continue;
-                }
+            glance = !glance;
+            if glance && plain::looks_like_syn(queue.frame(index).bytes) {
+                arrival.kind = FrameKind::Shed;
+                shed += 1;
+            } else {
+                read_frame(core, queue, interface as u8, index, arrival);
             }
-            classify(Here { core, own }, frame, arrival);
         }
+        self.glance = glance;
         self.core.counters.drops_of(Drop::SynOverload, shed);
     }
 

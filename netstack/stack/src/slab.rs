@@ -68,13 +68,13 @@ impl<T: Linked> Slab<T> {
 
     /// Record `index`, if there ever was one.
     #[inline]
-    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+    pub(crate) fn at(&self, index: u32) -> Option<&T> {
         self.records.get(index as usize)
     }
 
     /// Record `index`, to be changed, if there ever was one.
     #[inline]
-    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.records.get_mut(index as usize)
     }
 

@@ -36,11 +36,13 @@ pub struct Worker<Q, A> {
     /// A piece of stored payload on its way to the application.
     pub(crate) piece: Box<[u8]>,
     mail: Box<mail::Buffer>,
-    /// A receive ring is crowded ([`QueuePair::crowded`]). Then every second SYN is dropped at a
-    /// glance, for a fraction of what serving it would cost: clients that are not ours yet have to
-    /// wait for those that are. Not all of them: each that is refused comes back several times.
+    /// A receive ring is crowded ([`QueuePair::crowded`]). Then every second SYN, on average, is
+    /// dropped at a glance, for a fraction of what serving it would cost: clients that are not ours
+    /// yet have to wait for those that are. Not all of them: each that is refused comes back several
+    /// times.
     pub(crate) behind: bool,
-    pub(crate) shed_next: bool,
+    /// The last frame of a worker that is behind was glanced at.
+    pub(crate) glance: bool,
     stopping: bool,
     /// The tick up to which all timers have fired.
     fired_at: u32,
@@ -114,7 +116,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
             mail: Box::new([0; mail::FRAME_BYTES_MAX]),
             behind: false,
-            shed_next: false,
+            glance: false,
             stopping: false,
             fired_at: 0,
         })

@@ -47,18 +47,27 @@ pub fn find(frame: &[u8], to: Mac, verify_ip: bool, verify_tcp: bool) -> Option<
 
 /// Whether a frame looks like a plain SYN: a glance at three fields, nothing checked. For whoever
 /// has more frames than time.
-#[inline]
+#[inline(always)]
 pub fn looks_like_syn(frame: &[u8]) -> bool {
-    const MASK: u8 = Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0;
     let Some(header) = frame.first_chunk::<V4_BYTES>() else { return false };
     if u32_at(header, 12) & 0xffff_ff00 == 0x0800_4500 {
-        return header[IP + 9] == TCP
-            && header[IP + V4_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0;
+        return header[IP + 9] == TCP && is_syn(header[IP + V4_HEADER_BYTES + FLAGS_AT]);
     }
+    looks_like_syn_v6(frame)
+}
+
+#[inline(never)]
+fn looks_like_syn_v6(frame: &[u8]) -> bool {
     let Some(header) = frame.first_chunk::<V6_BYTES>() else { return false };
     u32_at(header, 12) & 0xffff_f000 == 0x86dd_6000
         && header[IP + 6] == TCP
-        && header[IP + V6_HEADER_BYTES + FLAGS_AT] & MASK == Flags::SYN.0
+        && is_syn(header[IP + V6_HEADER_BYTES + FLAGS_AT])
+}
+
+#[inline]
+fn is_syn(flags: u8) -> bool {
+    const MASK: u8 = Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0;
+    flags & MASK == Flags::SYN.0
 }
 
 /// The half of [`find`] for IPv4 alone: `None` for IPv6 too.
