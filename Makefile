@@ -61,6 +61,7 @@ host-test: ## Real clients against the hosted server, on a TAP: curl, ab, wrk, n
 soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each
 	$(SIM) smoke $(WORLDS)
 	$(SIM) mutants
+	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
 

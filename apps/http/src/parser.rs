@@ -88,20 +88,25 @@ impl Parser {
         self.short(head.len()).map(|()| None)
     }
 
-    #[inline]
+    /// Reads the request line, from wherever in it reading stopped.
+    #[inline(always)]
     fn request_line(&mut self, head: &[u8]) -> Result<Step, Refusal> {
-        loop {
-            let step = match self.stage {
-                Stage::Start => self.start(head)?,
-                Stage::Method => self.method(head)?,
-                Stage::Target => self.target(head)?,
-                Stage::Version => self.version(head)?,
-                Stage::Line | Stage::Name | Stage::Value | Stage::End => return Ok(Step::On),
-            };
-            if let Step::Short = step {
-                return Ok(Step::Short);
-            }
+        if self.stage == Stage::Start
+            && let Step::Short = self.start(head)?
+        {
+            return Ok(Step::Short);
         }
+        if self.stage == Stage::Method
+            && let Step::Short = self.method(head)?
+        {
+            return Ok(Step::Short);
+        }
+        if self.stage == Stage::Target
+            && let Step::Short = self.target(head)?
+        {
+            return Ok(Step::Short);
+        }
+        if self.stage == Stage::Version { self.version(head) } else { Ok(Step::On) }
     }
 
     /// Reads field lines up to the empty one.
@@ -175,11 +180,7 @@ impl Parser {
         Ok(Step::Short)
     }
 
-    /// Not a byte of a request has been seen: a connection that ends or waits here owes nothing.
-    pub fn is_fresh(&self) -> bool {
-        self.stage == Stage::Start
-    }
-
+    #[inline(always)]
     fn request<'a>(&self, head: &'a [u8]) -> Result<Request<'a>, Refusal> {
         let mut facts: Facts = self.message.facts(self.method, self.version)?;
         facts.target = self.target;
@@ -199,6 +200,7 @@ impl Parser {
     //# In the interest of robustness, a server that is expecting to receive and parse a
     //# request-line SHOULD ignore at least one empty line (CRLF) received prior to the
     //# request-line.
+    #[inline(always)]
     fn start(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         match head {
             [b'\r', b'\n', ..] => self.at = 2,
@@ -211,7 +213,7 @@ impl Parser {
         Ok(Step::On)
     }
 
-    #[inline]
+    #[inline(always)]
     fn method(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         if self.at == 0 && head.starts_with(b"GET ") {
             self.method = Method::Get;
@@ -242,6 +244,7 @@ impl Parser {
         Ok(Step::On)
     }
 
+    #[inline(always)]
     fn target(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         let mark = self.mark as usize;
         let end = target_end(head, self.at as usize);
@@ -263,6 +266,7 @@ impl Parser {
         Ok(Step::On)
     }
 
+    #[inline(always)]
     fn version(&mut self, head: &[u8]) -> Result<Step, Refusal> {
         let Some(line) = head[self.at as usize..].first_chunk::<10>() else {
             return Ok(Step::Short);

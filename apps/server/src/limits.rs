@@ -25,7 +25,7 @@ pub const DRIP_BYTES: u64 = 10;
 pub const DRIP_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Heads under way in pieces, of one core; beyond, the oldest is given up.
-pub const HEADS: u16 = 256;
+pub const HEADS: u16 = 64;
 
 /// A long answer fills a send buffer to twice the congestion window, at most this much beyond what the
 /// client can take, but this much anyway: clients that do not read must not hold the memory of those

@@ -61,11 +61,14 @@ impl Server {
     /// The server of a core with these bounds. All memory it will ever use is taken here and in
     /// [`start`](Self::start).
     pub fn new(arguments: Arguments, capacity: &Capacity) -> Server {
+        // Who is no proxy needs no records for one.
+        let relayed = if arguments.backends.is_empty() { 0 } else { capacity.connections };
+        let relay = Relay::new(&Capacity { connections: relayed, ..*capacity }, limits::RELAY);
         Server {
             keep_alive: arguments.keep_alive,
             backends: arguments.backends.clone().into(),
             backend_next: 0,
-            relay: Relay::new(capacity, limits::RELAY),
+            relay,
             arguments,
             doors: Vec::new(),
             clients: vec![Client::GONE; capacity.connections as usize].into(),
