@@ -321,6 +321,16 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_documented() {
+        let document = include_str!("../../../docs/boot.md");
+        for (name, _) in keys() {
+            let name = name.strip_prefix("sysctl.net.ipv4.").unwrap_or(name);
+            let spelled = [alloc::format!("`{name}=`"), alloc::format!("{name}`")];
+            assert!(spelled.iter().any(|text| document.contains(text.as_str())), "{name}");
+        }
+    }
+
+    #[test]
     fn cores_and_logs() {
         let machine = good("maxcpus=2 loglevel=4 panic=-1 exit=debug idle=poll maxcpus=4");
         assert_eq!((machine.maxcpus, machine.loglevel), (Some(4), 4));
