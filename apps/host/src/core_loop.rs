@@ -80,12 +80,12 @@ impl Orders {
         }
     }
 
-    /// A line of the application's.
+    /// A line of the application's. Where nobody listens any more it is lost; serving goes on.
     fn say(&self, line: &str) {
+        let line = format!("{line}\n");
         match &self.log {
-            // Lines that a full disk refuses are lost; serving goes on.
-            Some(file) => drop({ file }.write_all(format!("{line}\n").as_bytes())),
-            None => println!("{line}"),
+            Some(file) => drop({ file }.write_all(line.as_bytes())),
+            None => report::print(&line),
         }
     }
 
@@ -167,7 +167,7 @@ impl<A: Service> Core<A> {
         let reports = orders.reports.load(Ordering::Relaxed);
         if reports != self.reports {
             self.reports = reports;
-            print!("{}", report::counters(self, orders.now()));
+            report::print(&report::counters(self, orders.now()));
         }
         if let Some(line_at) = self.line_at
             && line_at <= orders.now()

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::core_loop::{Core, Orders, Service};
-use crate::report::Remains;
+use crate::report::{self, Remains};
 
 /// The process at work.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ impl House {
         loop {
             match self.signals.wait(deadline) {
                 Some(Event::Stop) if deadline.is_none() => {
-                    println!("stopping: connections may finish for {} s", self.grace.as_secs());
+                    let seconds = self.grace.as_secs();
+                    report::print(&format!("stopping: connections may finish for {seconds} s\n"));
                     deadline = Some(Instant::now() + self.grace);
                     self.orders.stop.store(true, Ordering::Relaxed);
                 }
@@ -87,13 +88,17 @@ impl House {
                 continue;
             };
             if self.stats {
-                print!("{}", remains.counters);
+                report::print(&remains.counters);
             }
-            println!("{}", remains.line());
+            report::print(&format!("{}\n", remains.line()));
             is_clean &= remains.is_clean();
         }
-        println!("{}", if is_clean { "clean: nothing left, nothing leaked" } else { "NOT CLEAN" });
-        if is_clean { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLEAN) }
+        if is_clean {
+            report::print("clean: nothing left, nothing leaked\n");
+            return ExitCode::SUCCESS;
+        }
+        report::print("NOT CLEAN\n");
+        ExitCode::from(NOT_CLEAN)
     }
 }
 

@@ -47,7 +47,13 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             None => break,
             Some(Short('h') | Long("help")) => return Ok(Command::Print(HELP.into())),
             Some(Short('V') | Long("version")) => return Ok(Command::Print(VERSION.into())),
-            Some(Long("tap")) => options.taps.push(value(&mut parser)?),
+            Some(Long("tap")) => {
+                let name = value(&mut parser)?;
+                if options.taps.contains(&name) {
+                    return Err(wrong("--tap", &name, "each device once"));
+                }
+                options.taps.push(name);
+            }
             Some(Long("grace")) => {
                 let text = value(&mut parser)?;
                 let seconds = text.parse().ok().filter(|&seconds| seconds <= GRACE_SECONDS_MAX);
@@ -182,6 +188,7 @@ mod tests {
         assert_eq!(errors(&["--tpa", "x"]), ["--tpa: no such option; did you mean --tap ?"]);
         assert_eq!(errors(&["--grace", "long"]), ["--grace long: expected seconds, at most 86400"]);
         assert_eq!(errors(&["--tap"]).len(), 1);
+        assert_eq!(errors(&["--tap", "a", "--tap", "a"]), ["--tap a: expected each device once"]);
         assert_eq!(errors(&["-x"]), ["-x: no such option"]);
     }
 

@@ -3,11 +3,18 @@
 //! A line is `core0.TcpInSegs 1234`. Counters that are 0 are left out; the last line of a core is its
 //! clock, so that whoever reads knows when he has all.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use penstock_stack::{Census, Instant};
 
 use crate::core_loop::{Core, Service};
+
+/// Prints in one piece. A terminal that is gone is no reason to end.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
 
 /// All counters of a core.
 pub(crate) fn counters<A: Service>(core: &Core<A>, now: Instant) -> String {
