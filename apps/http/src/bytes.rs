@@ -9,22 +9,31 @@ pub(crate) fn is_token(byte: u8) -> bool {
 /// The first position from `at` on whose byte cannot stand in a token.
 #[inline]
 pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
-    class_end(bytes, at, TOKEN)
+    let is_usual = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+    class_end(bytes, at, TOKEN, |low| letters(low) | exactly(low, b'-'), is_usual)
 }
 
 /// The first position from `at` on whose byte cannot stand in a host.
 #[inline]
 pub(crate) fn host_end(bytes: &[u8], at: usize) -> usize {
-    class_end(bytes, at, HOST)
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
+    let marks = |low| letters(low) | (between(low, b'-', b':') & !exactly(low, b'/'));
+    class_end(bytes, at, HOST, marks, is_usual)
 }
 
-/// Letters, digits, hyphens and dots, of which names and hosts mostly consist, are found by eights;
-/// at any other byte the table is asked.
+/// Bytes that are usual in a class are found by eights; at any other the table is asked.
 #[inline]
-fn class_end(bytes: &[u8], at: usize, class: u8) -> usize {
+fn class_end(
+    bytes: &[u8],
+    at: usize,
+    class: u8,
+    usual: impl Fn(u64) -> u64,
+    is_usual: impl Fn(u8) -> bool,
+) -> usize {
     let mut at = at;
     loop {
-        at = find(bytes, at, not_plain, |byte| !is_plain(byte));
+        let mark = |word: u64| (!usual(word & !HIGHS) | word) & HIGHS;
+        at = find(bytes, at, mark, |byte| !is_usual(byte));
         match bytes.get(at) {
             Some(byte) if CLASSES[*byte as usize] & class != 0 => at += 1,
             _ => return at,
@@ -32,18 +41,10 @@ fn class_end(bytes: &[u8], at: usize, class: u8) -> usize {
     }
 }
 
+/// Marks letters; all bytes are below 0x80.
 #[inline]
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')
-}
-
-/// Marks bytes that are none of those.
-#[inline]
-fn not_plain(word: u64) -> u64 {
-    let low = word & !HIGHS;
-    let letters = between(low | (ONES * 0x20), b'a', b'z');
-    let others = between(low, b'-', b'9') & !exactly(low, b'/');
-    (!(letters | others) | word) & HIGHS
+fn letters(low: u64) -> u64 {
+    between(low | (ONES * 0x20), b'a', b'z')
 }
 
 /// Marks bytes in a range; all of them are below 0x80.
