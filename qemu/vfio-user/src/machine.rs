@@ -7,6 +7,7 @@ use crate::vectors::Vectors;
 use penstock_nic82599::{Card, ConfigSpace, FaultScript, FaultSet, Faulty, Progress, Reset, Wire};
 use rustix::event::EventfdFlags;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -152,16 +153,36 @@ impl Machine {
 pub(crate) struct Shared {
     machine: Mutex<Machine>,
     bell: OwnedFd,
+    /// Whether the client waits for the lock.
+    wanted: AtomicBool,
 }
 
 impl Shared {
     pub(crate) fn new(machine: Machine) -> rustix::io::Result<Shared> {
         let bell = rustix::event::eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Shared { machine: Mutex::new(machine), bell })
+        Ok(Shared { machine: Mutex::new(machine), bell, wanted: AtomicBool::new(false) })
     }
 
-    /// The machine. A thread that panicked has already ended the process.
+    /// The machine, for the client: a processor of the guest stands still meanwhile, so that the
+    /// worker lets it pass.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.wanted.store(true, Ordering::Relaxed);
+        let machine = self.locked();
+        self.wanted.store(false, Ordering::Relaxed);
+        machine
+    }
+
+    /// The machine, for the worker. The lock alone is not fair: who has just let go of it is often
+    /// the first to have it again.
+    pub(crate) fn lock_last(&self) -> MutexGuard<'_, Machine> {
+        while self.wanted.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        self.locked()
+    }
+
+    /// A thread that panicked has already ended the process.
+    fn locked(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +199,7 @@ impl Shared {
 }
 
 /// Steps that one holder of the lock makes before the other thread gets a turn.
-const STEPS_PER_RUN: usize = 64;
+const STEPS_PER_RUN: usize = 4;
 
 /// How long shared queue registers are looked at without a pause after the guest wrote one.
 const BUSY_US: u64 = 1000;

@@ -20,7 +20,7 @@ pub(crate) fn start(shared: Arc<Shared>, watched: Vec<OwnedFd>) -> io::Result<()
 
 fn turn(shared: &Shared, watched: &mut Vec<OwnedFd>) {
     let wait_us = {
-        let mut machine = shared.lock();
+        let mut machine = shared.lock_last();
         let progress = machine.run();
         if progress.more {
             return;
