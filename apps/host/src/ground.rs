@@ -48,9 +48,9 @@ impl Ground {
         if !errors.is_empty() {
             return Err(errors);
         }
-        for Tap { name, mtu, mac, is_up, .. } in &taps {
+        for Tap { name, mtu, mac, is_down, .. } in &taps {
             println!("tap {name}: mtu {mtu}, station {mac}, queues {count}");
-            if !is_up {
+            if *is_down {
                 println!("tap {name}: its other end is down: ip link set {name} up");
             }
         }

@@ -17,6 +17,7 @@
 //! in `drivers/net/tun.c`): steering looks perfect on a TAP without our doing. Who wants to see it
 //! work puts `penstock-fault` in between.
 
+use std::fs;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -37,8 +38,8 @@ pub struct Tap {
     pub mtu: u16,
     /// The station at our end; Linux's end has another.
     pub mac: Mac,
-    /// Whether Linux's end is up: while it is down, nothing arrives.
-    pub is_up: bool,
+    /// Linux's end is known to be down: nothing arrives until somebody sets it up.
+    pub is_down: bool,
     /// One for each core.
     pub queues: Vec<TapQueue>,
 }
@@ -63,9 +64,9 @@ impl Tap {
         let Some(first) = devices.first() else { return Err(format!("tap {name}: no queues")) };
         let mtu = first.mtu().map_err(told)?.min(MTU_MAX);
         let mac = opposite(first.mac_address().map_err(told)?);
-        let is_up = first.is_running().map_err(told)?;
+        let is_down = is_down(name);
         let queues = devices.into_iter().map(|device| TapQueue::new(device, mtu)).collect();
-        Ok(Tap { name: name.to_owned(), mtu, mac, is_up, queues })
+        Ok(Tap { name: name.to_owned(), mtu, mac, is_down, queues })
     }
 }
 
@@ -191,6 +192,14 @@ fn exists(name: &str) -> io::Result<bool> {
     Ok(netdevice::name_to_index(socket, name).is_ok())
 }
 
+/// Asked of sysfs, because the carrier, which is easier to ask for, comes a moment after the file was
+/// opened. A sysfs of another network namespace knows nothing of the device.
+fn is_down(name: &str) -> bool {
+    let flags = fs::read_to_string(format!("/sys/class/net/{name}/flags")).unwrap_or_default();
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16);
+    flags.is_ok_and(|flags| flags & IFF_UP == 0)
+}
+
 /// The station at our end of the cable: as lasting, and as much its own, as the one at Linux's end.
 fn opposite(mac: [u8; 6]) -> Mac {
     let [first, a, b, c, d, last] = mac;
@@ -226,6 +235,8 @@ fn frame_bytes_max(mtu: u16) -> usize {
 /// The largest packet that the stack knows: jumbo frames.
 const MTU_MAX: u16 = 9_216;
 const VLAN_BYTES: usize = 4;
+/// The bit of an interface that is up (Linux: `if.h`).
+const IFF_UP: u32 = 1;
 /// Every frame leaves at once, so there is always room for as many as a turn can want.
 const SLOTS: usize = 256;
 /// Bits of the first byte of a station address (IEEE 802-2014 section 8.2).
