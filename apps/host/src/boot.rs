@@ -9,6 +9,7 @@ use penstock_server::{Arguments, Server};
 use crate::ground::Ground;
 use crate::house::House;
 use crate::options::Options;
+use crate::report;
 
 /// Reads the boot string, opens the devices, and starts every core.
 ///
@@ -24,7 +25,7 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     };
     let arguments = arguments.map_err(|more| errors.extend(more));
     let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
-    boot.notices.iter().for_each(|notice| println!("{notice}"));
+    boot.notices.iter().for_each(report::say);
     let ground = Ground::open(&boot.machine, &options.taps)?;
     arguments.check(ground.cores()).map_err(|errors| lines(&errors))?;
     let capacity = ground.capacity();
@@ -32,7 +33,7 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     let log =
         arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
     let house = ground.settle(&boot.machine, app, options, log)?;
-    println!("ready in {} ms", begin.elapsed().as_millis());
+    report::say(format_args!("ready in {} ms", begin.elapsed().as_millis()));
     Ok(house)
 }
 

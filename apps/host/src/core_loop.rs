@@ -82,10 +82,9 @@ impl Orders {
 
     /// A line of the application's. Where nobody listens any more it is lost; serving goes on.
     fn say(&self, line: &str) {
-        let line = format!("{line}\n");
         match &self.log {
-            Some(file) => drop({ file }.write_all(line.as_bytes())),
-            None => report::print(&line),
+            Some(file) => drop({ file }.write_all(format!("{line}\n").as_bytes())),
+            None => report::say(line),
         }
     }
 
@@ -167,7 +166,7 @@ impl<A: Service> Core<A> {
         let reports = orders.reports.load(Ordering::Relaxed);
         if reports != self.reports {
             self.reports = reports;
-            report::print(&report::counters(self, orders.now()));
+            report::print(report::counters(self, orders.now()));
         }
         if let Some(line_at) = self.line_at
             && line_at <= orders.now()

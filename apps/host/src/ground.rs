@@ -20,6 +20,7 @@ use crate::boot::lines;
 use crate::core_loop::{Core, Orders, Queue, Service};
 use crate::house::House;
 use crate::options::Options;
+use crate::report::say;
 
 /// The devices, opened, and what the stack is to know.
 pub(crate) struct Ground {
@@ -49,9 +50,9 @@ impl Ground {
             return Err(errors);
         }
         for Tap { name, mtu, mac, is_down, .. } in &taps {
-            println!("tap {name}: mtu {mtu}, station {mac}, queues {count}");
+            say(format_args!("tap {name}: mtu {mtu}, station {mac}, queues {count}"));
             if *is_down {
-                println!("tap {name}: its other end is down: ip link set {name} up");
+                say(format_args!("tap {name}: its other end is down: ip link set {name} up"));
             }
         }
         let config = assemble(machine, &taps, count)?;
@@ -144,12 +145,12 @@ fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<Config, Vec<S
     let config = machine.assemble(&cards, cores, seed).map_err(|errors| lines(&errors))?;
     for (interface, card) in config.interfaces.iter().zip(&cards) {
         for (addr, prefix_bits) in &interface.addresses {
-            println!("ip {addr}/{prefix_bits} on {}", card.name);
+            say(format_args!("ip {addr}/{prefix_bits} on {}", card.name));
         }
     }
     for route in &config.routes {
         if let (Some(gateway), Some(card)) = (route.gateway, cards.get(route.interface as usize)) {
-            println!("gateway {gateway} on {}", card.name);
+            say(format_args!("gateway {gateway} on {}", card.name));
         }
     }
     print_faults(machine);
@@ -160,20 +161,20 @@ fn print_faults(machine: &Machine) {
     let faults = &machine.faults;
     if !faults.is_none() {
         let percent = |ppm: u32| ppm as f64 / 10_000.0;
-        println!(
+        say(format_args!(
             "fault: loss {}%, reorder {}%, corrupt {}%, duplicate {}%, each way, seed {}",
             percent(faults.loss_ppm),
             percent(faults.reorder_ppm),
             percent(faults.corrupt_ppm),
             percent(faults.duplicate_ppm),
             faults.seed
-        );
+        ));
     }
     if machine.steer == Steer::Scramble {
-        println!("steer: flows arrive where seed {} says", faults.seed);
+        say(format_args!("steer: flows arrive where seed {} says", faults.seed));
     }
     if machine.driver.is_some() || !machine.nics.is_empty() || machine.console.is_some() {
-        println!("nic=, nic.driver=, console=: ignored: a process has a TAP and a terminal");
+        say("nic=, nic.driver=, console=: ignored: a process has a TAP and a terminal");
     }
 }
 

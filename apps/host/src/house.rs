@@ -63,7 +63,7 @@ impl House {
             match self.signals.wait(deadline) {
                 Some(Event::Stop) if deadline.is_none() => {
                     let seconds = self.grace.as_secs();
-                    report::print(&format!("stopping: connections may finish for {seconds} s\n"));
+                    report::say(format_args!("stopping: connections may finish for {seconds} s"));
                     deadline = Some(Instant::now() + self.grace);
                     self.orders.stop.store(true, Ordering::Relaxed);
                 }
@@ -90,14 +90,14 @@ impl House {
             if self.stats {
                 report::print(&remains.counters);
             }
-            report::print(&format!("{}\n", remains.line()));
+            report::say(remains.line());
             is_clean &= remains.is_clean();
         }
         if is_clean {
-            report::print("clean: nothing left, nothing leaked\n");
+            report::say("clean: nothing left, nothing leaked");
             return ExitCode::SUCCESS;
         }
-        report::print("NOT CLEAN\n");
+        report::say("NOT CLEAN");
         ExitCode::from(NOT_CLEAN)
     }
 }

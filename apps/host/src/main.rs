@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let options = match options::parse(std::env::args_os()) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Print(text)) => {
-            print!("{text}");
+            report::print(text);
             return ExitCode::SUCCESS;
         }
         Err(errors) => return refuse(&errors),

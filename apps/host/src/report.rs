@@ -3,17 +3,22 @@
 //! A line is `core0.TcpInSegs 1234`. Counters that are 0 are left out; the last line of a core is its
 //! clock, so that whoever reads knows when he has all.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 
 use penstock_stack::{Census, Instant};
 
 use crate::core_loop::{Core, Service};
 
-/// Prints in one piece. A terminal that is gone is no reason to end.
-pub(crate) fn print(text: &str) {
+/// Prints in one piece. A terminal that is gone is no reason to end, which it is to `println!`.
+pub(crate) fn print(text: impl fmt::Display) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(text.to_string().as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a line.
+pub(crate) fn say(line: impl fmt::Display) {
+    print(format_args!("{line}\n"));
 }
 
 /// All counters of a core.
