@@ -6,38 +6,11 @@ use penstock_ixgbe_regs as regs;
 use penstock_nic82599::Reset;
 use penstock_queue::{Checksums, L4, Lent, Offload, QueuePair};
 
-use crate::frames::send_parts;
-use crate::machine::{MACS, Machine, pair, rss, settle};
+use crate::frames::{send_parts, tcp_headers};
+use crate::machine::{Machine, pair, rss, settle};
 
 fn config() -> Config {
     Config::new(1, rss(1))
-}
-
-/// The headers of a TCP segment from machine 0 to machine 1, with `payload_bytes` to follow, as the
-/// stack leaves them to the card: the pseudo-header's sum, without the length where the card cuts.
-fn headers(v6: bool, payload_bytes: usize, is_cut: bool) -> Vec<u8> {
-    let mut frame = [MACS[1], MACS[0]].concat();
-    let length = 20 + payload_bytes as u16;
-    let addresses = if v6 {
-        frame.extend([0x86, 0xDD, 0x60, 0, 0, 0]);
-        frame.extend(length.to_be_bytes());
-        frame.extend([6, 64]);
-        let address = |last| [0x20, 1, 0xD, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
-        [address(1), address(2)].concat()
-    } else {
-        frame.extend([8, 0, 0x45, 0]);
-        frame.extend((20 + length).to_be_bytes());
-        frame.extend([0, 9, 0x40, 0, 64, 6, 0, 0]);
-        vec![10, 0, 0, 1, 10, 0, 0, 2]
-    };
-    frame.extend(&addresses);
-    let words = addresses.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-    let sum = words.sum::<u32>() + 6 + if is_cut { 0 } else { u32::from(length) };
-    let sum = ((sum & 0xFFFF) + (sum >> 16)) as u16;
-    frame.extend([0x9C, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 16, 0]);
-    frame.extend(sum.to_be_bytes());
-    frame.extend([0, 0]);
-    frame
 }
 
 fn offload(v6: bool, segment_bytes: u16) -> Offload {
@@ -58,7 +31,7 @@ fn arrives_good(
     v6: bool,
     text: &[u8],
 ) -> bool {
-    let frame = [headers(v6, text.len(), false), text.to_vec()].concat();
+    let frame = [tcp_headers(v6, 80, text.len(), false), text.to_vec()].concat();
     first.queues[0].reclaim(&mut first.chunks[0]);
     assert!(send_parts(&mut first.queues[0], &mut first.chunks[0], &frame, &[], offload(v6, 0)));
     first.queues[0].flush();
@@ -104,7 +77,7 @@ fn a_context_is_written_once_for_many_frames() {
     }
     assert_eq!(tail(), 11, "ten frames and a context");
     let [first, _] = &mut machines;
-    let frame = [headers(false, 2000, true), vec![7; 1994]].concat();
+    let frame = [tcp_headers(false, 80, 1994, true), vec![7; 1994]].concat();
     // A segmented frame has a context of its own and leaves that of the others where it is.
     let (queue, chunks) = (&mut first.queues[0], &mut first.chunks[0]);
     assert!(send_parts(queue, chunks, &frame, &[], offload(false, 1000)));
@@ -126,7 +99,7 @@ fn lent_payload_is_cut_into_segments() {
             bytes.for_each(|(at, byte)| *byte = (at * 13 / 5) as u8);
         }
         let lent = ids.map(|chunk| Lent { chunk, from: 5, len: 1700 });
-        let head = headers(v6, 3400, true);
+        let head = tcp_headers(v6, 80, 3400, true);
         assert!(send_parts(queue, chunks, &head, &lent, offload(v6, 1400)));
         queue.flush();
         world.borrow_mut().advance(10);

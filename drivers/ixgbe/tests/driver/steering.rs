@@ -6,7 +6,8 @@ use penstock_ixgbe_regs as regs;
 use penstock_queue::{PortMask, SteerRule};
 use penstock_stack::{Close, Event};
 
-use crate::machine::{World, bring_up, rss};
+use crate::frames::tcp_headers;
+use crate::machine::{World, bring_up, pair, rss};
 use crate::stacks::{Family, LISTENED, Stacks};
 
 /// What Linux writes for `ethtool -N eth0 flow-type tcp4 dst-port 0x8000 m 0x7ff8 action 0` and its
@@ -42,13 +43,24 @@ fn filters_are_written_as_linux_writes_them() {
 /// 128 queues: Flow Director names every one, receive-side scaling the first sixteen.
 #[test]
 fn a_hundred_and_twenty_eight_queues() {
-    let world = World::new();
     let rules = (0..128).map(|low| SteerRule { value: 0x8000 | low, queue: low }).collect();
     let steer = Some(Steer { mask: PortMask(0x807F), rules });
     let rings = Config { receive_ring: 128, transmit_ring: 128, ..Config::new(128, rss(128)) };
-    let (_, queues) = bring_up(&world, 0, Config { steer, ..rings }).expect("in order");
-    assert_eq!(queues.len(), 128);
-    assert_eq!(world.borrow().losses(0), []);
+    let (world, [_, mut second]) = pair(Config { steer, ..rings });
+    let mut arrived_at = |port: u16| {
+        world.borrow_mut().cable.put(0, &tcp_headers(false, port, 6, false));
+        world.borrow_mut().advance(10);
+        let full = (0..128).filter(|&number| !second.recv(number).is_empty());
+        full.collect::<Vec<usize>>()
+    };
+    for low in 0..128u16 {
+        // Whatever the bits between say.
+        let between = low.wrapping_mul(37) & 0xFF;
+        assert_eq!(arrived_at(0x8000 | between << 7 | low), [usize::from(low)]);
+        let [queue] = arrived_at(between << 7 | low)[..] else { panic!("one queue") };
+        assert!(queue < 16, "a port that servers listen on");
+    }
+    assert_eq!(world.borrow().losses(1), []);
 }
 
 fn every_segment_reaches_its_core(cores: u16, family: Family) {
