@@ -121,7 +121,7 @@ impl<D: Device> Transmitter<D> {
         (self.free() / DESCRIPTORS_PER_FRAME) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&mut self) -> Option<&mut [u8]> {
         if self.free() < DESCRIPTORS_PER_FRAME {
             return None;

@@ -122,6 +122,33 @@ fn done_bits_out_of_order_are_not_believed() {
     assert_eq!(total, 125, "127 were given, two were taken before");
 }
 
+/// A card that reports what it has not been told of is not believed before the doorbell.
+#[test]
+fn reports_before_their_doorbell_are_not_believed() {
+    let (world, mut machines) = pair(config());
+    let base = ring(&world, 0, regs::TDBAL, regs::TDBAH);
+    let [first, _] = &mut machines;
+    let (queue, chunks) = (&mut first.queues[0], &mut first.chunks[0]);
+    // One that the card reports as it should, and behind it more that it does not know yet.
+    assert!(send(queue, chunks, &numbered(0, 60)));
+    queue.flush();
+    world.borrow_mut().advance(10);
+    for number in 1..80 {
+        assert!(send(queue, chunks, &numbered(number, 60)));
+    }
+    // The 32nd of them asks for a report; its last word becomes "done".
+    let at = BusAddr(base + 32 * 16 + 12);
+    world.borrow().sides[0].memory.write(at, &[1, 0, 0, 0]).expect("a ring is the card's");
+    queue.reclaim(chunks);
+    assert_eq!(queue.slots(), 1, "127 less 79 are free, of which a frame may want 42");
+    queue.flush();
+    world.borrow_mut().advance(10);
+    queue.reclaim(chunks);
+    assert_eq!(queue.slots(), 3, "all are free");
+    machines[1].recv(0);
+    assert!(works(&world, &mut machines));
+}
+
 /// The head moves on, but no descriptor says so.
 #[test]
 fn a_ring_that_lost_step_is_reset() {
