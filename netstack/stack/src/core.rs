@@ -212,7 +212,7 @@ impl Core {
 
     /// Turns half-open connection `from`, which `arrival` completes, into a connection with the
     /// options of `profile`: its slot in the table stays.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn promote(&mut self, from: u32, arrival: &Arrival, profile: u8) -> Option<u32> {
         // Generation 0 marks a free record.
         self.generation = self.generation.wrapping_add(1).max(1);

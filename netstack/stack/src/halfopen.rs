@@ -108,6 +108,7 @@ impl HalfOpen {
     }
 
     /// RFC 9293 section 3.10.7.4 for SYN-RECEIVED.
+    #[inline(always)]
     pub(crate) fn on_segment(&self, seg: &Segment, window_bytes: u32) -> Verdict {
         use penstock_wire::tcp::Flags;
         let rcv_nxt = self.irs + 1;

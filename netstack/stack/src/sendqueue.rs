@@ -192,20 +192,26 @@ impl SendQueue {
     }
 
     /// Frees everything.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn clear(&mut self, chunks: &mut Chunks) {
-        let mut chunk = self.head;
-        if chunk == self.tail && !chunk.is_none() {
-            // Nearly every response: one chunk.
-            chunks.free(chunk);
-            chunk = ChunkId::NONE;
+        // Nearly every response: one chunk.
+        let only = self.head;
+        if only == self.tail && !only.is_none() {
+            chunks.free(only);
+        } else {
+            self.free_all(chunks);
         }
+        *self = SendQueue::EMPTY;
+    }
+
+    #[inline(never)]
+    fn free_all(&self, chunks: &mut Chunks) {
+        let mut chunk = self.head;
         while !chunk.is_none() {
             let next = chunks.next(chunk);
             chunks.free(chunk);
             chunk = next;
         }
-        *self = SendQueue::EMPTY;
     }
 
     /// How many chunks it holds (a walk: for checks only).

@@ -164,7 +164,7 @@ impl TimeWait {
 
     /// Takes in what a connection left at tick `now`. The caller lets the connection's entry in the
     /// table refer to the record ([`Table::replace`]); an evicted record's entry is removed here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, remains: &Remains, now: u32, table: &mut Table) -> Entered {
         while self.count > 0 && self.ring[self.head as usize].flags & DEAD != 0 {
             self.pop();
@@ -414,7 +414,7 @@ impl TimeWait {
 
     /// Appends to a ring that is not full. The memory was reserved at construction, and is first
     /// written on the ring's first lap.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, record: Record) -> u32 {
         let end = self.head + self.count;
         let index = if end >= self.capacity { end - self.capacity } else { end };
