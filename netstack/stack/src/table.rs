@@ -1,9 +1,9 @@
 //! The established table: from a tuple's hash to the record that holds the connection.
 //!
-//! Open addressing over two arrays: a byte for each position, which says how far its entry is from
-//! home, and 8 bytes with 32 bits of the hash (the tag, whose low bits are the home position) and a
-//! [`Reference`], which says what kind of record and which. One lookup per segment finds connections,
-//! half-open connections and TIME-WAIT alike.
+//! Open addressing over two arrays: a byte for each position, the mark, which says how far its entry
+//! is from home and the top two bits of its tag, and 8 bytes with 32 bits of the hash (the tag, whose
+//! low bits are the home position) and a [`Reference`], which says what kind of record and which. One
+//! lookup per segment finds connections, half-open connections and TIME-WAIT alike.
 //!
 //! ```text
 //!   position    4      5      6      7      8      9
@@ -16,22 +16,23 @@
 //! pulls the rest of the run back by one: there are no tombstones, and the last lookup after a
 //! billion changes costs what the first one did.
 //!
-//! The distances are a table of their own because they are small: 256 KB for the default bounds stay
+//! The marks are a table of their own because they are small: 256 KB for the default bounds stay
 //! in a core's second-level cache, where 2 MB of slots do not. A SYN finds there that nobody has its
 //! tuple, and the oldest TIME-WAIT record leaves, without a look at a slot: each of those would have
 //! been a miss. Rejected: slots of 4 bytes (too few bits for both index and tag at ten million
-//! connections), and bytes that hold a part of the hash, for which every removal would have to read
-//! the slots behind it.
+//! connections), and bytes that hold a part of the hash alone, for which every removal would have to
+//! read the slots behind it.
 //!
 //! At most three quarters full (a power of two of positions: 12 to 24 bytes a connection), where a
-//! lookup reads 2.5 positions on average. A newcomer that would put any entry [`PROBES_MAX`] from its
+//! lookup reads 2.5 positions on average. A newcomer that would put any entry [`DISTANCE`] from its
 //! home is refused, which chance does not do; the caller counts it.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
-/// The most positions a lookup reads. Of 12.6 M entries in 16.8 M slots the farthest was 27 from home.
-pub(crate) const PROBES_MAX: usize = 64;
+/// The part of a mark that is a distance, and so the most positions a lookup reads. Of 12.6 M entries
+/// in 16.8 M slots the farthest was 27 from home.
+const DISTANCE: u8 = 63;
 
 /// The most entries one insertion pushes on. In the same table the longest run had 314.
 pub(crate) const SHIFT_MAX: usize = 1024;
@@ -91,8 +92,9 @@ pub(crate) struct Full;
 /// The table. All memory is taken at construction.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// By position, how far the entry is from its home, and one; 0 where there is none.
-    distances: Box<[u8]>,
+    /// By position, how far the entry is from its home, and one, in [`DISTANCE`], and above it the
+    /// top of its tag; 0 where there is none.
+    marks: Box<[u8]>,
     /// By position, tag in the low half, reference in the high half: one load reads both. What was
     /// there last where there is no entry.
     slots: Box<[u64]>,
@@ -106,7 +108,7 @@ impl Table {
         let entries = entries.min(Reference::INDEX_LIMIT);
         let positions = (entries as usize * 4).div_ceil(3).next_power_of_two().max(POSITIONS_MIN);
         Table {
-            distances: vec![0; positions].into_boxed_slice(),
+            marks: vec![0; positions].into_boxed_slice(),
             slots: vec![0; positions].into_boxed_slice(),
             entries: 0,
             entries_max: entries,
@@ -122,15 +124,17 @@ impl Table {
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
         let tag = hash as u32;
-        let distance = self.distance(tag as usize);
-        if distance == 0 {
+        let mark = self.mark(tag as usize);
+        if mark == 0 {
             return None;
         }
-        let slot = self.slot(tag as usize);
-        if distance == 1 && slot as u32 == tag {
-            let reference = reference_of(slot);
-            if is_it(reference) {
-                return Some(reference);
+        if mark == mark_of(tag, 1) {
+            let slot = self.slot(tag as usize);
+            if slot as u32 == tag {
+                let reference = reference_of(slot);
+                if is_it(reference) {
+                    return Some(reference);
+                }
             }
         }
         self.lookup_beyond(tag, is_it)
@@ -143,17 +147,19 @@ impl Table {
         tag: u32,
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
-        for walked in 2..=PROBES_MAX as u8 {
+        for walked in 2..=DISTANCE {
             let position = tag as usize + walked as usize - 1;
-            let distance = self.distance(position);
-            if distance < walked {
+            let mark = self.mark(position);
+            if mark & DISTANCE < walked {
                 return None;
             }
-            let slot = self.slot(position);
-            if distance == walked && slot as u32 == tag {
-                let reference = reference_of(slot);
-                if is_it(reference) {
-                    return Some(reference);
+            if mark == mark_of(tag, walked) {
+                let slot = self.slot(position);
+                if slot as u32 == tag {
+                    let reference = reference_of(slot);
+                    if is_it(reference) {
+                        return Some(reference);
+                    }
                 }
             }
         }
@@ -166,8 +172,8 @@ impl Table {
     #[inline(always)]
     pub(crate) fn touch(&self, hash: u64, expected: bool) -> u64 {
         let tag = hash as u32;
-        let distance = self.distance(tag as usize);
-        if distance == 0 || !expected { distance as u64 } else { self.slot(tag as usize) }
+        let mark = self.mark(tag as usize);
+        if mark == 0 || !expected { mark as u64 } else { self.slot(tag as usize) }
     }
 
     /// Adds an entry. The caller has looked: the same reference is not in the table.
@@ -181,8 +187,8 @@ impl Table {
             return Err(Full);
         }
         let tag = hash as u32;
-        if self.distance(tag as usize) == 0 {
-            self.set(tag as usize, 1, entry_of(tag, reference));
+        if self.mark(tag as usize) == 0 {
+            self.set(tag as usize, mark_of(tag, 1), entry_of(tag, reference));
             self.entries += 1;
             return Ok(());
         }
@@ -192,16 +198,16 @@ impl Table {
     /// The insertion where the place at home is taken.
     #[inline(never)]
     fn insert_beyond(&mut self, tag: u32, entry: u64) -> Result<(), Full> {
-        for walked in 1..=PROBES_MAX as u8 {
+        for walked in 1..=DISTANCE {
             let position = tag as usize + walked as usize - 1;
-            let distance = self.distance(position);
-            if distance == 0 {
-                self.set(position, walked, entry);
+            let mark = self.mark(position);
+            if mark == 0 {
+                self.set(position, mark_of(tag, walked), entry);
                 self.entries += 1;
                 return Ok(());
             }
-            if distance < walked {
-                return self.push_on(position, walked, entry);
+            if mark & DISTANCE < walked {
+                return self.push_on(position, mark_of(tag, walked), entry);
             }
         }
         Err(Full)
@@ -215,19 +221,25 @@ impl Table {
         true
     }
 
-    /// The same for an entry that is known to be there: where it is alone, no slot is read.
-    #[inline(always)]
+    /// The same for an entry that is known to be there: where no other looks like it, its slot is not
+    /// read.
     pub(crate) fn forget(&mut self, hash: u64, reference: Reference) {
-        let home = hash as u32 as usize;
-        // Another entry of the same home would stand behind it, and so would one to be pulled back.
-        if self.distance(home) == 1 && self.distance(home.wrapping_add(1)) <= 1 {
-            debug_assert_eq!(self.slot(home), entry_of(hash as u32, reference), "not there");
-            let mask = self.distances.len() - 1;
-            self.distances[home & mask] = 0;
-            self.entries -= 1;
-            return;
+        let tag = hash as u32;
+        let mut alike = None;
+        for walked in 1..=DISTANCE {
+            let position = tag as usize + walked as usize - 1;
+            let mark = self.mark(position);
+            if mark & DISTANCE < walked {
+                break;
+            }
+            if mark == mark_of(tag, walked) && alike.replace(position).is_some() {
+                self.remove(hash, reference);
+                return;
+            }
         }
-        self.remove(hash, reference);
+        let Some(position) = alike else { return };
+        debug_assert_eq!(self.slot(position), entry_of(tag, reference), "not there");
+        self.take_out(position);
     }
 
     /// Empties a position: pulls back what follows, up to a gap or an entry that is at home. The table
@@ -236,14 +248,15 @@ impl Table {
         let mut position = position;
         loop {
             let next = position.wrapping_add(1);
-            let distance = self.distance(next);
-            if distance <= 1 {
+            let mark = self.mark(next);
+            if mark & DISTANCE <= 1 {
                 break;
             }
-            self.set(position, distance - 1, self.slot(next));
+            self.set(position, mark - 1, self.slot(next));
             position = next;
         }
-        self.set(position, 0, 0);
+        let mask = self.marks.len() - 1;
+        self.marks[position & mask] = 0;
         self.entries -= 1;
     }
 
@@ -253,7 +266,8 @@ impl Table {
     pub(crate) fn replace(&mut self, hash: u64, old: Reference, new: Reference) -> bool {
         let tag = hash as u32;
         let (old, new) = (entry_of(tag, old), entry_of(tag, new));
-        let position = if self.distance(tag as usize) == 1 && self.slot(tag as usize) == old {
+        let at_home = self.mark(tag as usize) == mark_of(tag, 1);
+        let position = if at_home && self.slot(tag as usize) == old {
             tag as usize
         } else {
             let Some(position) = self.find(tag, old) else { return false };
@@ -266,8 +280,8 @@ impl Table {
 
     /// Every entry, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Reference> + '_ {
-        let all = self.distances.iter().zip(&self.slots);
-        all.filter(|&(&distance, _)| distance != 0).map(|(_, &slot)| reference_of(slot))
+        let all = self.marks.iter().zip(&self.slots);
+        all.filter(|&(&mark, _)| mark != 0).map(|(_, &slot)| reference_of(slot))
     }
 
     /// How many entries there are.
@@ -279,19 +293,19 @@ impl Table {
     /// Bytes of the arrays.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.slots) + size_of_val(&*self.distances)
+        size_of_val(&*self.slots) + size_of_val(&*self.marks)
     }
 
     /// The position of an entry.
     #[inline(never)]
     fn find(&self, tag: u32, entry: u64) -> Option<usize> {
-        for walked in 1..=PROBES_MAX as u8 {
+        for walked in 1..=DISTANCE {
             let position = tag as usize + walked as usize - 1;
-            let distance = self.distance(position);
-            if distance < walked {
+            let mark = self.mark(position);
+            if mark & DISTANCE < walked {
                 return None;
             }
-            if distance == walked && self.slot(position) == entry {
+            if mark == mark_of(tag, walked) && self.slot(position) == entry {
                 return Some(position);
             }
         }
@@ -300,12 +314,12 @@ impl Table {
 
     /// Puts `entry` at `position` and moves the rest of the run one place on, up to the next gap.
     #[inline(never)]
-    fn push_on(&mut self, position: usize, distance: u8, entry: u64) -> Result<(), Full> {
+    fn push_on(&mut self, position: usize, mark: u8, entry: u64) -> Result<(), Full> {
         let mut shift = 0;
         loop {
-            match self.distance(position.wrapping_add(shift)) {
+            match self.mark(position.wrapping_add(shift)) & DISTANCE {
                 0 => break,
-                moved if moved as usize == PROBES_MAX => return Err(Full),
+                DISTANCE => return Err(Full),
                 _ => {}
             }
             shift += 1;
@@ -315,19 +329,18 @@ impl Table {
         }
         for back in (0..shift).rev() {
             let from = position.wrapping_add(back);
-            self.set(from.wrapping_add(1), self.distance(from) + 1, self.slot(from));
+            self.set(from.wrapping_add(1), self.mark(from) + 1, self.slot(from));
         }
-        self.set(position, distance, entry);
+        self.set(position, mark, entry);
         self.entries += 1;
         Ok(())
     }
 
-    /// The distance at `position`, around the end. Masking with the length makes the bounds check
-    /// vanish.
+    /// The mark at `position`, around the end. Masking with the length makes the bounds check vanish.
     #[inline(always)]
-    fn distance(&self, position: usize) -> u8 {
-        let distances = &*self.distances;
-        distances[position & (distances.len() - 1)]
+    fn mark(&self, position: usize) -> u8 {
+        let marks = &*self.marks;
+        marks[position & (marks.len() - 1)]
     }
 
     /// The slot at `position`, likewise.
@@ -338,12 +351,18 @@ impl Table {
     }
 
     #[inline(always)]
-    fn set(&mut self, position: usize, distance: u8, slot: u64) {
+    fn set(&mut self, position: usize, mark: u8, slot: u64) {
         let mask = self.slots.len() - 1;
         self.slots[position & mask] = slot;
-        let mask = self.distances.len() - 1;
-        self.distances[position & mask] = distance;
+        let mask = self.marks.len() - 1;
+        self.marks[position & mask] = mark;
     }
+}
+
+/// The mark of an entry at the `walked`-th position from its home on, the home counted.
+#[inline(always)]
+const fn mark_of(tag: u32, walked: u8) -> u8 {
+    (tag >> 24) as u8 & !DISTANCE | walked
 }
 
 #[inline]
@@ -362,8 +381,6 @@ const POSITIONS_MIN: usize = 16;
 // Positions come from the tag.
 const _: () =
     assert!((Reference::INDEX_LIMIT as usize * 4).div_ceil(3).next_power_of_two() <= 1 << 32);
-// Distances are bytes.
-const _: () = assert!(PROBES_MAX < u8::MAX as usize);
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The table against a map, under churn, collision and exhaustion.
 
-use super::{Full, Kind, PROBES_MAX, Reference, Table};
+use super::{DISTANCE, Full, Kind, Reference, Table, mark_of};
 use alloc::vec::Vec;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -12,16 +12,16 @@ fn connection(index: u32) -> Reference {
 /// Checks the order that lookups rely on: every entry is reachable from its home without crossing a
 /// gap or an entry nearer to its own home, and its distance is what its tag says.
 fn assert_ordered(table: &Table) {
-    for (position, &stored) in table.distances.iter().enumerate() {
-        if stored == 0 {
+    for (position, &mark) in table.marks.iter().enumerate() {
+        if mark == 0 {
             continue;
         }
-        let home = table.slot(position) as u32 as usize;
-        let walked = position.wrapping_sub(home) & (table.slots.len() - 1);
-        assert_eq!(stored as usize, walked + 1, "a distance that is not the entry's");
-        assert!(walked < PROBES_MAX, "an entry {walked} from its home");
+        let tag = table.slot(position) as u32;
+        let walked = position.wrapping_sub(tag as usize) & (table.slots.len() - 1);
+        assert_eq!(mark, mark_of(tag, walked as u8 + 1), "a mark that is not the entry's");
+        assert!(walked < DISTANCE as usize, "an entry {walked} from its home");
         if walked > 0 {
-            let before = table.distance(position.wrapping_sub(1));
+            let before = table.mark(position.wrapping_sub(1)) & DISTANCE;
             assert_ne!(before, 0, "a gap between an entry and its home");
             assert!(before as usize >= walked);
         }
@@ -92,7 +92,7 @@ fn a_full_table_refuses_and_is_unchanged() {
 fn a_flood_of_one_home_meets_the_limit() {
     let mut table = Table::new(10_000);
     let home = |i: u32| u64::from(i) << 16 | 3;
-    for index in 0..PROBES_MAX as u32 {
+    for index in 0..DISTANCE as u32 {
         assert_eq!(table.insert(home(index), connection(index)), Ok(()));
     }
     assert_eq!(table.insert(home(9_000), connection(9_000)), Err(Full));
@@ -100,7 +100,7 @@ fn a_flood_of_one_home_meets_the_limit() {
     assert_eq!(table.insert(2, connection(9_002)), Err(Full), "it would push the run on");
     assert_eq!(table.lookup(home(9_000), |_| true), None);
     assert_ordered(&table);
-    for index in 0..PROBES_MAX as u32 {
+    for index in 0..DISTANCE as u32 {
         assert!(table.remove(home(index), connection(index)));
     }
     assert_eq!(table.len(), 1);
@@ -115,7 +115,7 @@ fn churn_does_not_lengthen_probes() {
     let mut table = Table::new(ENTRIES);
     let hash = |i: u32| u64::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 13;
     let mean = |table: &Table| {
-        let total: usize = table.distances.iter().map(|&distance| distance as usize).sum();
+        let total: usize = table.marks.iter().map(|&mark| (mark & DISTANCE) as usize).sum();
         total as f64 / f64::from(table.len())
     };
     for index in 0..ENTRIES {
@@ -156,7 +156,7 @@ proptest! {
                     if inserted.is_ok() {
                         model.insert(reference, hash);
                     } else {
-                        prop_assert!(model.len() >= PROBES_MAX);
+                        prop_assert!(model.len() >= DISTANCE as usize);
                     }
                 }
                 (_, Some(victim)) => {

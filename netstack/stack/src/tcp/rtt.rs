@@ -40,7 +40,10 @@ impl Tcb {
             self.rttvar_us = self.rttvar_us - self.rttvar_us / 4 + deviation / 4;
             self.srtt_us = (self.srtt_us - self.srtt_us / 8 + sample / 8).max(1);
         }
-        self.clear(Bits::SYN_LOST);
+        // A store to one byte of the bits would hold up the next load of both.
+        if self.has(Bits::SYN_LOST) {
+            self.clear(Bits::SYN_LOST);
+        }
     }
 
     /// The retransmission timeout in milliseconds, doubled `backoff` times.
