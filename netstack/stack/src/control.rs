@@ -63,6 +63,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             ethernet::IPV6 => ip::parse_v6(body)?,
             _ => return Err(Drop::EtherType),
         };
+        //= rfc1122#3.2.1.3
+        //# A host MUST silently discard an incoming datagram containing an IP source address that
+        //# is invalid by the rules of this section.
+        if self.core.interfaces.is_nobody(packet.src) {
+            return Err(Drop::IpSource);
+        }
         let ours = self.core.interfaces.find(interface, packet.dst).is_some();
         if !ours && !self.core.interfaces.is_group_member(interface, packet.dst) {
             let group = packet.dst.is_group() || header.dst.is_group();

@@ -122,9 +122,11 @@ impl Core {
             env: Env::new(&config),
             wheel: Wheel::new(0),
             chunks: parts.chunks,
+            neighbours: Neighbours::new(capacity.neighbours)
+                .keyed(neighbour_secret)
+                .without(parts.interfaces.nobodies().collect()),
             interfaces: parts.interfaces,
             routes: parts.routes,
-            neighbours: Neighbours::new(capacity.neighbours).keyed(neighbour_secret),
             path_mtus: PathMtus::new(limits::PATH_MTUS),
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),

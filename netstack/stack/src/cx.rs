@@ -40,7 +40,8 @@ pub enum ListenError {
 pub enum ConnectError {
     /// No route leads there.
     NoRoute,
-    /// The destination can be nobody's: a group, a loopback or the unspecified address, port 0.
+    /// The destination can be nobody's: a group, a broadcast, a loopback or the unspecified address,
+    /// one of ours, port 0.
     BadDestination,
     /// We have no address of the family (or not the one asked for).
     NoAddress,
@@ -175,7 +176,8 @@ impl<'a> Cx<'a> {
     ) -> Result<ConnId, ConnectError> {
         let core = &mut *self.core;
         let addr = remote.addr;
-        if addr.is_group() || addr.is_unspecified() || addr.is_loopback() || remote.port == 0 {
+        let is_nobody = addr.is_group() || addr.is_unspecified() || addr.is_loopback();
+        if is_nobody || core.interfaces.is_nobody(addr) || remote.port == 0 {
             return Err(ConnectError::BadDestination);
         }
         let (interface, next) = core.routes.lookup(addr).ok_or(ConnectError::NoRoute)?;
@@ -184,9 +186,6 @@ impl<'a> Cx<'a> {
             None => core.interfaces.source_for(interface, addr),
         };
         let local = local.ok_or(ConnectError::NoAddress)?;
-        if core.interfaces.addr(local) == addr {
-            return Err(ConnectError::BadDestination);
-        }
         if core.conns.live() == core.conns.capacity() {
             return Err(ConnectError::TooManyConnections);
         }

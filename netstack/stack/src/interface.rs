@@ -294,6 +294,24 @@ impl Interfaces {
         self.own(interface).iter().map(|address| (address.addr, address.prefix_bits))
     }
 
+    /// The addresses that nobody else can have: ours, and the two of each network that stand for all
+    /// of it (RFC 1122 section 3.2.1.3; all zeros is 4.2BSD's).
+    pub(crate) fn nobodies(&self) -> impl Iterator<Item = Addr> + '_ {
+        self.addresses.iter().flat_map(|own| {
+            let hosts = if own.addr.is_v4() { host_mask(own.prefix_bits) } else { 0 };
+            // A prefix of 31 or 32 bits has no room for them (RFC 3021).
+            let is_network = hosts > 1;
+            let number = own.addr.v4_number();
+            let all = [Addr::v4(number | hosts), Addr::v4(number & !hosts)];
+            core::iter::once(own.addr).chain(all.into_iter().filter(move |_| is_network))
+        })
+    }
+
+    /// Whether nobody else can have `addr`.
+    pub(crate) fn is_nobody(&self, addr: Addr) -> bool {
+        self.nobodies().any(|nobody| nobody == addr)
+    }
+
     /// The interface on whose link `dst` lies, by the longest prefix of our addresses.
     pub(crate) fn on_link(&self, dst: Addr) -> Option<(u8, u8)> {
         let matching =

@@ -33,8 +33,10 @@ mod reaction;
 mod tests;
 
 use crate::counters::Drop;
+use alloc::vec::Vec;
 use entries::{Entries, Queue, State, WAITING_MAX};
 use penstock_queue::ChunkId;
+
 use penstock_wire::{Addr, Mac};
 use reaction::{Reaction, on_mail, on_reply, on_request};
 
@@ -105,6 +107,8 @@ pub(crate) struct Neighbours {
     /// Times the other cores were told of something in the window of `millis >> TOLD_SHIFT`.
     told: u16,
     told_window: u32,
+    /// Addresses that no neighbour can have.
+    nobodies: Vec<Addr>,
 }
 
 impl Neighbours {
@@ -117,7 +121,15 @@ impl Neighbours {
             reachable_ms: REACHABLE_MS,
             told: 0,
             told_window: 0,
+            nobodies: Vec::new(),
         }
+    }
+
+    /// The same, and none of `nobodies` is ever a neighbour: our own addresses, and those that stand
+    /// for everybody on a link. As a packet's source they are forged.
+    pub(crate) fn without(mut self, nobodies: Vec<Addr>) -> Neighbours {
+        self.nobodies = nobodies;
+        self
     }
 
     /// The same, empty, with a secret: nobody can aim at one hash bucket, and cores do not ask in
@@ -135,7 +147,7 @@ impl Neighbours {
     ///
     /// # Errors
     /// [`Drop::NeighbourTableFull`]: every slot is in use, or half of them wait for answers, which is
-    /// what forged sources look like.
+    /// what forged sources look like. [`Drop::IpSource`]: nobody can be there.
     #[inline(always)]
     pub(crate) fn resolve(
         &mut self,
@@ -159,6 +171,7 @@ impl Neighbours {
     fn resolve_slowly(&mut self, millis: u32, interface: u8, addr: Addr) -> Result<HopId, Drop> {
         let slot = match self.entries.find(interface, addr) {
             Some(slot) => slot,
+            None if self.nobodies.contains(&addr) => return Err(Drop::IpSource),
             None => self.admit(millis, interface, addr).ok_or(Drop::NeighbourTableFull)?,
         };
         let hot = &mut self.entries.hot[slot as usize];
@@ -275,7 +288,8 @@ impl Neighbours {
         how: How,
     ) -> Learned {
         let mac = mac.into().filter(|&mac| !mac.is_group() && mac != Mac::default());
-        if addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
+        let is_nobody = addr.is_group() || addr.is_unspecified() || addr.is_loopback();
+        if is_nobody || self.nobodies.contains(&addr) {
             return Learned::NOTHING;
         }
         let mut learned = match (self.entries.find(interface, addr), mac) {

@@ -54,7 +54,11 @@ impl Routes {
             let routed = own.filter(|route| route.network.is_v4());
             let routed =
                 routed.map(|route| WayV4::new(route.network, route.prefix_bits, route.gateway));
-            links.chain(routed).collect()
+            // What claims to come from an address of ours is not answered by way of a gateway.
+            let elsewhere = (0..interfaces.count()).filter(|&other| other != interface);
+            let own = elsewhere.flat_map(|other| interfaces.addresses(other));
+            let own = own.filter(|addr| addr.is_v4()).map(|addr| WayV4::new(addr, 32, None));
+            own.chain(links).chain(routed).collect()
         });
         let ways_v4 = ways_v4.collect();
         Ok(Routes { routes, interfaces: interfaces.clone(), ways_v4 })
@@ -89,7 +93,7 @@ impl Routes {
     }
 
     fn lookup_v6_on(&self, interface: u8, dst: Addr) -> Option<(u8, Addr)> {
-        if self.interfaces.is_on_link(interface, dst) {
+        if self.interfaces.is_on_link(interface, dst) || self.interfaces.is_ours(dst) {
             return Some((interface, dst));
         }
         let route = self.routes.iter().find(|route| {
