@@ -71,6 +71,8 @@ pub(crate) struct Flight {
     pub(crate) recover: SeqNum,
     /// Everything below was sent again in this recovery, or needs not be (RFC 6675's HighRxt).
     pub(crate) resent: SeqNum,
+    /// What lies between `una` and here was sent in full segments.
+    pub(crate) full: SeqNum,
     /// What the peer holds beyond `una`.
     pub(crate) sacked: Ranges,
 
@@ -123,6 +125,7 @@ impl Flight {
             duplicates: 0,
             recover: SeqNum(0),
             resent: SeqNum(0),
+            full: SeqNum(0),
             sacked: Ranges::EMPTY,
             epoch_at: None,
             cubic_k_ms: 0,
@@ -156,6 +159,7 @@ impl Flight {
         self.duplicates = 0;
         self.recover = una - 1;
         self.resent = una;
+        self.full = una;
         self.sacked.clear();
         self.epoch_at = None;
         self.credit = 0;

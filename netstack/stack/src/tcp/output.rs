@@ -253,12 +253,15 @@ impl Tcb {
             return false;
         }
         if len == left {
-            //= rfc9293#3.7.4
+            //= rfc9293#3.7.4 type=exception
+            //= reason=Minshall's variant, as in Linux: only a short segment holds back the next.
             //# If there is unacknowledged data (i.e., SND.NXT > SND.UNA), then the sending TCP
             //# endpoint buffers all user data (regardless of the PSH bit) until the outstanding
             //# data has been acknowledged or until the TCP endpoint can send a full-sized
             //# segment
-            return !outstanding
+            // The end of a long write behind full segments would wait for a delayed acknowledgement.
+            let is_short_out = flight.max.after(flight.full.max(self.una));
+            return !is_short_out
                 || resending
                 || env.options(self.profile).nodelay
                 || self.has(Bits::FIN_QUEUED);
@@ -299,6 +302,10 @@ impl Tcb {
         }
         let fin = self.has(Bits::FIN_QUEUED) && from + len == data_end;
         let again = from.before(flight.max);
+        let payload = self.mss as u32 - self.sack_bytes(flight);
+        if len >= payload && (from == flight.full || from == self.una) {
+            flight.full = from + len / payload * payload;
+        }
         self.nxt = from + len + fin as u32;
         if self.nxt.after(flight.max) {
             if flight.max == self.una {
