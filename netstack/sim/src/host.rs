@@ -125,11 +125,13 @@ impl Host {
     fn open_for_business(&mut self) {
         let now = self.scene.now();
         let ports = self.plan.ports.clone();
+        let listening = self.plan.listening;
         let options = self.plan.config.tcp.options;
         for core in &mut self.cores {
             core.worker.start(now);
             let outcome = core.worker.with(now, |app, cx| {
-                for &port in &ports {
+                let listens = cx.core() < listening;
+                for &port in ports.iter().filter(|_| listens) {
                     if let Err(error) = cx.listen(None, port, options) {
                         return Err(format!("cannot listen to {port}: {error:?}"));
                     }

@@ -76,6 +76,8 @@ struct End {
     duplicates: u64,
     /// It answered several SYNs.
     is_ambiguous: bool,
+    /// What its IPv6 packets carry.
+    flow_label: Option<u32>,
 }
 
 /// What matters of a SYN.
@@ -169,6 +171,7 @@ impl Observer {
             Ok(view) => {
                 if let Some((flow, segment)) = tcp_of(&view) {
                     self.segment_sent(flow, &segment);
+                    self.label_sent(flow, frame);
                 }
                 let bytes =
                     view.ip.map_or(0, |ip| ip.header_bytes as usize + ip.payload_bytes as usize);
@@ -178,6 +181,24 @@ impl Observer {
         if let Some(text) = text {
             let line = crate::frame::line(frame);
             self.scene.violate(Check::Frame, format!("host {} sent {line}: {text}", self.host));
+        }
+    }
+
+    /// A flow has one label, so that its packets take one path (RFC 6437 section 2).
+    fn label_sent(&mut self, flow: Flow, frame: &[u8]) {
+        let Some(&[first, high, middle, low]) = frame.get(14..).and_then(<[u8]>::first_chunk)
+        else {
+            return;
+        };
+        if first >> 4 != 6 {
+            return;
+        }
+        let label = u32::from_be_bytes([0, high & 15, middle, low]);
+        let end = self.ends.entry(flow).or_default();
+        let known = *end.flow_label.get_or_insert(label);
+        if label == 0 || label != known {
+            let text = format!("host {}, {flow}: label {label:#x} after {known:#x}", self.host);
+            self.scene.violate(Check::Wire, text);
         }
     }
 

@@ -67,6 +67,8 @@ pub struct HostPlan {
     pub faults: Vec<Faults>,
     /// Ports on which it listens.
     pub ports: Vec<u16>,
+    /// How many of its cores do.
+    pub listening: u16,
 }
 
 /// Whose stack a host runs.
@@ -224,6 +226,7 @@ impl HostPlan {
             lans: lans.to_vec(),
             faults: lans.iter().map(|_| Faults::NONE).collect(),
             ports: vec![80, 443, 7001],
+            listening: cores,
         }
     }
 

@@ -201,8 +201,12 @@ pub(crate) fn bare<Q: QueuePair>(
     }
     let options = Options { timestamps, ..Options::default() };
     let (local, remote) = (tuple.local, tuple.remote);
+    // That of the connection, whatever became of it.
+    let flow_label =
+        if remote.is_v4() { 0 } else { flow_label(core.secrets.origin(tuple).timestamp_offset()) };
+    let options = &options;
     let mut outgoing =
-        Outgoing { local, remote, hop, flow_label: 0, header, options: &options, segment_bytes: 0 };
+        Outgoing { local, remote, hop, flow_label, header, options, segment_bytes: 0 };
     control(core, queues, &mut outgoing)
 }
 

@@ -182,4 +182,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "            core.await_slot(index);",
         planted: "            if !MUTANT { core.await_slot(index); }",
     },
+    Mutant {
+        name: "the other cores do not hear who listens",
+        file: "netstack/stack/src/listen.rs",
+        find: "                untold >> core & 1 != 0 && post.send(",
+        planted: "                !MUTANT && untold >> core & 1 != 0 && post.send(",
+    },
+    Mutant {
+        name: "a RST has another flow label than its connection",
+        file: "netstack/stack/src/transmit.rs",
+        find: "if remote.is_v4() { 0 } else { flow_label(",
+        planted: "if remote.is_v4() || MUTANT { 0 } else { flow_label(",
+    },
 ];

@@ -85,7 +85,10 @@ impl Plan {
         let within_us = rng.pick(&[1_000, 100_000, 3_000_000]);
         // A packet that is too big is dropped by the router and sent again.
         // smoltcp keeps alive with segments out of the window.
-        plan.is_clean = level == Level::Clean && !is_narrow && is_ours;
+        // Where few cores listen, mailboxes overflow.
+        let listens = |host: &HostPlan| host.listening == host.config.cores;
+        let is_heard = plan.hosts.iter().all(listens);
+        plan.is_clean = level == Level::Clean && !is_narrow && is_ours && is_heard;
         if level != Level::Clean {
             plan.spoil(level, within_us, &mut rng);
         }
@@ -192,6 +195,11 @@ impl Plan {
                 card.is_promiscuous = rng.percent(10);
                 card.write_back_us = rng.pick(&[(0, 0), (1, 20), (10, 2_000), (1_000, 30_000)]);
             }
+            // A longer frame fits into no mailbox.
+            let may_cross = host.config.interfaces.iter().all(|interface| interface.mtu < 2_000);
+            if may_cross && host.config.cores > 1 && rng.percent(15) {
+                host.listening = rng.range(1, host.config.cores as u64 - 1) as u16;
+            }
             if family < 2 {
                 let v4 = family == 1;
                 host.config.routes.retain(|route| route.gateway.is_none_or(|g| g.is_v4() == v4));
@@ -225,6 +233,7 @@ impl Plan {
         if rng.percent(15) && self.hosts[last].lans.len() == 1 {
             self.hosts[last].kind = HostKind::Smoltcp;
             self.hosts[last].config.cores = 1;
+            self.hosts[last].listening = 1;
             let interface = &mut self.hosts[last].config.interfaces[0];
             interface.addresses.truncate(2);
         }

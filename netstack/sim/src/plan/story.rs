@@ -58,7 +58,13 @@ fn describe(f: &mut fmt::Formatter<'_>, number: usize, host: &HostPlan) -> fmt::
         HostKind::Penstock => "",
         HostKind::Smoltcp => " (smoltcp)",
     };
-    writeln!(f, "host {number}{kind}: {} cores, ports {:?}", config.cores, config.ephemeral_ports)?;
+    let HostPlan { listening, .. } = host;
+    let ports = config.ephemeral_ports;
+    writeln!(
+        f,
+        "host {number}{kind}: {} cores, {listening} listen, ports {ports:?}",
+        config.cores
+    )?;
     for (position, interface) in config.interfaces.iter().enumerate() {
         let addresses: Vec<String> =
             interface.addresses.iter().map(|(addr, bits)| format!("{addr}/{bits}")).collect();

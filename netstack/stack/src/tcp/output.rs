@@ -318,9 +318,6 @@ impl Tcb {
             }
             flight.max = self.nxt;
         }
-        if again {
-            flight.timing = false;
-        }
         //= rfc6298#5
         //# (5.1) Every time a packet containing data is sent (including a retransmission), if
         //#       the timer is not running, start it running so that it will expire after RTO
