@@ -33,11 +33,6 @@ pub(crate) fn to_ns(ticks: u64) -> u64 {
     scaled(ticks, SCALE.load(Ordering::Relaxed))
 }
 
-/// The counter's rate, in Hz.
-pub fn frequency_hz() -> u64 {
-    ((1_000_000_000u128 << 32) / u128::from(SCALE.load(Ordering::Relaxed)).max(1)) as u64
-}
-
 /// The counter's rate was measured, or read somewhere.
 pub(crate) fn set_frequency(hz: u64) {
     SCALE.store(scale(hz), Ordering::Relaxed);

@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::structures::DescriptorTablePointer;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
@@ -140,14 +139,6 @@ pub(crate) fn silence_legacy() {
     }
 }
 
-/// Device interrupts so far, of all cores; each core writes rarely, on waking.
-static DEVICE_INTERRUPTS: AtomicU64 = AtomicU64::new(0);
-
-/// How often a device has ended a halt.
-pub fn device_interrupts() -> u64 {
-    DEVICE_INTERRUPTS.load(Ordering::Relaxed)
-}
-
 #[unsafe(no_mangle)]
 extern "C" fn kernel_interrupt(frame: &Frame) {
     match frame.vector {
@@ -155,11 +146,6 @@ extern "C" fn kernel_interrupt(frame: &Frame) {
         ..EXCEPTIONS => stop::exception(frame),
         vector if vector == u64::from(SPURIOUS) => {}
         vector if (u64::from(LEGACY_FIRST)..=u64::from(LEGACY_FIRST) + 15).contains(&vector) => {}
-        vector => {
-            if (u64::from(DEVICE_FIRST)..=u64::from(DEVICE_LAST)).contains(&vector) {
-                DEVICE_INTERRUPTS.fetch_add(1, Ordering::Relaxed);
-            }
-            apic::end_of_interrupt();
-        }
+        _ => apic::end_of_interrupt(),
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel: a bare machine, made into values.
 //!
-//! There is no system call and no process here. [`boot`] takes a machine from its loader to the
+//! There is no system call and no process here. `boot` takes a machine from its loader to the
 //! image's `main`, which finds a [`Machine`](machine::Machine) with cores, memory and PCI functions,
 //! and gives each core a function to run for good. What the kernel then still does is little: it ends
 //! a core's halt, tells the time, watches, and says why everything stopped.
@@ -32,7 +32,7 @@ extern crate alloc;
 
 mod apic;
 mod backtrace;
-pub mod boot;
+mod boot;
 mod calibrate;
 pub mod clock;
 mod console;
@@ -44,7 +44,7 @@ pub mod frames;
 mod fw_cfg;
 pub mod heap;
 pub mod idle;
-pub mod interrupts;
+mod interrupts;
 mod last_panic;
 mod layout;
 pub mod leave;
@@ -61,6 +61,6 @@ mod segments;
 mod smp;
 mod stacks;
 mod stop;
-pub mod symbols;
+mod symbols;
 mod wall;
 mod watch;

@@ -131,8 +131,8 @@ impl Core {
     }
 
     /// Counts a turn of the loop, and says the time in nanoseconds. A core that does not come here
-    /// for a second is taken for broken. Cores 0 and 1 also look whether
-    /// others do, and core 0 at the power button.
+    /// for a second is taken for broken. Cores 0 and 1 also look whether others do, and core 0 at
+    /// the power button.
     pub fn turn(&mut self) -> u64 {
         let record = cores::record(self.id);
         self.turns += 1;

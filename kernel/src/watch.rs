@@ -81,6 +81,9 @@ impl Watch {
 /// Asks a core where it is, and gives it a moment to show that it turns after all.
 fn ask(core: usize, turns: u64, quiet_ns: u64) {
     let record = cores::record(core);
+    // Whoever asks does not turn meanwhile, and is not to be asked for that.
+    let own = cores::record(cores::current());
+    own.looping.store(false, Ordering::Relaxed);
     record.reported.store(false, Ordering::Relaxed);
     apic::send_nmi(record.apic_id.load(Ordering::Relaxed));
     let begin = clock::now_ns();
@@ -92,6 +95,7 @@ fn ask(core: usize, turns: u64, quiet_ns: u64) {
         if record.turns.load(Ordering::Relaxed) != turns {
             let milliseconds = quiet_ns / 1_000_000;
             crate::notice!("watch: core {core} had no processor for {milliseconds} ms");
+            own.looping.store(true, Ordering::Relaxed);
             return;
         }
         core::hint::spin_loop();
