@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use penstock_config::{Boot, Error, Machine as Settings};
+use penstock_config::{Boot, Driver, Error, Machine as Settings, Steer};
 use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
 use penstock_kernel::leave::{self, Outcome};
@@ -41,6 +41,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
     };
     let arguments = arguments.map_err(|more| errors.extend(more));
+    errors.extend(elsewhere(&boot.machine));
     let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
     boot.notices.iter().for_each(|ignored| notice!("{ignored}"));
     let settings = boot.machine;
@@ -85,6 +86,18 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         });
     }
     Ok(())
+}
+
+/// Words that mean something on other grounds, and cannot be obeyed here.
+fn elsewhere(settings: &Settings) -> impl Iterator<Item = Error> {
+    let faulty = !settings.faults.is_none() || settings.steer != Steer::Card;
+    let fault =
+        "nothing: an image has the network that is there (the emulated card takes --fault=)";
+    let driver = match settings.driver {
+        None | Some(Driver::Ixgbe) => None,
+        Some(Driver::Ixgbevf | Driver::Virtio) => Some(Error::missing("nic.driver", "ixgbe")),
+    };
+    faulty.then(|| Error::missing("fault", fault)).into_iter().chain(driver)
 }
 
 /// As many cores as there are and may be, each with the same ports to open connections from.
