@@ -20,7 +20,7 @@ struct Console {
 
 /// Opens the console that the options name; one that does not answer is none.
 pub(crate) fn open(options: &Options) {
-    let port = options.serial.and_then(|line| PORTS.get(usize::from(line)));
+    let port = PORTS.get(usize::from(options.serial));
     let uart = port.and_then(|&port| {
         // SAFETY: these are the ports of the PC's serial lines; nobody else in the image uses them.
         let mut uart = unsafe { Uart16550::new_port(port) }.ok()?;

@@ -9,8 +9,8 @@ use super::acpi::madt::CORES_MAX;
 /// What the kernel was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `console=ttyS0..ttyS3,115200n8`: which serial line, or none for `console=none`.
-    pub serial: Option<u8>,
+    /// `console=ttyS0..ttyS3,115200n8`: which serial line.
+    pub serial: u8,
     /// Its bits per second.
     pub baud: u32,
     /// `loglevel=0..7`, as Linux: lines of this level and more urgent ones. `quiet` is 4.
@@ -54,7 +54,7 @@ pub struct BadOption<'c> {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            serial: Some(0),
+            serial: 0,
             baud: 115_200,
             log_level: 6,
             panic_seconds: 10,
@@ -86,10 +86,8 @@ impl Options {
     fn obey(&mut self, key: &str, value: &str) -> Result<(), (&'static str, &'static str)> {
         match key {
             "console" => {
-                let console = serial(value).ok_or((
-                    "console",
-                    "ttyS0 to ttyS3, with a speed such as ,115200n8, or none",
-                ))?;
+                let console = serial(value)
+                    .ok_or(("console", "ttyS0 to ttyS3, with a speed such as ,115200n8"))?;
                 (self.serial, self.baud) = console;
             }
             "loglevel" => self.log_level = number(value, 7).ok_or(("loglevel", "0 to 7"))? as u8,
@@ -128,17 +126,14 @@ impl Options {
     }
 }
 
-/// `ttyS1,115200n8`, or `none`.
-fn serial(value: &str) -> Option<(Option<u8>, u32)> {
-    if value == "none" {
-        return Some((None, 115_200));
-    }
+/// `ttyS1,115200n8`.
+fn serial(value: &str) -> Option<(u8, u32)> {
     let (line, mode) = value.split_once(',').unwrap_or((value, "115200n8"));
     let line = line.strip_prefix("ttyS").and_then(|line| number(line, 3))?;
     // Eight bits without parity is the only form; Linux lets one leave it out.
     let digits = mode.strip_suffix("n8").or(mode.strip_suffix('n')).unwrap_or(mode);
     let baud = number(digits, 115_200).filter(|baud| BAUDS.contains(baud))?;
-    Some((Some(line as u8), baud))
+    Some((line as u8, baud))
 }
 
 fn number(text: &str, most: u32) -> Option<u32> {
@@ -165,11 +160,10 @@ mod tests {
         assert_eq!(good(""), Options::default());
         assert_eq!(good("ip=10.0.0.2/24 FOO=bar").panic_seconds, 10);
         let options = good("console=ttyS1,57600n8 panic=-1 exit=debug maxcpus=2 idle=poll quiet");
-        assert_eq!((options.serial, options.baud), (Some(1), 57_600));
+        assert_eq!((options.serial, options.baud), (1, 57_600));
         assert_eq!((options.panic_seconds, options.exit), (-1, Exit::Debug));
         assert_eq!((options.cores_max, options.idle_poll, options.log_level), (2, true, 4));
-        assert_eq!(good("console=ttyS3").serial, Some(3));
-        assert_eq!(good("console=none").serial, None);
+        assert_eq!(good("console=ttyS3").serial, 3);
         assert_eq!(good("console=ttyS0,9600").baud, 9_600);
         assert_eq!(good("maxcpus=9999").cores_max, CORES_MAX);
         assert_eq!(good("watchdog=0 loglevel=7").watchdog_seconds, 0);
@@ -185,6 +179,7 @@ mod tests {
         for line in [
             "console=ttyS4",
             "console=tty0",
+            "console=none",
             "console=ttyS0,115200e7",
             "loglevel=8",
             "panic=",
@@ -202,6 +197,6 @@ mod tests {
         }
         let (options, bad) = Options::read("exit=debug panic=x console=ttyS1");
         assert!(bad.is_some());
-        assert_eq!((options.exit, options.serial), (Exit::Debug, Some(1)));
+        assert_eq!((options.exit, options.serial), (Exit::Debug, 1));
     }
 }
