@@ -85,13 +85,7 @@ fn run(options: &Options) -> Result<(), String> {
 fn listen(socket: &Socket, regions: Vec<ServerRegion>) -> Result<Server, String> {
     match socket {
         Socket::Path(path) => {
-            // What a crashed run left behind must not keep the next one from starting.
-            let stale = std::fs::symlink_metadata(path)
-                .is_ok_and(|file| std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()));
-            if stale {
-                std::fs::remove_file(path)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-            }
+            stream::remove_stale(path).map_err(|error| format!("{}: {error}", path.display()))?;
             Server::new(path, true, device::interrupts(), regions)
                 .map_err(|error| format!("{}: {error}", path.display()))
         }

@@ -8,6 +8,7 @@ use penstock_nic82599::{FRAME_MAX, Wire};
 use rustix::event::epoll;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -31,6 +32,7 @@ impl Stream {
 
     /// Listens at `path`; until a peer has come, what is sent is lost.
     pub(crate) fn listen(path: &Path) -> io::Result<Stream> {
+        remove_stale(path)?;
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
         Stream::new(Some(listener))
@@ -105,6 +107,12 @@ impl Stream {
         self.received.drain(..4 + length);
         Some(length)
     }
+}
+
+/// Removes a socket that a crashed run left behind, so that the next one can listen; nothing else.
+pub(crate) fn remove_stale(path: &Path) -> io::Result<()> {
+    let stale = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if stale { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 impl Wire for Stream {
@@ -214,6 +222,11 @@ mod tests {
             drop(peer);
             assert_eq!(stream.recv(0, &mut into), None, "it has gone");
         }
+        drop(stream);
+        drop(Stream::listen(&path).expect("what is left behind is in nobody's way"));
+        std::fs::remove_file(&path).expect("ours");
+        std::fs::write(&path, "a file").expect("space");
+        assert!(Stream::listen(&path).is_err(), "but a file is not removed");
         std::fs::remove_file(&path).expect("ours");
     }
 }
