@@ -147,13 +147,10 @@ impl Table {
         tag: u32,
         mut is_it: impl FnMut(Reference) -> bool,
     ) -> Option<Reference> {
-        for walked in 2..=DISTANCE {
-            let position = tag as usize + walked as usize - 1;
+        let (mut wanted, mut position) = (mark_of(tag, 2), tag as usize + 1);
+        loop {
             let mark = self.mark(position);
-            if mark & DISTANCE < walked {
-                return None;
-            }
-            if mark == mark_of(tag, walked) {
+            if mark == wanted {
                 let slot = self.slot(position);
                 if slot as u32 == tag {
                     let reference = reference_of(slot);
@@ -162,8 +159,11 @@ impl Table {
                     }
                 }
             }
+            if mark & DISTANCE < wanted & DISTANCE || wanted & DISTANCE == DISTANCE {
+                return None;
+            }
+            (wanted, position) = (wanted + 1, position + 1);
         }
-        None
     }
 
     /// Reads what a lookup of `hash` will read first, for the first pass over a burst, so that the
@@ -223,7 +223,23 @@ impl Table {
 
     /// The same for an entry that is known to be there: where no other looks like it, its slot is not
     /// read.
+    #[inline(always)]
     pub(crate) fn forget(&mut self, hash: u64, reference: Reference) {
+        let home = hash as u32 as usize;
+        // Another entry of the same home would stand behind it, and so would one to be pulled back.
+        if self.mark(home) & DISTANCE == 1 && self.mark(home.wrapping_add(1)) & DISTANCE <= 1 {
+            debug_assert_eq!(self.slot(home), entry_of(hash as u32, reference), "not there");
+            let mask = self.marks.len() - 1;
+            self.marks[home & mask] = 0;
+            self.entries -= 1;
+            return;
+        }
+        self.forget_beyond(hash, reference);
+    }
+
+    /// The same where more than one position counts.
+    #[inline(never)]
+    fn forget_beyond(&mut self, hash: u64, reference: Reference) {
         let tag = hash as u32;
         let mut alike = None;
         for walked in 1..=DISTANCE {
@@ -299,17 +315,17 @@ impl Table {
     /// The position of an entry.
     #[inline(never)]
     fn find(&self, tag: u32, entry: u64) -> Option<usize> {
-        for walked in 1..=DISTANCE {
-            let position = tag as usize + walked as usize - 1;
+        let (mut wanted, mut position) = (mark_of(tag, 1), tag as usize);
+        loop {
             let mark = self.mark(position);
-            if mark & DISTANCE < walked {
-                return None;
-            }
-            if mark == mark_of(tag, walked) && self.slot(position) == entry {
+            if mark == wanted && self.slot(position) == entry {
                 return Some(position);
             }
+            if mark & DISTANCE < wanted & DISTANCE || wanted & DISTANCE == DISTANCE {
+                return None;
+            }
+            (wanted, position) = (wanted + 1, position + 1);
         }
-        None
     }
 
     /// Puts `entry` at `position` and moves the rest of the run one place on, up to the next gap.
