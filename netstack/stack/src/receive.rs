@@ -262,17 +262,21 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     #[inline(never)]
     fn read_some(&mut self, interface: usize, burst: &mut [Arrival]) {
         let (core, queue) = (&self.core, &self.queues[interface]);
-        let (mut shed, mut glance) = (0, self.glance);
-        for (index, arrival) in burst.iter_mut().enumerate() {
-            glance = !glance;
-            if glance && plain::looks_like_syn(queue.frame(index).bytes) {
-                arrival.kind = FrameKind::Shed;
+        let (mut index, mut shed) = (0, 0);
+        let (pairs, last) = burst.as_chunks_mut();
+        for [first, second] in pairs {
+            if plain::looks_like_syn(queue.frame(index).bytes) {
+                first.kind = FrameKind::Shed;
                 shed += 1;
             } else {
-                read_frame(core, queue, interface as u8, index, arrival);
+                read_frame(core, queue, interface as u8, index, first);
             }
+            read_frame(core, queue, interface as u8, index + 1, second);
+            index += 2;
         }
-        self.glance = glance;
+        if let [last] = last {
+            read_frame(core, queue, interface as u8, index, last);
+        }
         self.core.counters.drops_of(Drop::SynOverload, shed);
     }
 

@@ -41,8 +41,6 @@ pub struct Worker<Q, A> {
     /// yet have to wait for those that are. Not all of them: each that is refused comes back several
     /// times.
     pub(crate) behind: bool,
-    /// The last frame of a worker that is behind was glanced at.
-    pub(crate) glance: bool,
     stopping: bool,
     /// The tick up to which all timers have fired.
     fired_at: u32,
@@ -116,7 +114,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             piece: vec![0; CHUNK_BYTES].into_boxed_slice(),
             mail: Box::new([0; mail::FRAME_BYTES_MAX]),
             behind: false,
-            glance: false,
             stopping: false,
             fired_at: 0,
         })
