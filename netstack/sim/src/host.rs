@@ -290,7 +290,7 @@ fn steering(
 }
 
 /// Frames that a mailbox holds: few, so that some worlds fill it.
-const MAIL_FRAMES: usize = 16;
+const MAIL_FRAMES: usize = 2;
 /// Rounds over the cores at one moment of virtual time.
 const ROUNDS_MAX: usize = 64;
 /// Turns that find work at one moment.

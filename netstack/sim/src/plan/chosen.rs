@@ -1,7 +1,7 @@
 //! The world that a seed stands for.
 
 use penstock_queue::{RETA_ENTRIES, RSS_KEY_BYTES, Rss};
-use penstock_stack::{CongestionControl, Duration, KeepAlive, Steering, SynCookies};
+use penstock_stack::{CongestionControl, Duration, Interface, KeepAlive, Steering, SynCookies};
 use penstock_wire::{Addr, Mac};
 
 use super::conversations::Style;
@@ -85,17 +85,15 @@ impl Plan {
         let within_us = rng.pick(&[1_000, 100_000, 3_000_000]);
         // A packet that is too big is dropped by the router and sent again.
         // smoltcp keeps alive with segments out of the window.
-        // Where few cores listen, mailboxes overflow.
-        let listens = |host: &HostPlan| host.listening == host.config.cores;
-        let is_heard = plan.hosts.iter().all(listens);
-        plan.is_clean = level == Level::Clean && !is_narrow && is_ours && is_heard;
+        plan.is_clean = level == Level::Clean && !is_narrow && is_ours;
         if level != Level::Clean {
             plan.spoil(level, within_us, &mut rng);
         }
         // Where every SYN is answered with a cookie, data that comes before the handshake's last
         // segment finds nobody and is reset.
         let forgets = |host: &HostPlan| host.config.tcp.syncookies == SynCookies::Always;
-        if (level != Level::Clean || is_narrow) && plan.hosts.iter().any(forgets) {
+        let is_lossy = level != Level::Clean || is_narrow || plan.crosses();
+        if is_lossy && plan.hosts.iter().any(forgets) {
             plan.must_complete = false;
         }
         if !is_ours {
@@ -307,6 +305,16 @@ impl Plan {
         }
     }
 
+    /// Whether frames cross between the cores of a host, by mailboxes that may be full.
+    fn crosses(&self) -> bool {
+        self.hosts.iter().any(|host| {
+            let cores = host.config.cores;
+            let unknown = |interface: &Interface| interface.steering == Steering::Unknown;
+            let is_steered = !host.config.interfaces.iter().any(unknown);
+            cores > 1 && (host.listening < cores || !is_steered)
+        })
+    }
+
     fn ask(&mut self, rng: &mut Rng) {
         let ours: Vec<usize> = (0..self.hosts.len())
             .filter(|&host| self.hosts[host].kind == HostKind::Penstock)
@@ -334,7 +342,7 @@ impl Plan {
             _ => 10_000_000,
         };
         self.ends_by_us = match level {
-            Level::Clean => within_us + pauses_us + 60_000_000,
+            Level::Clean if !self.crosses() => within_us + pauses_us + 60_000_000,
             // A connection whose peer fell silent is given up after its retransmissions.
             _ => self.faults_end_us + 2_500_000_000,
         };
