@@ -98,8 +98,8 @@ impl Tcb {
             && env.options(self.profile).user_timeout.is_none()
     }
 
-    /// All that is queued as one segment, the FIN behind it, where nothing is in flight, the peer's
-    /// window and ours hold it, and it is shorter than a full one. `None`: nothing is sent yet, ask
+    /// All that is queued as one segment, the FIN behind it, where nothing is in flight and the
+    /// peer's window, ours and the segment size hold it. `None`: nothing is sent yet, ask
     /// [`next_segment`](Self::next_segment).
     #[inline(always)]
     pub(crate) fn whole_segment(&mut self, flight: &mut Flight, env: &Env) -> Option<Emit> {
@@ -115,11 +115,14 @@ impl Tcb {
             return None;
         }
         self.restart_after_idle(env);
-        if len > self.wnd.min(self.cwnd).min(self.mss as u32 - 1) {
+        if len > self.wnd.min(self.cwnd).min(self.mss as u32) {
             return None;
         }
         self.clear(Bits::CWND_LIMITED);
         let seq = self.una;
+        if len == self.mss as u32 {
+            flight.full = seq + len;
+        }
         self.nxt = seq + len + fin as u32;
         flight.max = self.nxt;
         flight.oldest_at = env.millis;
