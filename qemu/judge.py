@@ -5,6 +5,7 @@ for each; one that fails prints why, the command that boots it again, and the en
 which is kept. QEMU is what `qemu/run` finds or fetches.
 """
 
+import contextlib
 import argparse
 import concurrent.futures
 import json
@@ -109,7 +110,8 @@ class Boot:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
         self.log.close()
-        if os.path.exists(self.qmp_path):
+        # QEMU takes it away at its own end, which may be at this very moment.
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self.qmp_path)
         os.rmdir(self.folder)
 
