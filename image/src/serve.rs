@@ -11,6 +11,7 @@ use penstock_stack::{App, Counters, Cx, Instant, Worker};
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The cards, as core 0 looks after them.
 pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
@@ -60,6 +61,8 @@ impl Service for Server {
 pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
     let mut stopping_since = None;
     let mut watcher = Watcher::of(&worker);
+    let mut is_finished = false;
+    SERVING.fetch_add(1, Ordering::Relaxed);
     loop {
         let now_ns = core.turn();
         let now = instant(now_ns);
@@ -80,14 +83,24 @@ pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics
                 worker.with(now, |app, cx| app.stop(cx));
                 now_ns
             });
-            if worker.census().connections == 0 || now_ns - since > GRACE_NS {
+            if !is_finished && (worker.census().connections == 0 || now_ns - since > GRACE_NS) {
+                is_finished = true;
+                SERVING.fetch_sub(1, Ordering::Relaxed);
+            }
+            // Until the last core has finished, all take their turns: they answer ARP and carry
+            // mail for it, and one of them holds its card.
+            if SERVING.load(Ordering::Relaxed) == 0 {
                 break;
             }
         }
         if !turn.more {
             let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
             let look = now_ns + if nics.is_empty() { LOOK_NS } else { NIC_LOOK_NS };
-            let ends = stopping_since.map_or(u64::MAX, |since| since + GRACE_NS);
+            let ends = match stopping_since {
+                Some(_) if is_finished => now_ns + OTHERS_LOOK_NS,
+                Some(since) => since + GRACE_NS,
+                None => u64::MAX,
+            };
             let seen = watcher.next_ns;
             core.rest(deadline.min(look).min(ends).min(seen), &mut Resting(&mut worker));
         }
@@ -182,3 +195,9 @@ const LOOK_NS: u64 = 500_000_000;
 
 /// Core 0 looks after the cards at least this often.
 const NIC_LOOK_NS: u64 = 100_000_000;
+
+/// How often a core that has finished looks whether the others have.
+const OTHERS_LOOK_NS: u64 = 10_000_000;
+
+/// How many cores still serve somebody, or would.
+static SERVING: AtomicUsize = AtomicUsize::new(0);
