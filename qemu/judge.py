@@ -5,9 +5,9 @@ for each; one that fails prints why, the command that boots it again, and the en
 which is kept. QEMU is what `qemu/run` finds or fetches.
 """
 
-import contextlib
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
