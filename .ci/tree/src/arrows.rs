@@ -67,6 +67,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
         "penstock-server",
         &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http", "penstock-relay"],
     ),
+    ("penstock-proxy", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-relay"]),
     ("penstock-tree", &[]),
 ];
 

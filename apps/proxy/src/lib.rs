@@ -1,0 +1,11 @@
+//! The proxy: what an HAProxy configuration says, done per core.
+//!
+//! Pure code on the stack, like every application: no clock, no I/O, no allocation after the start.
+//! Client and server of a session live on one core; what cores have to agree on (whose slot it is,
+//! which server is up) they tell each other in words, never by shared memory.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+extern crate alloc;
