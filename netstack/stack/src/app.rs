@@ -109,6 +109,16 @@ pub trait App {
         let _ = (cx, conn);
     }
 
+    /// The application of core `from` said these words with [`Cx::tell`].
+    fn on_told(&mut self, cx: &mut Cx<'_>, from: u16, words: &[u64]) {
+        let _ = (cx, from, words);
+    }
+
+    /// The moment asked for with [`Cx::wake_at`] has come.
+    fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+
     /// A datagram arrived on a bound port.
     fn on_datagram(&mut self, cx: &mut Cx<'_>, socket: UdpId, datagram: Datagram<'_>) {
         let _ = (cx, socket, datagram);

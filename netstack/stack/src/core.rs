@@ -88,6 +88,8 @@ pub(crate) struct Core {
     /// Somebody waits for a slot or for memory, or the other cores have yet to hear who listens; or
     /// so it was in the last turn.
     pub(crate) waits: bool,
+    /// The tick at which the application wants to be woken.
+    pub(crate) wake_at: Option<u32>,
 
     generation: u16,
 }
@@ -144,6 +146,7 @@ impl Core {
             slot_rows: vec![Row::EMPTY; config.interfaces.len()].into_boxed_slice(),
             hungry: Hungry::new(capacity.connections),
             waits: false,
+            wake_at: None,
 
             generation: 0,
             config,

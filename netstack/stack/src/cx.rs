@@ -11,6 +11,8 @@ use crate::core::Core;
 use crate::counters::{Counters, Event};
 use crate::forward::Forwarded;
 use crate::hash::Tuple;
+use crate::limits;
+use crate::mail::{Message, Refused, Words};
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
 use crate::table::Kind;
@@ -122,6 +124,32 @@ impl<'a> Cx<'a> {
     /// This worker's number.
     pub fn core(&self) -> u16 {
         self.core.number
+    }
+
+    /// How many cores there are, each with a worker and a clone of this application.
+    pub fn cores(&self) -> u16 {
+        self.core.config.cores
+    }
+
+    /// Tells the application of core `to` a few words: [`App::on_told`](crate::App::on_told) there,
+    /// in one of its next turns, in the order they were told.
+    ///
+    /// # Errors
+    /// See [`Refused`]: the words are lost. A core that does not read its mail for long is no reason to
+    /// wait for it: say it again later, or say what makes it unnecessary.
+    pub fn tell(&mut self, to: u16, words: &[u64]) -> Result<(), Refused> {
+        let words = Words::new(words).ok_or(Refused::TooLong)?;
+        self.core.post.send(to, &Message::Told(words))
+    }
+
+    /// Asks for [`App::on_wake`](crate::App::on_wake) at `at`, rounded up to the next millisecond, in
+    /// place of what was asked before; `None`: never. A worker has one such timer: whoever has more to
+    /// wait for asks for the nearest. What is further away than twelve days is woken early.
+    pub fn wake_at(&mut self, at: Option<Instant>) {
+        let now_ms = self.core.env.now.0 / 1000;
+        let tick =
+            |at: Instant| at.0.div_ceil(1000).clamp(now_ms + 1, now_ms + limits::WAKE_MS_MAX);
+        self.core.wake_at = at.map(|at| tick(at) as u32);
     }
 
     /// The worker's counters.

@@ -40,6 +40,9 @@ pub(crate) const HUNGRY_WORDS: usize = 64;
 /// which a ring of 512 short frames empties at 10 Gbit/s, roughly.
 pub(crate) const LOOK_AGAIN_US: u64 = 50;
 
+/// The longest that an application's wake-up is kept: far from where 32 bits of milliseconds wrap.
+pub(crate) const WAKE_MS_MAX: u64 = 1 << 30;
+
 /// Timers fired in one turn.
 pub(crate) const TIMERS_PER_TURN: u32 = 64;
 

@@ -42,6 +42,9 @@ mod atomic {
 /// The longest frame a message carries, in bytes.
 pub const FRAME_BYTES_MAX: usize = 2048;
 
+/// The most words that an application tells another core's in one message.
+pub const TOLD_WORDS_MAX: usize = 8;
+
 /// The most bytes that the rings of a machine take together.
 pub const NETWORK_BYTES_MAX: usize = 1 << 26;
 
@@ -86,6 +89,29 @@ pub enum Message<'a> {
         /// The frame from the Ethernet header on, at most [`FRAME_BYTES_MAX`].
         bytes: &'a [u8],
     },
+    /// The application of one core to its clone on another.
+    Told(Words),
+}
+
+/// A few words of an application, which alone knows what they mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    words: [u64; TOLD_WORDS_MAX],
+    count: u16,
+}
+
+impl Words {
+    /// These words; `None` for more than [`TOLD_WORDS_MAX`].
+    pub fn new(words: &[u64]) -> Option<Words> {
+        let mut these = Words { words: [0; TOLD_WORDS_MAX], count: words.len() as u16 };
+        these.words.get_mut(..words.len())?.copy_from_slice(words);
+        Some(these)
+    }
+
+    /// The words.
+    pub fn as_slice(&self) -> &[u64] {
+        &self.words[..self.count as usize]
+    }
 }
 
 /// Why a message was not sent. It is dropped: a retransmission or the next packet makes up for it,
@@ -94,7 +120,7 @@ pub enum Message<'a> {
 pub enum Refused {
     /// The receiver is behind.
     Full,
-    /// A frame longer than [`FRAME_BYTES_MAX`].
+    /// A frame longer than [`FRAME_BYTES_MAX`], or more words than [`TOLD_WORDS_MAX`].
     TooLong,
     /// No such core, or the sender itself.
     NoSuchCore,
@@ -305,6 +331,10 @@ impl Sender {
                 let flags = checksums_number(checksums);
                 self.push_frame(Header { kind: FRAME, interface, size, flags }, bytes)
             }
+            Message::Told(ref words) => {
+                let header = Header { kind: TOLD, size: words.count, ..Header::default() };
+                self.push(header, words.as_slice())
+            }
         }
     }
 
@@ -387,6 +417,14 @@ impl Receiver {
                 let checksums = checksums_of(flags);
                 (words, Message::Frame { interface, checksums, bytes })
             }
+            TOLD => {
+                let count = (size as usize).min(TOLD_WORDS_MAX);
+                let mut told = Words { words: [0; TOLD_WORDS_MAX], count: count as u16 };
+                for (nth, slot) in (1..).zip(&mut told.words[..count]) {
+                    *slot = word(nth);
+                }
+                (1 + count as u64, Message::Told(told))
+            }
             _ => (1, Message::Stop),
         };
         self.tail += words;
@@ -400,7 +438,7 @@ impl Receiver {
 struct Header {
     kind: u8,
     interface: u8,
-    /// Bytes of the frame, the path's MTU, or the port.
+    /// Bytes of the frame, the path's MTU, the port, or how many words follow.
     size: u16,
     /// The frame's checksums, or what else is a bit.
     flags: u8,
@@ -505,6 +543,7 @@ const NEIGHBOUR: u8 = 1;
 const PATH_MTU: u8 = 2;
 const FRAME: u8 = 3;
 const LISTENING: u8 = 4;
+const TOLD: u8 = 5;
 
 /// In the flags of [`LISTENING`]: on one address, not on all.
 const ONE_ADDRESS: u8 = 1;
@@ -523,6 +562,7 @@ const _: () = assert!(
     CORES_MAX as usize * CORES_MAX as usize * RING_WORDS_MIN * size_of::<u64>()
         <= NETWORK_BYTES_MAX
 );
+const _: () = assert!(TOLD_WORDS_MAX * 8 <= FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX.is_multiple_of(8) && FRAME_BYTES_MAX <= u16::MAX as usize);
 
 #[cfg(all(test, not(loom)))]

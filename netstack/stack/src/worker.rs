@@ -227,13 +227,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The ticks at which the next timers of each kind are due.
-    fn ticks(&self) -> [Option<u32>; 4] {
+    fn ticks(&self) -> [Option<u32>; 5] {
         let core = &self.core;
         [
             core.wheel.next_deadline(),
             core.half_open.next_deadline(),
             core.time_wait.next_deadline(),
             core.neighbours.next_deadline(),
+            core.wake_at,
         ]
     }
 
@@ -293,6 +294,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 Message::Listening { addr, port, listens } => {
                     self.core.listeners.note(addr, port, from, listens);
                 }
+                Message::Told(words) => {
+                    self.app.on_told(&mut Cx::new(&mut self.core), from, words.as_slice());
+                }
                 Message::Frame { interface, checksums, bytes } => {
                     let len = bytes.len().min(self.scratch.len());
                     self.scratch[..len].copy_from_slice(&bytes[..len]);
@@ -320,6 +324,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 break;
             };
             self.on_timer(index);
+        }
+        if self.core.wake_at.is_some_and(|at| self.core.env.millis.wrapping_sub(at) as i32 >= 0) {
+            self.core.wake_at = None;
+            self.app.on_wake(&mut Cx::new(&mut self.core));
         }
         self.repeat_syn_acks();
         let core = &mut self.core;

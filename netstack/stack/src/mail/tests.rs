@@ -2,8 +2,8 @@
 //! can show is in `loom_tests`.
 
 use super::{
-    FRAME_BYTES_MAX, MESSAGE_WORDS_MAX, Message, NETWORK_BYTES_MAX, Refused, network, published,
-    ring,
+    FRAME_BYTES_MAX, MESSAGE_WORDS_MAX, Message, NETWORK_BYTES_MAX, Refused, TOLD_WORDS_MAX, Words,
+    network, published, ring,
 };
 use crate::rfd::Cores;
 use alloc::vec;
@@ -27,6 +27,10 @@ fn frame(bytes: &[u8]) -> Message<'_> {
     Message::Frame { interface: 255, checksums: Checksums::L4Bad, bytes }
 }
 
+fn told(words: &[u64]) -> Message<'static> {
+    Message::Told(Words::new(words).expect("few words"))
+}
+
 /// Every kind of message arrives as it was sent, at the core it was sent to.
 #[test]
 fn messages_arrive_as_they_were_sent() {
@@ -40,6 +44,9 @@ fn messages_arrive_as_they_were_sent() {
         frame(&bytes),
         frame(&bytes[..61]),
         frame(&[]),
+        told(&[]),
+        told(&[u64::MAX, 0, 1]),
+        told(&[7; TOLD_WORDS_MAX]),
     ];
     let mut posts = network(world(3), 2);
     let mut buffer = [0; FRAME_BYTES_MAX];
