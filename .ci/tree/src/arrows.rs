@@ -67,7 +67,17 @@ pub const FLOORS: &[(&str, &[&str])] = &[
         "penstock-server",
         &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http", "penstock-relay"],
     ),
-    ("penstock-proxy", &["penstock-wire", "penstock-stack", "penstock-config", "penstock-relay"]),
+    ("penstock-control", &["penstock-wire", "penstock-stack", "penstock-config"]),
+    (
+        "penstock-proxy",
+        &[
+            "penstock-wire",
+            "penstock-stack",
+            "penstock-config",
+            "penstock-control",
+            "penstock-relay",
+        ],
+    ),
     ("penstock-tree", &[]),
 ];
 
