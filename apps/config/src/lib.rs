@@ -20,6 +20,7 @@
 //! | `ip.rs` | `ip=` in Linux's full form and in CIDR notation |
 //! | `fault.rs` | `fault=` and `steer=`: a worse network than the one that is there |
 //! | `assemble.rs` | a machine and the cards it was found to have, as the stack's configuration |
+//! | `haproxy.rs` | an HAProxy configuration as data |
 //! | `error.rs` | what was wrong, for a person |
 #![no_std]
 
@@ -31,6 +32,7 @@ mod assemble;
 mod boot;
 mod error;
 mod fault;
+pub mod haproxy;
 mod ip;
 mod limits;
 mod machine;

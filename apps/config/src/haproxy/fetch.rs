@@ -1,0 +1,360 @@
+//! Samples: what conditions, keys and log lines look at.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use penstock_wire::Addr;
+
+use super::{BackendId, Counter, FrontendId, ServerId, TableId};
+
+/// A sample: something that is fetched, and what is made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Where it comes from.
+    pub fetch: Fetch,
+    /// What is made of it, in order.
+    pub converters: Vec<Converter>,
+}
+
+impl From<Fetch> for Sample {
+    fn from(fetch: Fetch) -> Sample {
+        Sample { fetch, converters: Vec::new() }
+    }
+}
+
+/// What a sample is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchKind {
+    /// True or false.
+    Bool,
+    /// A signed number.
+    Int,
+    /// An address.
+    Addr,
+    /// Text.
+    Text,
+    /// Bytes.
+    Binary,
+    /// Whatever it was set to.
+    Any,
+}
+
+/// What can be fetched: HAProxy's sample fetches that need no request of HTTP.
+///
+/// `None` for a backend, frontend or table is the one in which the rule stands; for a session in a
+/// frontend's rules, its frontend.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fetch {
+    // Constants.
+    /// `always_true`, `always_false`, `bool()`.
+    Bool(bool),
+    /// `int()`.
+    Int(i64),
+    /// `ipv4()`, `ipv6()`.
+    Addr(Addr),
+    /// `str()`.
+    Text(Vec<u8>),
+    /// `bin()`.
+    Binary(Vec<u8>),
+
+    // The process.
+    /// `rand([range])`: from 0 to below this, 2^32 when not said.
+    Random(u32),
+    /// `date([offset][,unit])`: seconds since 1970, with an offset in seconds.
+    Date(i32),
+    /// `hostname`.
+    HostName,
+    /// `thread`: the core.
+    Thread,
+    /// `stopping`.
+    Stopping,
+    /// `uuid`.
+    Uuid,
+    /// `var(name)`.
+    Variable(String),
+
+    // Proxies and servers.
+    /// `nbsrv`: usable servers.
+    UsableServers(Option<BackendId>),
+    /// `be_conn`: its connections.
+    BackendConnections(Option<BackendId>),
+    /// `be_conn_free`: slots of its servers that are free.
+    BackendConnectionsFree(Option<BackendId>),
+    /// `be_sess_rate`: its sessions a second.
+    BackendSessionRate(Option<BackendId>),
+    /// `queue`: sessions that wait in it and at its servers.
+    Queue(Option<BackendId>),
+    /// `avg_queue`: these, for each usable server.
+    AverageQueue(Option<BackendId>),
+    /// `connslots`: slots and places in queues that are free.
+    ConnectionSlots(Option<BackendId>),
+    /// `fe_conn`: its connections.
+    FrontendConnections(Option<FrontendId>),
+    /// `fe_sess_rate`: its sessions a second.
+    FrontendSessionRate(Option<FrontendId>),
+    /// `srv_conn`.
+    ServerConnections(ServerId),
+    /// `srv_conn_free`.
+    ServerConnectionsFree(ServerId),
+    /// `srv_is_up`.
+    ServerIsUp(ServerId),
+    /// `srv_queue`.
+    ServerQueue(ServerId),
+    /// `srv_sess_rate`.
+    ServerSessionRate(ServerId),
+    /// `srv_weight`, `srv_uweight`: as it is now.
+    ServerWeight(ServerId),
+    /// `srv_iweight`: as it was configured.
+    ServerInitialWeight(ServerId),
+    /// `table_avl`, `table_cnt`: free or used entries.
+    TableEntries {
+        /// The table.
+        table: Option<TableId>,
+        /// Free ones.
+        available: bool,
+    },
+
+    // The session.
+    /// `src`.
+    Source,
+    /// `src_port`.
+    SourcePort,
+    /// `src_is_local`: an address of this machine.
+    SourceIsLocal,
+    /// `dst`.
+    Destination,
+    /// `dst_port`.
+    DestinationPort,
+    /// `dst_is_local`.
+    DestinationIsLocal,
+    /// `dst_conn`: connections on the listener.
+    ListenerConnections,
+    /// `fc_src` and kin: the same four before a PROXY header or a rule changed them.
+    Original(super::End),
+    /// `bc_src` and kin: of the connection to the server.
+    Server(super::End),
+    /// `fc_rcvd_proxy`: it began with a PROXY header.
+    ReceivedProxy,
+    /// `fc_pp_authority`: the name in a PROXY header.
+    ProxyAuthority,
+    /// `fc_pp_unique_id`.
+    ProxyUniqueId,
+    /// `fc_rtt`, `fc_rttvar`: of the client's connection, in this many microseconds.
+    RoundTrip {
+        /// Its variance.
+        variance: bool,
+        /// 1 for `us`, 1000 for `ms`.
+        unit_us: u32,
+    },
+    /// `fe_id`.
+    FrontendNumber,
+    /// `fe_name`.
+    FrontendName,
+    /// `fe_defbe`: the default backend's name.
+    DefaultBackendName,
+    /// `be_id`.
+    BackendNumber,
+    /// `be_name`.
+    BackendName,
+    /// `srv_id`.
+    ServerNumber,
+    /// `srv_name`.
+    ServerName,
+    /// `so_id`: the listener's `id`.
+    ListenerNumber,
+    /// `so_name`.
+    ListenerName,
+    /// `ssl_fc`, `ssl_bc` and what else needs TLS of our own: never.
+    NoTls,
+
+    // Counters of stick tables.
+    /// `src_conn_rate` and kin: what a table counts for the client's address.
+    SourceCounter {
+        /// What.
+        counter: Counter,
+        /// Where.
+        table: Option<TableId>,
+    },
+    /// `sc0_conn_rate`, `sc_conn_rate(0)` and kin: for the key that is tracked.
+    TrackedCounter {
+        /// The set of counters, 0 to 2.
+        slot: u8,
+        /// What.
+        counter: Counter,
+        /// Where; `None`: where it is tracked.
+        table: Option<TableId>,
+    },
+    /// `sc_tracked(slot)`.
+    Tracked(u8),
+    /// `src_inc_gpc0`, `sc0_inc_gpc0`: adds one first.
+    IncrementedCounter {
+        /// The set of counters; `None`: of the client's address.
+        slot: Option<u8>,
+        /// `gpc0` or `gpc1`.
+        counter: u8,
+        /// Set it to 0 instead, and give what it was.
+        clear: bool,
+        /// Where.
+        table: Option<TableId>,
+    },
+
+    // Bytes.
+    /// `req.len`, `res.len`: bytes that are there.
+    Length(Way),
+    /// `req.payload`, `res.payload`.
+    Payload {
+        /// Of which side.
+        way: Way,
+        /// From this byte.
+        offset: u32,
+        /// So many; 0: all that are there.
+        length: u32,
+    },
+    /// `req.payload_lv`, `res.payload_lv`: a length in the bytes, then so many.
+    PayloadByLength {
+        /// Of which side.
+        way: Way,
+        /// Where the length is.
+        offset: u32,
+        /// How many bytes it has.
+        width: u32,
+        /// Where the bytes begin; `None`: behind the length.
+        begin: Option<PayloadBegin>,
+    },
+    /// `req.ssl_hello_type`, `res.ssl_hello_type`: 1 is a client's, 2 a server's.
+    TlsHelloType(Way),
+    /// `req.ssl_sni`: the name in a TLS client's hello.
+    TlsServerName,
+    /// `req.ssl_ver`: 16 bits of major and 16 of minor version.
+    TlsVersion,
+    /// `req.ssl_alpn`: its first offer.
+    TlsAlpn,
+    /// `req.ssl_ec_ext`: it names elliptic curves.
+    TlsEcExtension,
+    /// `req.ssl_st_ext`: 0 without session ticket, 1 offered, 2 used.
+    TlsTicketExtension,
+    /// `req.rdp_cookie([name])`.
+    RdpCookie(Option<Vec<u8>>),
+    /// `req.proto_http`: it looks like HTTP.
+    LooksLikeHttp,
+    /// `wait_end`: true when no more time is left to wait.
+    WaitEnd,
+}
+
+/// Which side's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The client's.
+    Request,
+    /// The server's.
+    Response,
+}
+
+/// Where the bytes of `payload_lv` begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadBegin {
+    /// At this byte.
+    At(u32),
+    /// So many behind the length, or before.
+    Relative(i32),
+}
+
+/// What is made of a sample. One that cannot be made of what came ends in no sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Converter {
+    /// `lower`.
+    Lower,
+    /// `upper`.
+    Upper,
+    /// `length`.
+    Length,
+    /// `hex`: bytes to digits.
+    Hex,
+    /// `base64`.
+    Base64,
+    /// `bytes(offset[,length])`.
+    Bytes {
+        /// From here.
+        offset: u32,
+        /// So many; `None`: the rest.
+        length: Option<u32>,
+    },
+    /// `field(index,delimiters[,count])`: empty fields count.
+    Field {
+        /// From 1; negative from the end.
+        index: i32,
+        /// Any of these bytes ends a field.
+        delimiters: Vec<u8>,
+        /// So many fields; 0: the rest.
+        count: u32,
+    },
+    /// `word(index,delimiters[,count])`: empty fields do not.
+    Word {
+        /// From 1; negative from the end.
+        index: i32,
+        /// Any of these bytes ends a word.
+        delimiters: Vec<u8>,
+        /// So many words; 0: the rest.
+        count: u32,
+    },
+    /// `ipmask(mask4[,mask6])`.
+    Mask {
+        /// The mask of IPv4 addresses, of which the last 32 bits count.
+        v4: u32,
+        /// The mask of IPv6 addresses.
+        v6: u128,
+    },
+    /// `bool`: whether it is not 0.
+    Bool,
+    /// `not`: whether it is 0.
+    Not,
+    /// `odd`.
+    Odd,
+    /// `even`.
+    Even,
+    /// `neg`.
+    Negate,
+    /// `cpl`: each bit turned.
+    Complement,
+    /// `add`, `sub`, `mul`, `div`, `mod`, `and`, `or`, `xor`, with a number.
+    Arithmetic(Operation, i64),
+    /// `sdbm`, `djb2`, `wt6`, `crc32`, with `avalanche`.
+    Hash {
+        /// The function.
+        function: super::HashFunction,
+        /// Mixed once more.
+        avalanche: bool,
+    },
+    /// `in_table(table)`: whether the key is there.
+    InTable(TableId),
+    /// `table_conn_rate(table)` and kin: what a table counts for this key.
+    TableCounter(Counter, TableId),
+    /// `iif(true,false)`.
+    Choose {
+        /// For true.
+        yes: Vec<u8>,
+        /// For false.
+        no: Vec<u8>,
+    },
+}
+
+/// Arithmetic on 64 bits with a sign; results saturate as HAProxy's do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `add`.
+    Add,
+    /// `sub`.
+    Subtract,
+    /// `mul`.
+    Multiply,
+    /// `div`; by 0 gives the largest number.
+    Divide,
+    /// `mod`; by 0 gives 0.
+    Modulo,
+    /// `and`.
+    And,
+    /// `or`.
+    Or,
+    /// `xor`.
+    Xor,
+}

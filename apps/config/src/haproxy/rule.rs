@@ -1,0 +1,112 @@
+//! Rules: what is done with a connection, and where it goes.
+
+use alloc::string::String;
+
+use super::{BackendId, Condition, Format, Sample, ServerId, TableId};
+
+/// A line of `tcp-request` or `tcp-response`: the first whose condition holds and whose action ends
+/// the list ends it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// What is done.
+    pub action: Action,
+    /// When; `None`: always.
+    pub condition: Option<Condition>,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// `accept`: no rule after it is looked at.
+    Accept,
+    /// `reject`: the connection ends; in `connection` rules without a log line.
+    Reject,
+    /// `close`, of `tcp-response content`: the server's side ends.
+    Close,
+    /// `silent-drop`: it is forgotten, and nobody is told.
+    SilentDrop,
+    /// `expect-proxy layer4`: a PROXY header must come, as with `accept-proxy`.
+    ExpectProxy,
+    /// `track-sc0` and its kin: the counters of a key follow this connection or session.
+    Track {
+        /// Which set of counters: 0 to 2.
+        slot: u8,
+        /// The key.
+        key: Sample,
+        /// Where they are; `None`: the table of the section.
+        table: Option<TableId>,
+    },
+    /// `sc-inc-gpc0(slot)`.
+    IncrementCounter {
+        /// Which set of counters.
+        slot: u8,
+        /// `gpc0` or `gpc1`.
+        counter: u8,
+    },
+    /// `sc-set-gpt0(slot) <n>`.
+    SetTag {
+        /// Which set of counters.
+        slot: u8,
+        /// The tag.
+        value: u32,
+    },
+    /// `set-src`, `set-dst`, and their ports: what the session takes for its addresses.
+    SetAddress {
+        /// Which of them.
+        which: End,
+        /// To what.
+        value: Sample,
+    },
+    /// `set-var(name)`.
+    SetVariable {
+        /// The name, with its scope: `sess.x`, `txn.x`.
+        name: String,
+        /// The value.
+        value: Sample,
+    },
+    /// `unset-var(name)`.
+    UnsetVariable {
+        /// The name, with its scope.
+        name: String,
+    },
+}
+
+/// An end of a connection, as rules can set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client's address.
+    Source,
+    /// The client's port.
+    SourcePort,
+    /// The address that it came to.
+    Destination,
+    /// The port that it came to.
+    DestinationPort,
+}
+
+/// A `use_backend` line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Where to.
+    pub goal: Goal,
+    /// When; `None`: always.
+    pub condition: Option<Condition>,
+}
+
+/// Where a `use_backend` leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Goal {
+    /// To this backend.
+    Backend(BackendId),
+    /// To the one of the name that this makes; where there is none, the next rule is looked at.
+    Named(Format),
+}
+
+/// A `use-server` line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UseServer {
+    /// The server.
+    pub server: ServerId,
+    /// When; `None`: always.
+    pub condition: Option<Condition>,
+}
