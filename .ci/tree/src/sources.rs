@@ -19,6 +19,7 @@ pub const PURE_FOLDERS: &[&str] = &[
     "netstack/fault",
     "apps/config",
     "apps/http",
+    "apps/proxy",
     "apps/relay",
     "apps/server",
 ];

@@ -9,3 +9,7 @@
 extern crate std;
 
 extern crate alloc;
+
+pub mod fuzz;
+pub mod line;
+pub mod proxy_protocol;

@@ -1,0 +1,155 @@
+//! Text of a bounded length, put together in a buffer of the caller's.
+//!
+//! What does not fit is cut off: a log line that is too long loses its end, as HAProxy's does, and
+//! nothing else happens. No allocation, so that a line can be written while sessions run.
+
+use core::fmt;
+
+/// A text that grows at its end.
+#[derive(Debug)]
+pub struct Line<'a> {
+    bytes: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> Line<'a> {
+    /// An empty text that may become as long as `bytes`.
+    pub fn new(bytes: &'a mut [u8]) -> Line<'a> {
+        Line { bytes, used: 0 }
+    }
+
+    /// What was written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// What was written, for as long as the buffer lives.
+    pub fn into_bytes(self) -> &'a [u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// Bytes written.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Forgets all but the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.used = self.used.min(len);
+    }
+
+    /// Adds a byte.
+    pub fn byte(&mut self, byte: u8) {
+        self.push(&[byte]);
+    }
+
+    /// Adds bytes, as many as fit.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.used..];
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.used += count;
+    }
+
+    /// Adds a number in decimal.
+    pub fn number(&mut self, number: u64) {
+        self.padded(number, 1, b'0');
+    }
+
+    /// Adds a number in decimal that may be negative.
+    pub fn signed(&mut self, number: i64) {
+        if number < 0 {
+            self.byte(b'-');
+        }
+        self.number(number.unsigned_abs());
+    }
+
+    /// Adds a number in decimal, with `pad` in front until it has `digits_min` digits, at most 20.
+    pub fn padded(&mut self, number: u64, digits_min: usize, pad: u8) {
+        let mut digits = [pad; DIGITS_MAX];
+        let (mut at, mut rest) = (DIGITS_MAX, number);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(&digits[at.min(DIGITS_MAX.saturating_sub(digits_min))..]);
+    }
+
+    /// Adds a number in capital hexadecimal digits, at least `digits_min` of them, at most 16.
+    pub fn hexadecimal(&mut self, number: u64, digits_min: usize) {
+        let significant = (64 - number.leading_zeros() as usize).div_ceil(4);
+        for digit in (0..significant.max(digits_min).min(16)).rev() {
+            self.byte(HEX[(number >> (4 * digit)) as usize & 0xf]);
+        }
+    }
+
+    /// Adds a byte as two capital hexadecimal digits.
+    pub fn hex_byte(&mut self, byte: u8) {
+        self.push(&[HEX[byte as usize >> 4], HEX[byte as usize & 0xf]]);
+    }
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// As many as 2^64 has.
+const DIGITS_MAX: usize = 20;
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+#[cfg(test)]
+mod tests {
+    //! Numbers come out as people write them, and nothing is written behind the end.
+
+    use super::*;
+    use core::fmt::Write;
+
+    fn written(len: usize, write: impl FnOnce(&mut Line<'_>)) -> std::string::String {
+        let mut bytes = std::vec![0; len];
+        let mut line = Line::new(&mut bytes);
+        write(&mut line);
+        std::string::String::from_utf8_lossy(line.as_bytes()).into_owned()
+    }
+
+    #[test]
+    fn numbers_come_out_as_people_write_them() {
+        assert_eq!(written(64, |line| line.number(0)), "0");
+        assert_eq!(written(64, |line| line.number(u64::MAX)), "18446744073709551615");
+        assert_eq!(written(64, |line| line.signed(-1)), "-1");
+        assert_eq!(written(64, |line| line.signed(i64::MIN)), "-9223372036854775808");
+        assert_eq!(written(64, |line| line.padded(7, 2, b'0')), "07");
+        assert_eq!(written(64, |line| line.padded(7, 2, b' ')), " 7");
+        assert_eq!(written(64, |line| line.padded(1234, 2, b'0')), "1234");
+        assert_eq!(written(64, |line| line.hexadecimal(0x1a, 4)), "001A");
+        assert_eq!(written(64, |line| line.hexadecimal(0x1_2345, 4)), "12345");
+        assert_eq!(written(64, |line| line.hexadecimal(u64::MAX, 4)), "FFFFFFFFFFFFFFFF");
+        assert_eq!(written(64, |line| line.hex_byte(0x0f)), "0F");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_off() {
+        assert_eq!(written(3, |line| line.number(12345)), "123");
+        assert_eq!(written(3, |line| write!(line, "ab").expect("never fails")), "ab");
+        assert_eq!(written(0, |line| line.push(b"abc")), "");
+        let mut bytes = [0; 4];
+        let mut line = Line::new(&mut bytes);
+        line.push(b"abcdef");
+        line.truncate(2);
+        line.byte(b'z');
+        assert_eq!((line.len(), line.is_empty()), (3, false));
+        assert_eq!(line.into_bytes(), b"abz");
+    }
+}
