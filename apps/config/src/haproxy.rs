@@ -25,6 +25,7 @@
 //! | `rule.rs` | rules on connections and content, and where sessions go |
 //! | `condition.rs` | ACLs and the conditions made of them |
 //! | `fetch.rs` | what a condition or a log line looks at |
+//! | `expression.rs` | regular expressions, compiled |
 //! | `stick.rs` | stick tables and what they count |
 //! | `log.rs` | where logs go and what a line of them holds |
 
@@ -32,6 +33,7 @@ mod backend;
 mod bind;
 mod check;
 mod condition;
+mod expression;
 mod fetch;
 mod frontend;
 mod log;
@@ -47,6 +49,7 @@ pub use backend::{
 pub use bind::{Bind, BindAddress};
 pub use check::{CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HttpSend, ProxyCheck};
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
+pub use expression::{Expression, ExpressionError};
 pub use fetch::{Converter, Fetch, FetchKind, Operation, PayloadBegin, Sample, Way};
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{
