@@ -119,6 +119,17 @@ pub trait App {
         let _ = cx;
     }
 
+    /// A frame for what stands beneath an application arrived: see [`Cx::attend`]. Nothing in it has
+    /// been checked but what made it one.
+    fn on_frame(&mut self, cx: &mut Cx<'_>, interface: u8, frame: &[u8]) {
+        let _ = (cx, interface, frame);
+    }
+
+    /// The moment asked for with [`Cx::tend_at`] has come.
+    fn on_tend(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+
     /// A datagram arrived on a bound port.
     fn on_datagram(&mut self, cx: &mut Cx<'_>, socket: UdpId, datagram: Datagram<'_>) {
         let _ = (cx, socket, datagram);

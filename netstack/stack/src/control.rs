@@ -57,6 +57,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let packet = match header.ether_type {
             ethernet::ARP => {
                 let packet = arp::parse(body)?;
+                self.attend_arp(interface, &packet, mailed);
                 return self.on_arp(interface, &packet);
             }
             ethernet::IPV4 => ip::parse_v4(body, checksums == Checksums::Unverified)?,
@@ -69,7 +70,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if self.core.interfaces.is_nobody(packet.src) {
             return Err(Drop::IpSource);
         }
-        let ours = self.core.interfaces.find(interface, packet.dst).is_some();
+        if self.attend_ip(interface, &packet, mailed) {
+            return Ok(());
+        }
+        let ours = self.core.interfaces.find(interface, packet.dst).is_some()
+            || self.attends_group(interface, packet.dst);
         if !ours && !self.core.interfaces.is_group_member(interface, packet.dst) {
             let group = packet.dst.is_group() || header.dst.is_group();
             return Err(if group { Drop::NotMember } else { Drop::InAddrErrors });
@@ -94,6 +99,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         };
         if let Some((trouble, quote)) = trouble(&message) {
             return self.on_trouble(interface, trouble, &quote, mailed);
+        }
+        if packet.hop_limit == icmp::NDP_HOP_LIMIT
+            && self.attend_ndp(interface, packet, &message, mailed)
+        {
+            return Ok(());
         }
         match message {
             Message::EchoRequest { identifier, sequence } => {

@@ -13,6 +13,7 @@ use penstock_wire::Addr;
 use penstock_wire::tcp::Segment;
 
 use crate::app::ConnId;
+use crate::attend::Attention;
 use crate::config::Config;
 use crate::cookie::Cookies;
 use crate::counters::{Counters, Drop};
@@ -34,7 +35,7 @@ use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
 use crate::tcp::{Bits, Env, Flight, Flights, Handshake, NO_FLIGHT, State, Tcb};
-use crate::time::Instant;
+use crate::time::{Instant, Wall};
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
 use crate::wheel::{Node, Wheel};
@@ -90,6 +91,13 @@ pub(crate) struct Core {
     pub(crate) waits: bool,
     /// The tick at which the application wants to be woken.
     pub(crate) wake_at: Option<u32>,
+    /// The tick at which what stands beneath it wants to be woken.
+    pub(crate) tend_at: Option<u32>,
+    /// The connection from which on those of a lost address are looked for.
+    pub(crate) sweep_from: Option<u32>,
+    pub(crate) attention: Attention,
+    /// The time of day, as far as anybody has said.
+    pub(crate) wall: Wall,
 
     generation: u16,
 }
@@ -112,7 +120,7 @@ impl Core {
         let challenge_secret = secrets.table()[1].rotate_left(number as u32 + 1);
         let entries = capacity.connections + capacity.half_open + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
-        Core {
+        let mut core = Core {
             number,
             hash: TupleHash::new(secrets.table()),
             table: Table::new(entries),
@@ -126,7 +134,7 @@ impl Core {
             chunks: parts.chunks,
             neighbours: Neighbours::new(capacity.neighbours)
                 .keyed(neighbour_secret)
-                .without(parts.interfaces.nobodies().collect()),
+                .without(3 * parts.interfaces.room()),
             interfaces: parts.interfaces,
             routes: parts.routes,
             path_mtus: PathMtus::new(limits::PATH_MTUS),
@@ -147,10 +155,16 @@ impl Core {
             hungry: Hungry::new(capacity.connections),
             waits: false,
             wake_at: None,
+            tend_at: None,
+            sweep_from: None,
+            attention: Attention::default(),
+            wall: Wall::UNKNOWN,
 
             generation: 0,
             config,
-        }
+        };
+        core.neighbours.exclude(core.interfaces.nobodies());
+        core
     }
 
     /// Moves the clock. Time never goes back, whatever the caller says.
@@ -363,7 +377,7 @@ impl Core {
     pub(crate) fn find_hop(&mut self, index: u32) {
         let tuple = self.conns[index].tuple;
         let interface = self.interfaces.interface_of(tuple.local);
-        if let Some((_, next)) = self.routes.lookup_on(interface, tuple.remote)
+        if let Some((_, next)) = self.routes.lookup_on(&self.interfaces, interface, tuple.remote)
             && let Ok(hop) = self.neighbours.resolve(self.env.millis, interface, next)
         {
             self.conns[index].hop = hop.0;

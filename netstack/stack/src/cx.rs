@@ -17,12 +17,12 @@ use crate::neighbour::HopId;
 use crate::rfd::Wanted;
 use crate::table::Kind;
 use crate::tcp::{Bits, NO_FLIGHT, State, Tcb};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Wall};
 use crate::timewait::Successor;
 
 /// The worker, as an application sees it during an upcall.
 pub struct Cx<'a> {
-    core: &'a mut Core,
+    pub(crate) core: &'a mut Core,
 }
 
 /// Why a port cannot be listened on or bound.
@@ -146,10 +146,17 @@ impl<'a> Cx<'a> {
     /// place of what was asked before; `None`: never. A worker has one such timer: whoever has more to
     /// wait for asks for the nearest. What is further away than twelve days is woken early.
     pub fn wake_at(&mut self, at: Option<Instant>) {
-        let now_ms = self.core.env.now.0 / 1000;
-        let tick =
-            |at: Instant| at.0.div_ceil(1000).clamp(now_ms + 1, now_ms + limits::WAKE_MS_MAX);
-        self.core.wake_at = at.map(|at| tick(at) as u32);
+        self.core.wake_at = at.map(|at| self.core.tick_of(at));
+    }
+
+    /// The time of day now; `None` while nobody has said it.
+    pub fn wall(&self) -> Option<Duration> {
+        self.core.wall.at(self.core.env.now)
+    }
+
+    /// This is how the time of day runs, on this core.
+    pub fn set_wall(&mut self, wall: Wall) {
+        self.core.wall = wall;
     }
 
     /// The worker's counters.
@@ -208,7 +215,8 @@ impl<'a> Cx<'a> {
         if is_nobody || core.interfaces.is_nobody(addr) || remote.port == 0 {
             return Err(ConnectError::BadDestination);
         }
-        let (interface, next) = core.routes.lookup(addr).ok_or(ConnectError::NoRoute)?;
+        let (interface, next) =
+            core.routes.lookup(&core.interfaces, addr).ok_or(ConnectError::NoRoute)?;
         let local = match local {
             Some(own) => core.interfaces.find(interface, own),
             None => core.interfaces.source_for(interface, addr),
@@ -415,6 +423,12 @@ impl<'a> Cx<'a> {
 }
 
 impl Core {
+    /// The tick of a moment ahead.
+    pub(crate) fn tick_of(&self, at: Instant) -> u32 {
+        let now_ms = self.env.now.0 / 1000;
+        at.0.div_ceil(1000).clamp(now_ms + 1, now_ms + limits::WAKE_MS_MAX) as u32
+    }
+
     /// A free port of this core towards `remote`, with what its TIME-WAIT record asks of the new
     /// connection. A port in TIME-WAIT is free when `tcp_tw_reuse` says so.
     fn choose_port(

@@ -540,6 +540,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         }
         self.serve_hungry();
+        self.sweep();
         self.core.tell_of_listeners();
         self.core.settle_waiting();
     }

@@ -3,6 +3,10 @@
 //! The host model is the strong one (RFC 1122 section 3.3.4.2): a packet is ours when its
 //! destination is an address of the interface it came in by. So an address names its interface, and
 //! one number names both.
+//!
+//! Addresses come and go while the worker runs. One that goes keeps its number for as long as any
+//! other is free, because records of its connections name it until they are swept; whoever still
+//! sends from it sends what it always said.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,7 +14,7 @@ use core::fmt;
 use penstock_wire::plain::Sender;
 use penstock_wire::{Addr, Mac};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::hash::AddrId;
 use crate::limits;
 
@@ -27,6 +31,8 @@ pub enum ConfigError {
     Address(Addr),
     /// A prefix longer than the address.
     Prefix(Addr, u8),
+    /// More addresses than a worker keeps.
+    Addresses,
     /// A route to an interface that is not there, or over a gateway of the other family.
     Route(Addr),
     /// More workers than [`rfd::CORES_MAX`](crate::rfd::CORES_MAX), or this worker is none of them.
@@ -60,6 +66,9 @@ impl fmt::Display for ConfigError {
             ConfigError::Prefix(addr, bits) => {
                 write!(f, "address {addr}/{bits}: expected at most 32 bits (IPv4) or 128 (IPv6)")
             }
+            ConfigError::Addresses => {
+                write!(f, "addresses: expected at most {} that come and go", limits::ADDRESSES_MAX)
+            }
             ConfigError::Route(network) => write!(
                 f,
                 "route to {network}: expected an interface that exists and a gateway on its link"
@@ -82,19 +91,19 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Interface {
-    mac: Mac,
     mtu: u16,
-    /// Its addresses: `[first, end)` of the list.
-    first: u16,
-    end: u16,
+    /// The largest packet that the card and we can carry.
+    mtu_max: u16,
     own: Own,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Address {
     addr: Addr,
+    /// When it went: a count of those that have; 0 while it is ours.
+    lost: u32,
     /// The bits of the prefix, the marks of an IPv4 address among them.
     mask: Addr,
     prefix_bits: u8,
@@ -113,28 +122,41 @@ pub(crate) struct Station {
 
 /// The addresses of one interface, as every frame is held against them: its station, and what it
 /// has above.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) mac: Mac,
-    first: u32,
-    addresses: Vec<Addr>,
+    /// What nearly every frame is for.
+    first: Option<(Addr, AddrId)>,
+    others: Vec<(Addr, AddrId)>,
 }
 
 impl Own {
     /// Our address `dst`.
     #[inline(always)]
     pub(crate) fn find(&self, dst: Addr) -> Option<AddrId> {
-        // The first is what nearly every frame is for.
-        if self.addresses.first() == Some(&dst) {
-            return Some(AddrId(self.first));
+        match self.first {
+            Some((first, id)) if first == dst => Some(id),
+            _ => self.find_other(dst),
         }
-        self.find_other(dst)
     }
 
     #[inline(never)]
     fn find_other(&self, dst: Addr) -> Option<AddrId> {
-        let at = self.addresses.iter().position(|&addr| addr == dst)?;
-        Some(AddrId(self.first + at as u32))
+        self.others.iter().find(|(addr, _)| *addr == dst).map(|&(_, id)| id)
+    }
+
+    fn add(&mut self, addr: Addr, id: AddrId) {
+        match self.first {
+            None => self.first = Some((addr, id)),
+            Some(_) => self.others.push((addr, id)),
+        }
+    }
+
+    fn remove(&mut self, addr: Addr) {
+        self.others.retain(|(other, _)| *other != addr);
+        if self.first.is_some_and(|(first, _)| first == addr) {
+            self.first = (!self.others.is_empty()).then(|| self.others.remove(0));
+        }
     }
 }
 
@@ -147,13 +169,13 @@ impl Station {
 }
 
 impl Address {
-    fn new(addr: Addr, prefix_bits: u8, number: u8, interface: &config::Interface) -> Address {
+    fn new(addr: Addr, prefix_bits: u8, number: u8, interface: &Interface) -> Address {
         let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
         let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
-        let &config::Interface { mac, mtu, .. } = interface;
+        let (mac, mtu) = (interface.own.mac, interface.mtu);
         let station = Station { addr, sender: Sender::new(mac, addr), mtu, interface: number };
-        Address { addr, mask, prefix_bits, station }
+        Address { addr, lost: 0, mask, prefix_bits, station }
     }
 
     /// Whether `dst` lies in its network.
@@ -166,10 +188,13 @@ impl Address {
 }
 
 /// Every interface and address of the machine, the same on all its workers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Interfaces {
     interfaces: Vec<Interface>,
+    /// By [`AddrId`], those that went included.
     addresses: Vec<Address>,
+    /// How many have gone.
+    lost: u32,
 }
 
 /// More interfaces than any machine we know has ports.
@@ -178,13 +203,22 @@ const INTERFACES_MAX: usize = 16;
 const MTU_MAX: u16 = 9_216;
 
 impl Interfaces {
-    /// Checks and numbers what the configuration says.
+    /// Checks and numbers what the configuration says. Memory for all that may come is taken here.
     pub(crate) fn new(config: &Config) -> Result<Interfaces, ConfigError> {
         if config.interfaces.is_empty() || config.interfaces.len() > INTERFACES_MAX {
             return Err(ConfigError::Interfaces);
         }
-        let mut interfaces = Vec::with_capacity(config.interfaces.len());
-        let mut addresses: Vec<Address> = Vec::new();
+        let room = limits::ADDRESSES_MAX
+            + config
+                .interfaces
+                .iter()
+                .map(|interface| interface.addresses.len() + 1)
+                .sum::<usize>();
+        let mut all = Interfaces {
+            interfaces: Vec::with_capacity(config.interfaces.len()),
+            addresses: Vec::with_capacity(room),
+            lost: 0,
+        };
         for (number, interface) in (0u8..).zip(&config.interfaces) {
             let has_v6 = interface.addresses.iter().any(|(addr, _)| !addr.is_v4());
             let mtu_min = if has_v6 { 1280 } else { 576 };
@@ -194,32 +228,87 @@ impl Interfaces {
             if interface.mac == Mac::default() || interface.mac.is_group() {
                 return Err(ConfigError::Mac(number, interface.mac));
             }
-            let first = addresses.len() as u16;
-            let mut own = interface.addresses.clone();
-            let has_link_local = own.iter().any(|(addr, _)| addr.is_link_local_v6());
+            let others = Vec::with_capacity(room);
+            let own = Own { mac: interface.mac, first: None, others };
+            let (mtu, mtu_max) = (interface.mtu, interface.mtu);
+            all.interfaces.push(Interface { mtu, mtu_max, own });
+            for &(addr, prefix_bits) in &interface.addresses {
+                all.add(number, addr, prefix_bits)?;
+            }
+            let has_link_local = all.own(number).any(|own| own.addr.is_link_local_v6());
             if has_v6 && !has_link_local {
-                own.push((link_local(interface.mac), 64));
+                all.add(number, link_local(interface.mac), 64)?;
             }
-            for (addr, prefix_bits) in own {
-                let bits = if addr.is_v4() { 32 } else { 128 };
-                if prefix_bits > bits {
-                    return Err(ConfigError::Prefix(addr, prefix_bits));
-                }
-                let known = addresses.iter().any(|other| {
-                    other.addr == addr
-                        && (other.station.interface == number || !addr.is_link_local_v6())
-                });
-                if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
-                    return Err(ConfigError::Address(addr));
-                }
-                addresses.push(Address::new(addr, prefix_bits, number, interface));
-            }
-            let (mac, mtu) = (interface.mac, interface.mtu);
-            let above = addresses[first as usize..].iter().map(|address| address.addr).collect();
-            let own = Own { mac, first: first as u32, addresses: above };
-            interfaces.push(Interface { mac, mtu, first, end: addresses.len() as u16, own });
         }
-        Ok(Interfaces { interfaces, addresses })
+        Ok(all)
+    }
+
+    /// `addr` is ours from now on.
+    pub(crate) fn add(
+        &mut self,
+        number: u8,
+        addr: Addr,
+        prefix_bits: u8,
+    ) -> Result<(), ConfigError> {
+        let Some(interface) = self.interfaces.get(number as usize) else {
+            return Err(ConfigError::Interfaces);
+        };
+        if prefix_bits > if addr.is_v4() { 32 } else { 128 } {
+            return Err(ConfigError::Prefix(addr, prefix_bits));
+        }
+        let known = self.live().any(|(_, other)| {
+            other.addr == addr && (other.station.interface == number || !addr.is_link_local_v6())
+        });
+        if known || addr.is_group() || addr.is_unspecified() || addr.is_loopback() {
+            return Err(ConfigError::Address(addr));
+        }
+        let address = Address::new(addr, prefix_bits, number, interface);
+        let id = self.place(address).ok_or(ConfigError::Addresses)?;
+        if let Some(interface) = self.interfaces.get_mut(number as usize) {
+            interface.own.add(addr, id);
+        }
+        Ok(())
+    }
+
+    /// A number for an address: the one that it had, one that no address had, or that of the one
+    /// that has been gone for longest.
+    fn place(&mut self, address: Address) -> Option<AddrId> {
+        let had = self.addresses.iter().position(|old| {
+            let station = (old.addr, old.station.interface);
+            old.lost != 0 && station == (address.addr, address.station.interface)
+        });
+        if had.is_none() && self.addresses.len() < self.addresses.capacity() {
+            self.addresses.push(address);
+            return Some(AddrId(self.addresses.len() as u32 - 1));
+        }
+        let lost = self.addresses.iter().enumerate().filter(|(_, old)| old.lost != 0);
+        let oldest = lost.min_by_key(|(_, old)| old.lost).map(|(at, _)| at);
+        let at = had.or(oldest)?;
+        *self.addresses.get_mut(at)? = address;
+        Some(AddrId(at as u32))
+    }
+
+    /// `addr` is ours no more. Whether it was.
+    pub(crate) fn remove(&mut self, number: u8, addr: Addr) -> bool {
+        let Some(id) = self.find(number, addr) else { return false };
+        self.lost += 1;
+        if let Some(address) = self.addresses.get_mut(id.0 as usize) {
+            address.lost = self.lost;
+        }
+        if let Some(interface) = self.interfaces.get_mut(number as usize) {
+            interface.own.remove(addr);
+        }
+        true
+    }
+
+    /// Whether an address has gone.
+    pub(crate) fn is_lost(&self, id: AddrId) -> bool {
+        self.addresses.get(id.0 as usize).is_none_or(|address| address.lost != 0)
+    }
+
+    /// Those that are ours, with their numbers.
+    fn live(&self) -> impl Iterator<Item = (usize, &Address)> + Clone {
+        self.addresses.iter().enumerate().filter(|(_, address)| address.lost == 0)
     }
 
     /// Our address `dst` on an interface.
@@ -234,14 +323,14 @@ impl Interfaces {
     }
 
     /// The addresses of an interface.
-    fn own(&self, interface: u8) -> &[Address] {
-        let Some(own) = self.interfaces.get(interface as usize) else { return &[] };
-        &self.addresses[own.first as usize..own.end as usize]
+    fn own(&self, interface: u8) -> impl Iterator<Item = &Address> {
+        let own = self.live().filter(move |(_, own)| own.station.interface == interface);
+        own.map(|(_, own)| own)
     }
 
     /// Whether `addr` is ours on any interface.
     pub(crate) fn is_ours(&self, addr: Addr) -> bool {
-        self.addresses.iter().any(|address| address.addr == addr)
+        self.live().any(|(_, address)| address.addr == addr)
     }
 
     #[inline]
@@ -262,7 +351,7 @@ impl Interfaces {
 
     #[inline]
     pub(crate) fn mac(&self, interface: u8) -> Mac {
-        self.interfaces.get(interface as usize).map_or(Mac::default(), |own| own.mac)
+        self.interfaces.get(interface as usize).map_or(Mac::default(), |here| here.own.mac)
     }
 
     #[inline]
@@ -273,11 +362,27 @@ impl Interfaces {
     /// A card that cannot gather carries no more than fits in a slot.
     pub(crate) fn limit_mtu(&mut self, interface: u8, mtu: u16) {
         if let Some(own) = self.interfaces.get_mut(interface as usize) {
-            own.mtu = own.mtu.min(mtu);
-            for address in &mut self.addresses[own.first as usize..own.end as usize] {
-                address.station.mtu = own.mtu;
+            own.mtu_max = own.mtu_max.min(mtu);
+            let mtu = own.mtu.min(mtu);
+            self.set_mtu(interface, mtu);
+        }
+    }
+
+    /// The link carries packets of `mtu` bytes, as far as the card does.
+    pub(crate) fn set_mtu(&mut self, interface: u8, mtu: u16) {
+        let Some(own) = self.interfaces.get_mut(interface as usize) else { return };
+        own.mtu = mtu.min(own.mtu_max);
+        let mtu = own.mtu;
+        for address in &mut self.addresses {
+            if address.station.interface == interface {
+                address.station.mtu = mtu;
             }
         }
+    }
+
+    /// How many addresses there can be.
+    pub(crate) fn room(&self) -> usize {
+        self.addresses.capacity()
     }
 
     pub(crate) fn count(&self) -> u8 {
@@ -286,18 +391,18 @@ impl Interfaces {
 
     /// Every address of an interface.
     pub(crate) fn addresses(&self, interface: u8) -> impl Iterator<Item = Addr> + '_ {
-        self.own(interface).iter().map(|address| address.addr)
+        self.own(interface).map(|address| address.addr)
     }
 
     /// Every address of an interface, with the bits of its prefix.
     pub(crate) fn links(&self, interface: u8) -> impl Iterator<Item = (Addr, u8)> + '_ {
-        self.own(interface).iter().map(|address| (address.addr, address.prefix_bits))
+        self.own(interface).map(|address| (address.addr, address.prefix_bits))
     }
 
     /// The addresses that nobody else can have: ours, and the two of each network that stand for all
     /// of it (RFC 1122 section 3.2.1.3; all zeros is 4.2BSD's).
     pub(crate) fn nobodies(&self) -> impl Iterator<Item = Addr> + '_ {
-        self.addresses.iter().flat_map(|own| {
+        self.live().flat_map(|(_, own)| {
             let hosts = if own.addr.is_v4() { host_mask(own.prefix_bits) } else { 0 };
             // A prefix of 31 or 32 bits has no room for them (RFC 3021).
             let is_network = hosts > 1;
@@ -314,14 +419,14 @@ impl Interfaces {
 
     /// The interface on whose link `dst` lies, by the longest prefix of our addresses.
     pub(crate) fn on_link(&self, dst: Addr) -> Option<(u8, u8)> {
-        let matching =
-            self.addresses.iter().filter(|own| own.covers(dst) && !own.addr.is_link_local_v6());
+        let matching = self.live().map(|(_, own)| own);
+        let matching = matching.filter(|own| own.covers(dst) && !own.addr.is_link_local_v6());
         matching.map(|own| (own.station.interface, own.prefix_bits)).max_by_key(|&(_, bits)| bits)
     }
 
     /// Whether `dst` lies on the link of `interface`.
     pub(crate) fn is_on_link(&self, interface: u8, dst: Addr) -> bool {
-        self.own(interface).iter().any(|address| address.covers(dst)) || dst.is_link_local_v6()
+        self.own(interface).any(|address| address.covers(dst)) || dst.is_link_local_v6()
     }
 
     /// The address to talk to `dst` from (RFC 6724 section 5, as far as it applies to one
@@ -332,7 +437,7 @@ impl Interfaces {
                 && address.addr.is_v4() == dst.is_v4()
                 && address.addr.is_link_local_v6() == dst.is_link_local_v6()
         };
-        let numbered = self.addresses.iter().enumerate().filter(|(_, address)| fits(address));
+        let numbered = self.live().filter(|(_, address)| fits(address));
         let best = numbered
             .max_by_key(|(at, address)| (common_bits(address.addr, dst), core::cmp::Reverse(*at)));
         best.map(|(at, _)| AddrId(at as u32))
@@ -344,7 +449,7 @@ impl Interfaces {
         if group == Addr::ALL_NODES || group == Addr::v4(u32::MAX) {
             return true;
         }
-        self.addresses.iter().filter(|own| own.station.interface == interface).any(|own| {
+        self.own(interface).any(|own| {
             if own.addr.is_v4() {
                 own.prefix_bits < 31
                     && group == Addr::v4(own.addr.v4_number() | host_mask(own.prefix_bits))

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Around that line: [`passive`] and [`halfopen`] (handshakes before there is a connection),
-//! [`timewait`] (after), [`control`] and [`link`] (ICMP, UDP, ARP, NDP), [`mail`] and [`rfd`] (other
-//! cores).
+//! [`timewait`] (after), [`control`] and [`link`] (ICMP, UDP, ARP, NDP), [`attend`] and [`renumber`] (addresses
+//! that come and go), [`mail`] and [`rfd`] (other cores).
 #![no_std]
 #![allow(rustdoc::private_intra_doc_links)]
 
@@ -26,6 +26,7 @@ extern crate alloc;
 
 mod app;
 mod arp;
+mod attend;
 mod check;
 pub mod config;
 mod control;
@@ -53,6 +54,7 @@ mod predicted;
 mod ratelimit;
 mod ready;
 mod receive;
+mod renumber;
 pub mod rfd;
 mod route;
 mod secret;
@@ -80,5 +82,5 @@ pub use forward::Forwarded;
 pub use interface::ConfigError;
 pub use limits::{RECEIVE_WINDOW_BYTES_MAX, RECEIVE_WINDOW_BYTES_MIN};
 pub use tcp::State;
-pub use time::{Duration, Instant};
+pub use time::{Duration, Instant, Wall};
 pub use worker::{Turn, Worker};

@@ -99,5 +99,19 @@ pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
 /// The largest capacity of anything.
 pub(crate) const CAPACITY_MAX: u32 = 1 << 29;
 
+/// Addresses that a worker may get while it runs, those that it has lost among them: a number is
+/// given to another address when all are taken.
+pub(crate) const ADDRESSES_MAX: usize = 64;
+
+/// Default routes, one for each interface and family.
+pub(crate) const DEFAULT_ROUTES_MAX: usize = 32;
+
+/// Addresses that may be another's, asked about at once.
+pub(crate) const TENTATIVE_MAX: usize = 16;
+
+/// Connections looked at in one turn after an address went, and ended.
+pub(crate) const SWEPT_PER_TURN: u32 = 256;
+pub(crate) const LOST_PER_TURN: u32 = 16;
+
 /// Datagrams an application may send in one turn.
 pub(crate) const DATAGRAMS_PER_TURN: usize = 256;

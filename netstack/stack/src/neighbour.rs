@@ -125,11 +125,17 @@ impl Neighbours {
         }
     }
 
-    /// The same, and none of `nobodies` is ever a neighbour: our own addresses, and those that stand
-    /// for everybody on a link. As a packet's source they are forged.
-    pub(crate) fn without(mut self, nobodies: Vec<Addr>) -> Neighbours {
-        self.nobodies = nobodies;
+    /// The same, with room for so many addresses that nobody else can have.
+    pub(crate) fn without(mut self, count: usize) -> Neighbours {
+        self.nobodies = Vec::with_capacity(count);
         self
+    }
+
+    /// None of `nobodies` is ever a neighbour: our own addresses, and those that stand for everybody
+    /// on a link. As a packet's source they are forged.
+    pub(crate) fn exclude(&mut self, nobodies: impl Iterator<Item = Addr>) {
+        self.nobodies.clear();
+        self.nobodies.extend(nobodies);
     }
 
     /// The same, empty, with a secret: nobody can aim at one hash bucket, and cores do not ask in

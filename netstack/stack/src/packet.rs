@@ -23,7 +23,7 @@ pub(crate) fn send_packet<Q: QueuePair>(
     protocol: u8,
     write: impl FnOnce(&mut [u8]) -> usize,
 ) -> Result<(), Drop> {
-    let (_, next) = core.routes.lookup_on(interface, dst).ok_or(Drop::NoRoute)?;
+    let (_, next) = core.routes.lookup_on(&core.interfaces, interface, dst).ok_or(Drop::NoRoute)?;
     let hop = core.neighbours.resolve(core.env.millis, interface, next)?;
     let chunk = core.chunks.alloc().ok_or(Drop::NoSlot)?;
     let own = core.interfaces.mac(interface);
@@ -114,26 +114,31 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn send_datagrams(&mut self) {
         while let Some(queued) = self.core.datagrams.pop_front() {
             let core = &mut self.core;
-            post_frame(
-                core,
-                &mut self.queues,
-                queued.interface,
-                queued.hop,
-                queued.chunk,
-                queued.bytes,
-            );
-            core.counters.event(Event::UdpOutDatagrams);
+            let Queued { interface, hop, chunk, bytes } = queued;
+            match (hop, self.queues.get_mut(interface as usize)) {
+                (Some(hop), _) => {
+                    post_frame(core, &mut self.queues, interface, hop, chunk, bytes);
+                    core.counters.event(Event::UdpOutDatagrams);
+                }
+                (None, Some(queue)) => {
+                    let to = ethernet::parse(core.chunks.bytes(chunk));
+                    let to = to.map_or(Mac::BROADCAST, |header| header.dst);
+                    transmit::released(core, queue, chunk, bytes, to);
+                }
+                (None, None) => core.chunks.free(chunk),
+            }
         }
     }
 }
 
-/// A datagram that waits for the end of the turn: a downcall never sends.
+/// A datagram, or a whole frame, that waits for the end of the turn: a downcall never sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queued {
-    interface: u8,
-    hop: HopId,
-    chunk: ChunkId,
-    bytes: u16,
+    pub(crate) interface: u8,
+    /// Whose station is to be filled in; `None`: it is there.
+    pub(crate) hop: Option<HopId>,
+    pub(crate) chunk: ChunkId,
+    pub(crate) bytes: u16,
 }
 
 impl Core {
@@ -146,7 +151,8 @@ impl Core {
         bytes: &[u8],
     ) -> Result<(), UdpError> {
         let (bound, port) = self.udp.bound(socket).ok_or(UdpError::NotBound)?;
-        let (interface, next) = self.routes.lookup(to.addr).ok_or(UdpError::NoRoute)?;
+        let (interface, next) =
+            self.routes.lookup(&self.interfaces, to.addr).ok_or(UdpError::NoRoute)?;
         let local = match from.or(bound) {
             Some(own) => self.interfaces.find(interface, own),
             None => self.interfaces.source_for(interface, to.addr),
@@ -176,6 +182,7 @@ impl Core {
             self.chunks.free(chunk);
             return Err(UdpError::TooLong);
         }
+        let hop = Some(hop);
         self.datagrams.push_back(Queued { interface, hop, chunk, bytes: length as u16 });
         Ok(())
     }

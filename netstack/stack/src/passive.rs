@@ -78,7 +78,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
         let tuple = &arrival.tuple;
         let interface = core.interfaces.interface_of(tuple.local);
-        let Some((_, next)) = core.routes.lookup_on(interface, tuple.remote) else {
+        let Some((_, next)) = core.routes.lookup_on(&core.interfaces, interface, tuple.remote)
+        else {
             core.drop(Drop::NoRoute);
             return;
         };
@@ -234,7 +235,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return true;
         }
         let interface = core.interfaces.interface_of(tuple.local);
-        let next = core.routes.lookup_on(interface, tuple.remote);
+        let next = core.routes.lookup_on(&core.interfaces, interface, tuple.remote);
         let hop =
             match next.map(|(_, next)| core.neighbours.resolve(core.env.millis, interface, next)) {
                 Some(Ok(hop)) => hop,
@@ -293,7 +294,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let core = &mut self.core;
             let Some(index) = core.half_open.due(core.env.millis) else { return };
             let repeats_max = core.config.tcp.synack_retries.min(halfopen::QUEUES as u8 - 1);
-            if core.half_open.at(index).repeats >= repeats_max {
+            let half = core.half_open.at(index);
+            if half.repeats >= repeats_max || core.interfaces.is_lost(half.tuple.local) {
                 core.counters.event(Event::TcpAttemptFails);
                 self.forget_half_open(index);
                 continue;

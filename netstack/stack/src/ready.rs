@@ -90,7 +90,9 @@ impl Core {
     /// Whether any connection can be visited now.
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || self.waits && !self.hungry.is_empty() && self.can_feed()
+        !self.ready.is_empty()
+            || self.waits
+                && (self.sweep_from.is_some() || !self.hungry.is_empty() && self.can_feed())
     }
 
     /// Whether something waits for a card to write descriptors back (connections for slots, or for
@@ -112,7 +114,8 @@ impl Core {
     /// Notes whether anything still waits.
     pub(crate) fn settle_waiting(&mut self) {
         let slots = self.slot_rows.iter().any(|row| !row.is_empty());
-        self.waits = slots || !self.hungry.is_empty() || self.listeners.has_news();
+        let others = self.listeners.has_news() || self.sweep_from.is_some();
+        self.waits = slots || !self.hungry.is_empty() || others;
     }
 
     /// Takes flight `number` off its row.

@@ -185,7 +185,7 @@ pub(crate) fn bare<Q: QueuePair>(
     timestamps: Option<Timestamps>,
 ) -> Sent {
     let interface = core.interfaces.interface_of(tuple.local);
-    let Some((_, next)) = core.routes.lookup_on(interface, tuple.remote) else {
+    let Some((_, next)) = core.routes.lookup_on(&core.interfaces, interface, tuple.remote) else {
         core.drop(Drop::NoRoute);
         return Sent::Gone;
     };
@@ -267,7 +267,7 @@ fn send<Q: QueuePair>(
 #[cold]
 fn find_neighbour(core: &mut Core, outgoing: &mut Outgoing<'_>) -> Option<Mac> {
     let interface = core.interfaces.interface_of(outgoing.local);
-    let (_, next) = core.routes.lookup_on(interface, outgoing.remote)?;
+    let (_, next) = core.routes.lookup_on(&core.interfaces, interface, outgoing.remote)?;
     let hop = core.neighbours.resolve(core.env.millis, interface, next).ok()?;
     outgoing.hop = hop;
     core.neighbours.mac(hop, core.env.millis)

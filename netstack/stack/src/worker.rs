@@ -227,7 +227,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The ticks at which the next timers of each kind are due.
-    fn ticks(&self) -> [Option<u32>; 5] {
+    fn ticks(&self) -> [Option<u32>; 6] {
         let core = &self.core;
         [
             core.wheel.next_deadline(),
@@ -235,6 +235,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.time_wait.next_deadline(),
             core.neighbours.next_deadline(),
             core.wake_at,
+            core.tend_at,
         ]
     }
 
@@ -328,6 +329,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if self.core.wake_at.is_some_and(|at| self.core.env.millis.wrapping_sub(at) as i32 >= 0) {
             self.core.wake_at = None;
             self.app.on_wake(&mut Cx::new(&mut self.core));
+        }
+        if self.core.tend_at.is_some_and(|at| self.core.env.millis.wrapping_sub(at) as i32 >= 0) {
+            self.core.tend_at = None;
+            self.app.on_tend(&mut Cx::new(&mut self.core));
         }
         self.repeat_syn_acks();
         let core = &mut self.core;

@@ -1,0 +1,112 @@
+//! Addresses, gateways and MTUs that change while the worker runs.
+//!
+//! Whoever decides that stands beneath the application, on every core alike: a worker changes its own
+//! tables and tells nobody. Listeners on every address follow by themselves, because they name none.
+//! Connections from an address that went are looked for a few hundred in a turn, so that no turn is
+//! long, and end with [`Close::AddressLost`] and without a word to the peer: what would be said would
+//! come from an address that may be another's by now. Nothing here allocates.
+
+use penstock_queue::QueuePair;
+use penstock_wire::{Addr, Mac};
+
+use crate::app::{App, Close};
+use crate::core::Core;
+use crate::cx::Cx;
+use crate::interface::ConfigError;
+use crate::limits;
+use crate::worker::Worker;
+
+impl Cx<'_> {
+    /// `addr` is ours on an interface from the next frame on. Nobody is told: see
+    /// [`send_frame`](Self::send_frame).
+    ///
+    /// # Errors
+    /// What no host can have, is ours already, or is one too many.
+    pub fn add_address(
+        &mut self,
+        interface: u8,
+        addr: Addr,
+        prefix_bits: u8,
+    ) -> Result<(), ConfigError> {
+        self.core.interfaces.add(interface, addr, prefix_bits)?;
+        self.core.renumbered();
+        Ok(())
+    }
+
+    /// `addr` is ours no more, and its connections end. Whether it was.
+    pub fn remove_address(&mut self, interface: u8, addr: Addr) -> bool {
+        let was_ours = self.core.interfaces.remove(interface, addr);
+        if was_ours {
+            self.core.renumbered();
+            self.core.sweep_from = Some(0);
+            self.core.waits = true;
+        }
+        was_ours
+    }
+
+    /// Takes `gateway`, or nothing, as the way from an interface to everywhere else, of IPv4 or of
+    /// IPv6.
+    ///
+    /// # Errors
+    /// It is no neighbour, or one too many.
+    pub fn set_gateway(
+        &mut self,
+        interface: u8,
+        is_v4: bool,
+        gateway: Option<Addr>,
+    ) -> Result<(), ConfigError> {
+        self.core.routes.set_default(&self.core.interfaces, interface, is_v4, gateway)
+    }
+
+    /// The link carries IP packets of `mtu` bytes: connections that begin from now on go by it, and as
+    /// far as the card does.
+    pub fn set_mtu(&mut self, interface: u8, mtu: u16) {
+        self.core.interfaces.set_mtu(interface, mtu);
+    }
+
+    /// The station of an interface.
+    pub fn mac(&self, interface: u8) -> Mac {
+        self.core.interfaces.mac(interface)
+    }
+
+    /// The addresses of an interface, with the bits of their prefixes.
+    pub fn addresses(&self, interface: u8) -> impl Iterator<Item = (Addr, u8)> + '_ {
+        self.core.interfaces.links(interface)
+    }
+}
+
+impl Core {
+    /// What hangs on our addresses is made anew.
+    fn renumbered(&mut self) {
+        self.routes.rebuild(&self.interfaces);
+        self.neighbours.exclude(self.interfaces.nobodies());
+    }
+}
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Looks on for connections whose address went, and ends some of them.
+    #[cold]
+    pub(crate) fn sweep(&mut self) {
+        let Some(from) = self.core.sweep_from else { return };
+        let (mut index, mut ended) = (from, 0);
+        let end = self.core.conns.high_water();
+        while index < end.min(from.saturating_add(limits::SWEPT_PER_TURN)) {
+            let tcb = &self.core.conns[index];
+            if tcb.generation != 0 && self.core.interfaces.is_lost(tcb.tuple.local) {
+                if ended == limits::LOST_PER_TURN {
+                    break;
+                }
+                ended += 1;
+                self.end(index, Close::AddressLost);
+            }
+            index += 1;
+        }
+        // An upcall may have lost another address, which begins anew.
+        if self.core.sweep_from == Some(from) {
+            self.core.sweep_from = (index < end).then_some(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
