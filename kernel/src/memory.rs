@@ -30,8 +30,9 @@ mod tests {
         fn penstock_memcmp(a: *const u8, b: *const u8, bytes: usize) -> i32;
     }
 
-    const LENGTHS: [usize; 24] = [
-        0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 511, 700,
+    const LENGTHS: [usize; 28] = [
+        0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200, 511,
+        512, 513, 519, 520, 700,
     ];
 
     fn pattern() -> Vec<u8> {

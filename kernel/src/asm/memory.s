@@ -1,7 +1,8 @@
 # memcpy, memmove, memset, memcmp and bcmp: what the compiler calls, and what the precompiled core
 # library expects of a C library. In assembly because a loop in Rust would be compiled to a call of
 # itself. Up to 64 bytes by overlapping loads and stores, all loads first, so that direction does not
-# matter; from 512 bytes on by the string instructions, which since 2013 (ERMS) move cache lines.
+# matter; from 512 bytes on by the string instructions, which since 2013 (ERMS) move cache lines. They
+# count words and not bytes: a processor does not care, an emulator takes each step by itself.
 
 .section .text
 .balign 16
@@ -83,8 +84,13 @@ penstock_memmove:
     movups [r8 + 32], xmm6
     movups [r8 + 48], xmm7
     ret
-9:  mov rcx, rdx
-    rep movsb
+    # Whole words from the beginning; the last word, which may overlap them, is loaded before.
+9:  mov r8, [rsi + rdx - 8]
+    lea r9, [rdi + rdx - 8]
+    mov rcx, rdx
+    shr rcx, 3
+    rep movsq
+    mov [r9], r8
     ret
     # Backwards, in steps of 64 bytes from the end; the first 64 are loaded first.
 8:  movups xmm4, [rsi]
@@ -117,10 +123,10 @@ penstock_memmove:
 penstock_memset:
     mov r9, rdi
     movzx eax, sil
-    cmp rdx, 512
-    jae 4f
     mov r8, 0x0101010101010101
     imul rax, r8
+    cmp rdx, 512
+    jae 4f
     cmp rdx, 16
     jb 2f
     movq xmm0, rax
@@ -144,7 +150,9 @@ penstock_memset:
     mov rax, r9
     ret
 4:  mov rcx, rdx
-    rep stosb
+    shr rcx, 3
+    mov [rdi + rdx - 8], rax
+    rep stosq
     mov rax, r9
     ret
 
