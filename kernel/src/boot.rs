@@ -5,6 +5,7 @@
 //! needs the clock, last the other cores. Each step prints its one fact.
 #![allow(unsafe_code)]
 
+use crate::calibrate::Rate;
 use crate::firmware::acpi::fadt::{self, Power};
 use crate::firmware::acpi::madt::{self, Cores};
 use crate::firmware::acpi::mcfg::{self, SEGMENTS_MAX, Segment};
@@ -93,12 +94,15 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     open_memory(&handover, &mut modules)?;
     segments::load(0)?;
     interrupts::open(true);
-    open_time(&firmware);
     apic::open()?;
     apic::start();
     cores::record(0).apic_id.store(apic::id(), core::sync::atomic::Ordering::Relaxed);
     cores::record(0).online.store(true, core::sync::atomic::Ordering::Release);
-    apic::measure_timer();
+    let (measurement, timer) = (calibrate::begin(firmware.hpet), apic::begin_measuring());
+    // While that is measured, everything that needs no exact time.
+    if let Some(now) = wall::unix_seconds() {
+        clock::set_wall(now);
+    }
     power::open(firmware.power, firmware.off);
     crate::info!("random: {}", entropy::open());
     report_last_panic(&handover.memory);
@@ -106,6 +110,8 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     report_cores(&firmware);
     let functions = pci::functions(firmware.segments.iter().flatten())?;
     crate::info!("pci: {} functions", functions.len());
+    open_time(measurement.end());
+    apic::end_measuring(timer);
     let mut files = modules.files();
     files.extend(fw_cfg::files());
     Ok(Machine { command_line, files, functions })
@@ -178,12 +184,8 @@ fn open_memory(handover: &Handover<'_>, modules: &mut Modules) -> Result<(), &'s
     Ok(())
 }
 
-fn open_time(firmware: &Firmware) {
-    let rate = calibrate::rate(firmware.hpet);
+fn open_time(rate: Rate) {
     clock::set_frequency(rate.hz);
-    if let Some(now) = wall::unix_seconds() {
-        clock::set_wall(now);
-    }
     let steady = if cpuid::has_invariant_tsc() { "" } else { ", not said to be invariant" };
     let (mhz, khz) = (rate.hz / 1_000_000, rate.hz / 1_000 % 1_000);
     let wall = clock::unix_seconds().unwrap_or(0);

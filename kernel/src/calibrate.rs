@@ -2,10 +2,13 @@
 //!
 //! Asked of whoever knows, best first: the processor (CPUID 15h), the hypervisor (CPUID 40000010h, or
 //! KVM's clock page), then measured against a clock of known rate: HPET, else the PIT.
+//!
+//! To measure takes time, so it is begun early and ended when the rest of the machine has started:
+//! what lies between costs nothing more. The PIT goes round 18 times a second, too fast for that.
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::__cpuid_count;
-use penstock_hw::Mmio;
+use penstock_hw::{Mmio, Window};
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::Msr;
 
@@ -18,16 +21,43 @@ pub(crate) struct Rate {
     pub(crate) source: &'static str,
 }
 
-/// Finds the rate. `hpet` is where its registers are, if there is one.
-pub(crate) fn rate(hpet: Option<u64>) -> Rate {
+/// A measurement under way, unless somebody has told the rate.
+pub(crate) enum Measurement {
+    Told(Rate),
+    Hpet(Hpet, Reading),
+}
+
+/// Begins to find the rate. `hpet` is where its registers are, if there is one.
+pub(crate) fn begin(hpet: Option<u64>) -> Measurement {
     let told = [(processor(), "CPUID"), (hypervisor(), "hypervisor"), (kvm_clock(), "kvmclock")];
-    let possible = |hz: &u64| (HZ_MIN..HZ_MAX).contains(hz);
-    let rate = |(hz, source): (Option<u64>, _)| hz.filter(possible).map(|hz| Rate { hz, source });
-    told.into_iter()
-        .find_map(rate)
-        .or_else(|| rate((hpet.and_then(against_hpet), "HPET")))
-        .or_else(|| rate((against_pit(), "PIT")))
-        .unwrap_or(Rate { hz: HZ_GUESSED, source: "guess" })
+    if let Some(rate) = told.into_iter().find_map(possible) {
+        return Measurement::Told(rate);
+    }
+    if let Some(hpet) = hpet.and_then(Hpet::at) {
+        let begin = Reading::of(|| hpet.count());
+        return Measurement::Hpet(hpet, begin);
+    }
+    let rate = possible((against_pit(), "PIT"));
+    Measurement::Told(rate.unwrap_or(Rate { hz: HZ_GUESSED, source: "guess" }))
+}
+
+impl Measurement {
+    /// The rate, not before enough time has passed.
+    pub(crate) fn end(self) -> Rate {
+        let (hpet, begin) = match self {
+            Measurement::Told(rate) => return rate,
+            Measurement::Hpet(hpet, begin) => (hpet, begin),
+        };
+        let hz = against(hpet.hz, u32::MAX, begin, || hpet.count());
+        possible((hz, "HPET"))
+            .or_else(|| possible((against_pit(), "PIT")))
+            .unwrap_or(Rate { hz: HZ_GUESSED, source: "guess" })
+    }
+}
+
+/// No processor of ours runs slower or faster.
+fn possible((hz, source): (Option<u64>, &'static str)) -> Option<Rate> {
+    hz.filter(|hz| (HZ_MIN..HZ_MAX).contains(hz)).map(|hz| Rate { hz, source })
 }
 
 /// Leaf 15h: the counter is a ratio of a crystal, where the crystal's rate is told.
@@ -89,18 +119,29 @@ fn rate_of_scale(multiplier: u32, shift: i8) -> Option<u64> {
 }
 
 /// The event timer, whose registers tell its period.
-fn against_hpet(registers: u64) -> Option<u64> {
-    const PERIOD: u32 = 4;
-    const CONFIGURATION: u32 = 0x10;
-    const COUNTER: u32 = 0xf0;
-    let window = paging::map_window(registers, 1024).ok()?;
-    // In femtoseconds; the specification allows at most 100 ns.
-    let period_fs = u64::from(window.read32(PERIOD));
-    if !(100_000..=100_000_000).contains(&period_fs) {
-        return None;
+pub(crate) struct Hpet {
+    window: Window,
+    hz: u64,
+}
+
+impl Hpet {
+    fn at(registers: u64) -> Option<Hpet> {
+        const PERIOD: u32 = 4;
+        const CONFIGURATION: u32 = 0x10;
+        let window = paging::map_window(registers, 1024).ok()?;
+        // In femtoseconds; the specification allows at most 100 ns.
+        let period_fs = u64::from(window.read32(PERIOD));
+        if !(100_000..=100_000_000).contains(&period_fs) {
+            return None;
+        }
+        window.write32(CONFIGURATION, window.read32(CONFIGURATION) | 1);
+        Some(Hpet { window, hz: 1_000_000_000_000_000 / period_fs })
     }
-    window.write32(CONFIGURATION, window.read32(CONFIGURATION) | 1);
-    against(1_000_000_000_000_000 / period_fs, u32::MAX, || window.read32(COUNTER))
+
+    fn count(&self) -> u32 {
+        const COUNTER: u32 = 0xf0;
+        self.window.read32(COUNTER)
+    }
 }
 
 /// Channel 2 of the interval timer: it drives the speaker, which stays off.
@@ -115,50 +156,75 @@ fn against_pit() -> Option<u64> {
         mode.write(0xb0);
         count.write(0xff);
         count.write(0xff);
-        let hz = against(PIT_HZ, 0xffff, || {
+        let mut read = || {
             mode.write(0x80);
             let low = count.read();
             0xffff - u32::from(u16::from_le_bytes([low, count.read()]))
-        });
+        };
+        let begin = Reading::of(&mut read);
+        let hz = against(PIT_HZ, 0xffff, begin, read);
         gate.write(kept);
         hz
     }
 }
 
-/// The rate that a counter of known rate gives, over ten milliseconds. It counts up and wraps behind `mask`.
-fn against(counter_hz: u64, mask: u32, mut read: impl FnMut() -> u32) -> Option<u64> {
-    // Of some readings the one around which least time passed: whoever shares the processor may take
-    // it away between the counter and the time stamp.
-    let mut reading = || {
-        let once = |_| {
+/// What a counter of known rate said, and the time stamp counter at that moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    count: u32,
+    tsc: u64,
+}
+
+impl Reading {
+    /// Of some readings the one around which least time passed: whoever shares the processor may take
+    /// it away between the counter and the time stamp.
+    fn of(mut read: impl FnMut() -> u32) -> Reading {
+        let mut once = || {
             let (before, count) = (cpuid::tsc(), read());
             let after = cpuid::tsc();
-            (after - before, count, before.midpoint(after))
+            (after - before, Reading { count, tsc: before.midpoint(after) })
         };
-        (0..READINGS).map(once).min_by_key(|&(took, _, _)| took)
-    };
-    let (_, begin, begin_tsc) = reading()?;
-    for _ in 0..READS_MAX {
-        let (_, end, end_tsc) = reading()?;
-        let passed = u64::from(end.wrapping_sub(begin) & mask);
-        if passed >= counter_hz * MEASURE_NS / 1_000_000_000 {
-            return Some(
-                (u128::from(end_tsc - begin_tsc) * u128::from(counter_hz) / u128::from(passed))
-                    as u64,
-            );
+        let mut best = once();
+        for _ in 1..READINGS {
+            let other = once();
+            if other.0 < best.0 {
+                best = other;
+            }
         }
+        best.1
+    }
+}
+
+/// The rate that a counter of known rate gives, over some milliseconds at least. It counts up and wraps
+/// behind `mask`.
+fn against(
+    counter_hz: u64,
+    mask: u32,
+    begin: Reading,
+    mut read: impl FnMut() -> u32,
+) -> Option<u64> {
+    let ticks_min = counter_hz * MEASURE_NS / 1_000_000_000;
+    let passed = |count: u32| u64::from(count.wrapping_sub(begin.count) & mask);
+    for _ in 0..READS_MAX {
+        if passed(read()) < ticks_min {
+            continue;
+        }
+        let end = Reading::of(&mut read);
+        let (ticks, of_counter) = (end.tsc - begin.tsc, passed(end.count));
+        return Some((u128::from(ticks) * u128::from(counter_hz) / u128::from(of_counter)) as u64);
     }
     None
 }
 
-const MEASURE_NS: u64 = 10_000_000;
+/// What one reading may be off, half a microsecond at worst, is then a ten-thousandth.
+const MEASURE_NS: u64 = 5_000_000;
 const HZ_MIN: u64 = 100_000_000;
 const HZ_MAX: u64 = 20_000_000_000;
 
 /// For a machine without any of the clocks above: its times are wrong, and it serves.
 const HZ_GUESSED: u64 = 2_000_000_000;
 
-const READINGS: u32 = 8;
+const READINGS: u32 = 32;
 
 /// A reading takes at least some hundred nanoseconds: this is seconds, for a counter that stands still.
 const READS_MAX: u32 = 5_000_000;

@@ -34,6 +34,22 @@ pub(crate) fn has_invariant_tsc() -> bool {
     leaf(0x8000_0007).edx & 1 << 8 != 0
 }
 
+/// Whether a core may be sent its start-up message at once after INIT: every processor since the
+/// Pentium 4 and the K8 (Linux's `smp_set_init_udelay` draws the same line).
+pub(crate) fn starts_without_delay() -> bool {
+    let vendor = leaf(0);
+    let signature = leaf(1).eax;
+    let family = match signature >> 8 & 0xf {
+        0xf => 0xf + (signature >> 20 & 0xff),
+        family => family,
+    };
+    match &letters([vendor.ebx, vendor.edx, vendor.ecx]) {
+        b"GenuineIntel" => family == 6 || family > 0xf,
+        b"AuthenticAMD" | b"HygonGenuine" => family >= 0xf,
+        _ => false,
+    }
+}
+
 /// Whether this is a guest of some hypervisor.
 pub(crate) fn is_guest() -> bool {
     leaf(1).ecx & 1 << 31 != 0

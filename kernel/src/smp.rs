@@ -1,8 +1,9 @@
 //! Starting the other cores.
 //!
 //! One after the other: INIT, then the start-up message with the page of `trampoline.s`, twice, as
-//! Intel's MultiProcessor specification has it (section B.4). A core that does not come within half a
-//! second is left out, with a line.
+//! Intel's MultiProcessor specification has it (section B.4), but for the ten milliseconds between them
+//! where the processor needs none. A core that does not come within half a second is left out, with a
+//! line.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +83,9 @@ fn start_one(core: usize, apic_id: u32) -> bool {
     record.apic_id.store(apic_id, Ordering::Relaxed);
     BEHIND.store(0, Ordering::Relaxed);
     apic::send_init(apic_id);
-    clock::spin_ns(INIT_NS);
+    if !cpuid::starts_without_delay() {
+        clock::spin_ns(INIT_NS);
+    }
     for _ in 0..2 {
         apic::send_start(apic_id, layout::TRAMPOLINE);
         let begin = clock::now_ns();
