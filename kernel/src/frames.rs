@@ -29,6 +29,21 @@ pub(crate) fn largest() -> Option<Range<u64>> {
     FREE.lock().iter().max_by_key(|range| range.end - range.start)
 }
 
+/// The piece that begins here.
+pub(crate) fn piece_from(start: u64) -> Option<Range<u64>> {
+    FREE.lock().iter().find(|range| range.start == start)
+}
+
+/// Takes exactly this range, if all of it is free. Whatever it held, it still holds.
+pub(crate) fn take_at(range: Range<u64>) -> bool {
+    let mut free = FREE.lock();
+    let is_free = free.contain(&range);
+    if is_free {
+        free.remove(range);
+    }
+    is_free
+}
+
 /// Takes memory at a multiple of `align`, below `limit`; its physical address. Whatever it held, it
 /// still holds.
 pub(crate) fn take_dirty(bytes: u64, align: u64, limit: u64) -> Option<u64> {

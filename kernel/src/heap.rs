@@ -23,19 +23,34 @@ struct StartHeap {
 static HEAP: StartHeap =
     StartHeap { heap: Mutex::new(Heap::empty()), sealed: AtomicBool::new(false) };
 
-/// Opens the heap with half of the largest piece of free memory; the other half is for devices.
-/// Says its size.
+/// Opens the heap with the lower half of the largest piece of free memory; the other half is for
+/// devices, until [`take_rest`]. Says its size.
 ///
 /// # Errors
 /// One sentence, when there is no memory to speak of.
 pub(crate) fn open() -> Result<usize, &'static str> {
-    let largest = frames::largest().map_or(0, |range| range.end - range.start);
-    let bytes = (largest / 2) & !(PAGE - 1);
-    let start = frames::take_dirty(bytes, PAGE, u64::MAX).filter(|_| bytes >= HEAP_MIN);
-    let start = start.ok_or("heap: less than 2 MB of memory is free")?;
+    let largest = frames::largest().unwrap_or_default();
+    let start = largest.start.next_multiple_of(PAGE);
+    let bytes = (largest.end.saturating_sub(start) / 2) & !(PAGE - 1);
+    if bytes < HEAP_MIN || !frames::take_at(start..start + bytes) {
+        return Err("heap: less than 2 MB of memory is free");
+    }
     // SAFETY: the range was just taken from the free memory, and is the heap's for good.
     unsafe { HEAP.heap.lock().init(start as *mut u8, bytes as usize) };
     Ok(bytes as usize)
+}
+
+/// Devices have what they need: what they have left behind the heap becomes the heap's, but for a
+/// little that page tables may still want.
+pub fn take_rest() {
+    let mut heap = HEAP.heap.lock();
+    let top = heap.top() as u64;
+    let behind = frames::piece_from(top).map_or(0, |piece| piece.end - piece.start);
+    let bytes = behind.saturating_sub(RESERVE) & !(PAGE - 1);
+    if bytes > 0 && frames::take_at(top..top + bytes) {
+        // SAFETY: the range begins where the heap ends, was just taken, and is the heap's for good.
+        unsafe { heap.extend(bytes as usize) };
+    }
 }
 
 /// Bytes in use and bytes free.
@@ -69,3 +84,6 @@ unsafe impl GlobalAlloc for StartHeap {
 
 const PAGE: u64 = 4096;
 const HEAP_MIN: u64 = 1 << 20;
+
+/// Sixteen page tables: room to map registers of devices that come late.
+const RESERVE: u64 = 64 << 10;
