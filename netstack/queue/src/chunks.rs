@@ -10,7 +10,7 @@
 //! descriptor names it: a card that is slow to write back never sends recycled bytes.
 
 use alloc::boxed::Box;
-use alloc::vec;
+use alloc::vec::Vec;
 
 /// Bytes of one chunk.
 pub const CHUNK_BYTES: usize = 2048;
@@ -55,10 +55,12 @@ pub struct Lent {
     pub len: u16,
 }
 
-/// The chunks of one core. All memory is taken at construction.
+/// The chunks of one core. All memory is taken at construction, and cleared when a chunk is first
+/// used: a pool of hundreds of megabytes costs a machine that starts no time.
 #[derive(Debug)]
 pub struct Chunks {
-    memory: Box<[u8]>,
+    /// Room for every chunk; as long as those that were ever used.
+    memory: Vec<u8>,
     records: Box<[Record]>,
     /// LIFO, so that the chunk used next is the one most likely still in cache.
     free_head: ChunkId,
@@ -93,7 +95,7 @@ impl Chunks {
             })
             .collect();
         Chunks {
-            memory: vec![0; count as usize * CHUNK_BYTES].into_boxed_slice(),
+            memory: Vec::with_capacity(count as usize * CHUNK_BYTES),
             records,
             free_head: if count == 0 { ChunkId::NONE } else { ChunkId(0) },
             free_count: count,
@@ -124,6 +126,10 @@ impl Chunks {
         self.free_head = record.next;
         *record = Record { next: ChunkId::NONE, lent: 0, state: State::Owned };
         self.free_count -= 1;
+        // Never used ones are taken in ascending order.
+        if chunk.index() * CHUNK_BYTES == self.memory.len() {
+            self.memory.resize(self.memory.len() + CHUNK_BYTES, 0);
+        }
         Some(chunk)
     }
 

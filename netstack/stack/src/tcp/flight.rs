@@ -1,7 +1,6 @@
 //! What a connection needs only while something is under way: unacknowledged, unsent, out of
 //! order, unread, or a probe unanswered. Borrowed from the core's pool, returned when all is quiet.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use penstock_wire::SeqNum;
@@ -183,32 +182,29 @@ impl Flight {
     }
 }
 
-/// The flights of one core.
+/// The flights of one core. All memory is taken at construction, and written when a flight is first
+/// taken.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    records: Box<[Flight]>,
+    /// Those that were ever taken.
+    records: Vec<Flight>,
+    count: u32,
     free_head: u32,
     free_count: u32,
 }
 
 impl Flights {
     pub(crate) fn new(count: u32) -> Flights {
-        let mut records = Vec::with_capacity(count as usize);
-        for index in 0..count {
-            let mut flight = Flight::blank();
-            flight.next = if index + 1 == count { NO_FLIGHT } else { index + 1 };
-            records.push(flight);
-        }
-        Flights {
-            records: records.into_boxed_slice(),
-            free_head: if count == 0 { NO_FLIGHT } else { 0 },
-            free_count: count,
-        }
+        let records = Vec::with_capacity(count as usize);
+        Flights { records, count, free_head: NO_FLIGHT, free_count: count }
     }
 
     /// Takes a flight for connection `owner`, at rest at `una`.
     #[inline]
     pub(crate) fn alloc(&mut self, owner: u32, una: SeqNum) -> Option<u32> {
+        if self.free_head == NO_FLIGHT {
+            self.grow();
+        }
         let index = self.free_head;
         let flight = self.records.get_mut(index as usize)?;
         self.free_head = flight.next;
@@ -253,6 +249,19 @@ impl Flights {
     }
 
     pub(crate) fn used(&self) -> u32 {
-        self.records.len() as u32 - self.free_count
+        self.count - self.free_count
+    }
+
+    /// Frees a flight that was never taken, if there is one. `push` stays within what `new` reserved.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        let index = self.records.len() as u32;
+        if index < self.count {
+            let mut flight = Flight::blank();
+            flight.next = NO_FLIGHT;
+            self.records.push(flight);
+            self.free_head = index;
+        }
     }
 }
