@@ -1,5 +1,6 @@
 //! From the command line to cores that serve.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,7 +21,7 @@ use crate::card::{self, Card, Plan};
 use crate::serve::{Nics, instant, serve};
 
 /// What an image begins with.
-pub(crate) fn run(mut machine: Machine) {
+pub fn run(mut machine: Machine) {
     if let Err(errors) = start(&mut machine) {
         for line in errors {
             log::line(log::Level::Error, format_args!("{line}"));
@@ -50,9 +51,11 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
 
     let begin = clock::now_ns();
     let cards = bring_up(machine, &settings, plan)?;
-    let for_cards_ms = (clock::now_ns() - begin) / 1_000_000;
+    let with_cards = clock::now_ns();
+    let for_cards_ms = (with_cards - begin) / 1_000_000;
     let config = assemble(&settings, &cards, plan.cores)?;
     let (nics, lanes) = deal(cards, plan.cores);
+    let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
     for Endpoint { addr, port } in &arguments.listen {
         match addr.is_unspecified() {
             true => info!("server: listens on port {port} of every address"),
@@ -60,7 +63,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         }
     }
     let mut nics = Some(nics);
-    for ((number, seeds), post) in (0..).zip(lanes).zip(mail::network(plan.cores, MAIL_FRAMES)) {
+    for ((number, seeds), post) in (0..).zip(lanes).zip(mail::network(plan.cores, mail_frames)) {
         let (config, arguments) = (config.clone(), arguments.clone());
         let nics = nics.take().unwrap_or_default();
         machine.start(number as usize, move |mut core: Core| {
@@ -79,8 +82,12 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
             }
             core.seal();
             if core.id() == 0 {
-                let ms = clock::now_ns() / 1_000_000;
-                info!("ready: serving after {ms} ms, {for_cards_ms} of them for cards");
+                let now = clock::now_ns();
+                let (ms, for_tables_ms) = (now / 1_000_000, (now - with_cards) / 1_000_000);
+                info!(
+                    "ready: serving after {ms} ms, {for_cards_ms} of them for cards, \
+                     {for_tables_ms} for tables and pools"
+                );
             }
             serve(&mut core, worker, nics);
         });
@@ -139,8 +146,14 @@ fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config,
     entropy::fill(&mut seed);
     let config = settings.assemble(&descriptions, cores.count(), seed);
     let mut config = config.map_err(|errors| lines(&errors))?;
+    heap::take_rest();
     let (_, free) = heap::usage();
-    config.capacity = capacity::fitted(config.capacity, free / usize::from(cores.count()) / 8 * 7);
+    config.capacity = capacity::fitted(config.capacity, cores.count(), free).map_err(|least| {
+        let (cores, free, least) = (cores.count(), free >> 20, (least >> 20) + 1);
+        vec![format!(
+            "memory: {free} MiB are left for {cores} cores: expected {least}; maxcpus= takes fewer"
+        )]
+    })?;
     for (interface, card) in config.interfaces.iter().zip(&descriptions) {
         for (addr, prefix_bits) in &interface.addresses {
             info!("ip {addr}/{prefix_bits} on {}", card.name);
@@ -172,6 +185,3 @@ fn lines(errors: &[Error]) -> Vec<String> {
 }
 
 const APPLICATIONS: [&str; 1] = ["server"];
-
-/// Frames that fit in a mailbox between two cores.
-const MAIL_FRAMES: usize = 256;

@@ -15,6 +15,8 @@ use penstock_stack::Steering;
 use penstock_stack::rfd::{self, Cores, PortRange};
 use penstock_wire::Mac;
 
+use crate::capacity;
+
 /// A card at work, before its parts go to their cores.
 pub(crate) struct Card {
     /// What looks after it, on core 0.
@@ -92,6 +94,7 @@ impl Card {
         }
         let registers = map(&function, 0).map_err(|what| told(&what))?;
         route_interrupts(&function, cores.count()).map_err(|what| told(&what))?;
+        let config = capacity::with_rings_that_fit(config, frames::free_bytes() as usize / 2);
         let memory = frames::take_dma(config.memory_bytes());
         let memory = memory.ok_or_else(|| told(&"no memory for its rings"))?;
         let device = Mapped::new(registers, frames::bus_map(), clock::delay_us);

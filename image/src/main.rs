@@ -1,22 +1,4 @@
-//! The appliance: one file that boots, and that is a server on its own driver and its own stack.
-//!
-//! The only place where everything meets. `boot.rs` reads the command line, finds the cards and gives
-//! each core its worker; `card.rs` is an 82599 brought up on this machine; `serve.rs` is the loop of a
-//! core. What they say to each other is in the crates below.
-//!
-//! ```text
-//!   kernel ── Machine ──▶ boot.rs ── Card::bring_up ──▶ card.rs      core 0, before the others work
-//!                            │
-//!                            ├─ core 0: Worker, Nics ──▶ serve.rs     turn, rest, turn, ..
-//!                            └─ core n: Worker ────────▶ serve.rs
-//! ```
+//! The file that boots: what it does is in the library beside it.
 #![cfg_attr(panic = "abort", no_std, no_main)]
 
-extern crate alloc;
-
-mod boot;
-mod capacity;
-mod card;
-mod serve;
-
-penstock_kernel::image!(boot::run);
+penstock_kernel::image!(penstock_image::run);
