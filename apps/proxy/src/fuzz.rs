@@ -1,5 +1,7 @@
 //! The way in for fuzzers.
 
+use crate::hello::{Scratch, client_hello, hello_type};
+use crate::known::Known;
 use crate::proxy_protocol::{
     Reader, Refusal, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2,
 };
@@ -9,8 +11,34 @@ use crate::proxy_protocol::{
 /// # Panics
 /// When one of them has a defect.
 pub fn proxy(bytes: &[u8]) {
-    let Some((_, bytes)) = bytes.split_first() else { return };
-    proxy_header(bytes);
+    let Some((what, bytes)) = bytes.split_first() else { return };
+    match what % 2 {
+        0 => proxy_header(bytes),
+        _ => hello(bytes),
+    }
+}
+
+/// Reads `bytes` as a TLS hello, in beginnings that grow: what was decided once stays decided.
+///
+/// # Panics
+/// When it does not: a defect of this crate.
+pub fn hello(bytes: &[u8]) {
+    let Some((stride, bytes)) = bytes.split_first() else { return };
+    // Steps that make no more than some dozens of looks.
+    let stride = 1 + usize::from(*stride) + bytes.len() / 32;
+    let (mut kind, mut name) = (Known::NotYet, Known::NotYet);
+    for end in (0..bytes.len()).step_by(stride).chain([bytes.len()]) {
+        let bytes = &bytes[..end];
+        let mut scratch = Scratch::new();
+        let now = hello_type(bytes, &mut scratch);
+        assert!(kind == Known::NotYet || kind == now, "{kind:?} became {now:?}");
+        kind = now;
+        let now = client_hello(bytes, &mut scratch).map(|hello| {
+            (hello.version, hello.server_name().map(<[u8]>::len), hello.names_curves())
+        });
+        assert!(name == Known::NotYet || name == now, "{name:?} became {now:?}");
+        name = now;
+    }
 }
 
 /// Reads `bytes` as a PROXY header, whole and cut where the first two bytes choose: both must come
@@ -84,7 +112,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            proxy_header(&bytes);
+            proxy(&bytes);
         }
     }
 

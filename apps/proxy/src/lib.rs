@@ -11,5 +11,9 @@ extern crate std;
 extern crate alloc;
 
 pub mod fuzz;
+pub mod hello;
+mod known;
 pub mod line;
 pub mod proxy_protocol;
+
+pub use known::Known;
