@@ -10,10 +10,13 @@ extern crate std;
 
 extern crate alloc;
 
+pub mod acl;
 pub mod fuzz;
+mod hash;
 pub mod hello;
 mod known;
 pub mod line;
 pub mod proxy_protocol;
+pub mod sample;
 
 pub use known::Known;
