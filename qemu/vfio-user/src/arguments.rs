@@ -25,6 +25,8 @@ usage: penstock-nic82599 --socket-path=PATH [options]
       tx-hang, fdir-full, lost-interrupt=EVERY, dma-fault=EVERY, late-write-back=50us
   --fault-script=FILE  the same by time since the client came, a line like \"10s no-light loss=off\"
                        each; \"20s none\" mends everything, \"30s repeat\" starts again
+  --fault-pipe=PATH    the same by lines from a named pipe, each in force at once; the first ends the
+                       script
   --seed=NUMBER        what chance the faults of the wire have (default 1)
   --pcap=FILE          record every frame that passes the port
   --mmap-doorbells     the guest maps the queue registers and is looked after by polling: for speed,
@@ -52,6 +54,7 @@ pub(crate) struct Options {
     pub(crate) mac: [u8; 6],
     pub(crate) netdev: Netdev,
     pub(crate) script: FaultScript,
+    pub(crate) fault_pipe: Option<PathBuf>,
     pub(crate) seed: u64,
     pub(crate) pcap: Option<PathBuf>,
     pub(crate) mmap_doorbells: bool,
@@ -81,6 +84,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         mac: [0x52, 0, 0, 0, 0, 1],
         netdev: Netdev::None,
         script: FaultScript::default(),
+        fault_pipe: None,
         seed: 1,
         pcap: None,
         mmap_doorbells: false,
@@ -113,6 +117,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 }
             }
             Long("fault-script") => script = Some(PathBuf::from(text(&mut parser)?)),
+            Long("fault-pipe") => options.fault_pipe = Some(text(&mut parser)?.into()),
             Long("seed") => {
                 let number = text(&mut parser)?;
                 options.seed =

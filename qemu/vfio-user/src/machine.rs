@@ -128,6 +128,16 @@ impl Machine {
         self.arrived_us.map(|arrived_us| arrived_us.saturating_add(next_us))
     }
 
+    /// Breaks and mends what `line` says, from now on; what a script would say next is forgotten.
+    pub(crate) fn change_faults(&mut self, line: &str) -> Result<(), String> {
+        let mut faults = self.faults.clone();
+        for word in line.split([',', ' ', '\r', '\n']).filter(|word| !word.is_empty()) {
+            faults.change(word)?;
+        }
+        self.script = FaultScript::constant(faults);
+        Ok(())
+    }
+
     /// A function level reset, or the reset of the whole guest.
     pub(crate) fn reset(&mut self) {
         self.config.reset();
@@ -172,7 +182,7 @@ impl Shared {
         machine
     }
 
-    /// The machine, for the worker. The lock alone is not fair: who has just let go of it is often
+    /// The machine, for everybody else. The lock alone is not fair: who has just let go of it is often
     /// the first to have it again.
     pub(crate) fn lock_last(&self) -> MutexGuard<'_, Machine> {
         while self.wanted.load(Ordering::Relaxed) {

@@ -3,15 +3,17 @@
 //! ```text
 //!   QEMU ── socket ──▶ control thread: registers, memory map, eventfds ─┐
 //!                                                                      ├── Machine, behind one lock
-//!   TAP, stream ── poll ──▶ worker thread: frames in, timers ──────────┘
+//!   TAP, stream ── poll ──▶ worker thread: frames in, timers ──────────┤
+//!   --fault-pipe ── lines ──▶ its thread: what is broken ───────────────┘
 //! ```
 //!
-//! Both threads step the card while they hold the lock: a doorbell sends at once, a frame is
+//! The first two step the card while they hold the lock: a doorbell sends at once, a frame is
 //! delivered at once. QEMU may leave and come back; the card is reset in between.
 
 mod arguments;
 mod device;
 mod doorbells;
+mod fault_pipe;
 mod guest_memory;
 mod machine;
 mod pcap;
@@ -68,6 +70,10 @@ fn run(options: &Options) -> Result<(), String> {
     let machine = Machine::new(Card::new(config), config_space, port, script, doorbells);
     let shared = Arc::new(Shared::new(machine).map_err(|error| format!("eventfd: {error}"))?);
     worker::start(Arc::clone(&shared), watched).map_err(|error| format!("worker: {error}"))?;
+    if let Some(path) = &options.fault_pipe {
+        fault_pipe::start(Arc::clone(&shared), path)
+            .map_err(|error| format!("--fault-pipe={}: {error}", path.display()))?;
+    }
     let server = listen(&options.socket, regions)?;
     let mut device = Device::new(Arc::clone(&shared), options.strict);
     loop {

@@ -1,6 +1,7 @@
 //! Proves the vfio-user front end with a client in place of QEMU and a socket in place of a wire:
 //! a frame out, a frame in with its eventfd, a hostile descriptor survived, clients that come and
-//! go, guests that reboot, queue registers reached as memory, and the command line's errors.
+//! go, guests that reboot, queue registers reached as memory, faults by hand, and the command line's
+//! errors.
 
 use penstock_ixgbe_regs as regs;
 use penstock_ixgbe_regs::Reg;
@@ -116,9 +117,14 @@ impl Guest {
     }
 
     fn until(&mut self, reg: Reg, bit: u32) {
+        self.reads(reg, bit, bit);
+    }
+
+    /// Waits until `bits` of a register read as they stand in `value`.
+    fn reads(&mut self, reg: Reg, bits: u32, value: u32) {
         let begun = Instant::now();
-        while self.get(reg) & bit == 0 {
-            assert!(begun.elapsed() < DEADLINE, "{reg:?} never shows {bit:#x}");
+        while self.get(reg) & bits != value {
+            assert!(begun.elapsed() < DEADLINE, "{reg:?} never reads {value:#x} in {bits:#x}");
             std::thread::yield_now();
         }
     }
@@ -320,6 +326,23 @@ fn a_card_may_be_the_end_that_listens() {
 }
 
 #[test]
+fn faults_come_through_a_pipe() {
+    let path = std::env::temp_dir().join(format!("penstock-faults-{}", std::process::id()));
+    let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo of the coreutils");
+    assert!(made.success());
+    let card = Card::start("pipe", &[&format!("--fault-pipe={}", path.display())]);
+    let mut guest = card.client();
+    for _ in 0..2 {
+        // A writer that leaves is followed by another; a terminal ends its lines as it likes.
+        fs::write(&path, "no-light loss=1%\r\n").expect("it reads");
+        guest.reads(regs::LINKS, links::UP, 0);
+        fs::write(&path, "no-light=off darkness\n\nnone\n").expect("it reads");
+        guest.until(regs::LINKS, links::UP);
+    }
+    fs::remove_file(&path).expect("ours");
+}
+
+#[test]
 fn strict_ends_at_the_first_offset_that_is_no_register() {
     let mut card = Card::start("strict", &["--strict"]);
     let mut guest = card.client();
@@ -340,6 +363,8 @@ fn the_command_line_explains_itself() {
     assert!(!good && text.contains("expected tap, stream or none"), "{text}");
     let (good, text) = run(&["--fd=99"]);
     assert!(!good && text.contains("--fd=99"), "{text}");
+    let (good, text) = run(&["--socket-path=/x", "--fault-pipe=/no/such/pipe"]);
+    assert!(!good && text.contains("--fault-pipe=/no/such/pipe: "), "{text}");
     let (good, text) = run(&["--socket-path=/x", "--netdev=stream,path=/no/such/socket"]);
     assert!(!good && text.contains("/no/such/socket"), "{text}");
 }
