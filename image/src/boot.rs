@@ -18,6 +18,7 @@ use penstock_stack::{Capacity, Config, Endpoint, Worker, mail};
 
 use crate::capacity;
 use crate::card::{self, Card, Plan};
+use crate::departure::Departure;
 use crate::serve::{Nics, instant, serve};
 
 /// What an image begins with.
@@ -63,7 +64,9 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         }
     }
     let mut nics = Some(nics);
-    for ((number, seeds), post) in (0..).zip(lanes).zip(mail::network(plan.cores, mail_frames)) {
+    let posts = mail::network(plan.cores, mail_frames);
+    let departures = Departure::of_cores(plan.cores.count());
+    for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
         let (config, arguments) = (config.clone(), arguments.clone());
         let nics = nics.take().unwrap_or_default();
         machine.start(number as usize, move |mut core: Core| {
@@ -89,7 +92,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
                      {for_tables_ms} for tables and pools"
                 );
             }
-            serve(&mut core, worker, nics);
+            serve(&mut core, worker, nics, departure);
         });
     }
     Ok(())

@@ -11,7 +11,9 @@ use penstock_stack::{App, Counters, Cx, Instant, Worker};
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::departure::{Departure, Step};
+use crate::report;
 
 /// The cards, as core 0 looks after them.
 pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
@@ -58,11 +60,13 @@ impl Service for Server {
 }
 
 /// Serves until the machine is to stop and whoever was there has left, or has had his time.
-pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics: Nics) {
-    let mut stopping_since = None;
+pub(crate) fn serve<A: Service>(
+    core: &mut Core,
+    mut worker: Served<A>,
+    mut nics: Nics,
+    mut departure: Departure,
+) {
     let mut watcher = Watcher::of(&worker);
-    let mut is_finished = false;
-    SERVING.fetch_add(1, Ordering::Relaxed);
     loop {
         let now_ns = core.turn();
         let now = instant(now_ns);
@@ -79,35 +83,28 @@ pub(crate) fn serve<A: Service>(core: &mut Core, mut worker: Served<A>, mut nics
         }
         watcher.look(core.id(), now_ns, &worker);
         if core.stop_requested() {
-            let since = *stopping_since.get_or_insert_with(|| {
-                worker.with(now, |app, cx| app.stop(cx));
-                now_ns
-            });
-            if !is_finished && (worker.census().connections == 0 || now_ns - since > GRACE_NS) {
-                is_finished = true;
-                SERVING.fetch_sub(1, Ordering::Relaxed);
-            }
-            // Until the last core has finished, all take their turns: they answer ARP and carry
-            // mail for it, and one of them holds its card.
-            if SERVING.load(Ordering::Relaxed) == 0 {
-                break;
+            match departure.step(now_ns, worker.census().connections) {
+                Step::Serve => {}
+                Step::Stop => {
+                    worker.with(now, |app, cx| app.stop(cx));
+                    continue;
+                }
+                Step::Leave => break,
             }
         }
         if !turn.more {
             let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
             let look = now_ns + if nics.is_empty() { LOOK_NS } else { NIC_LOOK_NS };
-            let ends = match stopping_since {
-                Some(_) if is_finished => now_ns + OTHERS_LOOK_NS,
-                Some(since) => since + GRACE_NS,
-                None => u64::MAX,
-            };
+            let ends = departure.next_ns(now_ns);
             let seen = watcher.next_ns;
             core.rest(deadline.min(look).min(ends).min(seen), &mut Resting(&mut worker));
         }
     }
     let done = worker.app().done(worker.counters());
     info!("core {}: {done}, {} connections cut", core.id(), worker.census().connections);
-    for (address, nic) in nics {
+    report::core(core.id(), worker.counters());
+    for (address, mut nic) in nics {
+        report::card(address, &mut nic);
         if let Err(error) = nic.shut_down() {
             warning!("nic {address}: {error}");
         }
@@ -187,17 +184,8 @@ impl<A: App> Sleeper for Resting<'_, A> {
 const CLOCK_BEGINS_US: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Whoever is served when the machine is to stop has this long.
-const GRACE_NS: u64 = 10_000_000_000;
-
 /// A core looks for frames at least this often: an interrupt may be lost, and costs time then.
 const LOOK_NS: u64 = 500_000_000;
 
 /// Core 0 looks after the cards at least this often.
 const NIC_LOOK_NS: u64 = 100_000_000;
-
-/// How often a core that has finished looks whether the others have.
-const OTHERS_LOOK_NS: u64 = 10_000_000;
-
-/// How many cores still serve somebody, or would.
-static SERVING: AtomicUsize = AtomicUsize::new(0);
