@@ -29,6 +29,7 @@ usage: penstock-nic82599 --socket-path=PATH [options]
                        script
   --seed=NUMBER        what chance the faults of the wire have (default 1)
   --pcap=FILE          record every frame that passes the port
+  --pcap-ring=BYTES    or the last of them: a file of so many becomes FILE.1, and a new one begins
   --mmap-doorbells     the guest maps the queue registers and is looked after by polling: for speed,
                        not for judging drivers (their counters read zero)
   --strict             stop at the first access to an offset that is no register
@@ -57,6 +58,7 @@ pub(crate) struct Options {
     pub(crate) fault_pipe: Option<PathBuf>,
     pub(crate) seed: u64,
     pub(crate) pcap: Option<PathBuf>,
+    pub(crate) pcap_ring: Option<u64>,
     pub(crate) mmap_doorbells: bool,
     pub(crate) strict: bool,
     pub(crate) once: bool,
@@ -87,6 +89,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         fault_pipe: None,
         seed: 1,
         pcap: None,
+        pcap_ring: None,
         mmap_doorbells: false,
         strict: false,
         once: false,
@@ -124,6 +127,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     number.parse().map_err(|_| format!("--seed={number}: expected a number"))?;
             }
             Long("pcap") => options.pcap = Some(text(&mut parser)?.into()),
+            Long("pcap-ring") => {
+                let bytes = text(&mut parser)?;
+                let number = bytes.parse().ok().filter(|&bytes| bytes > 0);
+                options.pcap_ring =
+                    Some(number.ok_or(format!("--pcap-ring={bytes}: expected a number of bytes"))?);
+            }
             Long("mmap-doorbells") => options.mmap_doorbells = true,
             Long("strict") => options.strict = true,
             Long("once") => options.once = true,
@@ -250,6 +259,7 @@ mod tests {
             (&["--fault=lost=1%"], "--fault=lost=1%: lost=1%: no fault is called lost"),
             (&["--fault=loss=1%,delay=5"], "delay=5: expected delay=TIME"),
             (&["--fault-script=/no/such/file"], "--fault-script=/no/such/file: "),
+            (&["--pcap-ring=0"], "--pcap-ring=0: expected a number of bytes"),
             (&["--seed=x"], "--seed=x: expected a number"),
             (&["--fd=-1"], "listening socket"),
             (&["--wrong"], "--wrong"),

@@ -16,7 +16,7 @@ pub(crate) fn open(options: &Options) -> Result<(Port, Vec<OwnedFd>), String> {
     let faulty = Faulty::new(plug, WireFaults::default(), options.seed);
     let port = match &options.pcap {
         None => Recorded::off(faulty),
-        Some(path) => Recorded::new(faulty, path)
+        Some(path) => Recorded::new(faulty, path, options.pcap_ring)
             .map_err(|error| format!("--pcap={}: {error}", path.display()))?,
     };
     Ok((port, watched))
