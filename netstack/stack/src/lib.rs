@@ -59,6 +59,7 @@ pub mod rfd;
 mod route;
 mod secret;
 mod sendqueue;
+mod sip;
 mod slab;
 mod store;
 mod table;

@@ -9,7 +9,8 @@
 //!   tuple ──▶ SipHash(connection key) ──▶ 64 bits ─┬─ low 32:  F of RFC 6528
 //!                                                  └─ high 32: timestamp offset of RFC 7323
 //! ```
-//! One hash serves both: the halves of a pseudo-random function's output are as independent as two
+//! Our end comes first in what is hashed, and the state behind it is kept ([`crate::sip`]): the next
+//! client of the same service finds it there. One hash serves both: the halves of a pseudo-random function's output are as independent as two
 //! functions are, so a peer that learns its offset (it sees timestamps) learns nothing of F, and
 //! neither tells anything of another tuple. Both are fixed per tuple, so a tuple's sequence numbers
 //! and timestamps only go forward: a peer in TIME-WAIT accepts the tuple's next connection.
@@ -20,6 +21,7 @@ use siphasher::sip128;
 use penstock_wire::{Addr, SeqNum};
 
 use crate::hash::{AddrId, Tuple};
+use crate::sip::Sip;
 
 /// Bytes of the seed.
 pub(crate) const SEED_BYTES: usize = 32;
@@ -27,7 +29,10 @@ pub(crate) const SEED_BYTES: usize = 32;
 /// The keys of one machine.
 #[derive(Clone)]
 pub(crate) struct Secrets {
-    connection: SipHasher24,
+    /// Before our end, and behind [`Self::near`].
+    connection: (Sip, Sip),
+    /// Our end of the connection hashed last, as a word.
+    near: u64,
     port: SipHasher24,
     cookie: SipHasher24,
     table: [u64; 4],
@@ -74,8 +79,10 @@ impl Secrets {
             SipHasher24::new_with_keys(low, high)
         };
         let (table_a, table_b) = (draw(seed, b"table a "), draw(seed, b"table b "));
+        let connection = Sip::begin(draw(seed, b"connect "));
         Secrets {
-            connection: key(b"connect "),
+            connection: (connection, connection.absorb(0)),
+            near: 0,
             port: key(b"port off"),
             cookie: key(b"syn cook"),
             table: [table_a.0, table_a.1, table_b.0, table_b.1],
@@ -83,13 +90,19 @@ impl Secrets {
     }
 
     /// What the numbers of `tuple` count from. One hash: keep it where both are needed.
-    #[inline]
-    pub(crate) fn origin(&self, tuple: &Tuple) -> Origin {
-        // The shorter message saves a sixth of the answer to a SYN; SipHash tells lengths apart.
-        let word = if tuple.remote.is_v4() {
-            self.connection.hash(&message_v4(tuple))
+    #[inline(always)]
+    pub(crate) fn origin(&mut self, tuple: &Tuple) -> Origin {
+        let near = (tuple.local.0 as u64) << 16 | tuple.local_port as u64;
+        if near != self.near {
+            self.near = near;
+            self.connection.1 = self.connection.0.absorb(near);
+        }
+        let (sip, remote, port) = (self.connection.1, tuple.remote, tuple.remote_port as u64);
+        // The shorter message saves a part of the answer to a SYN; SipHash tells lengths apart.
+        let word = if remote.is_v4() {
+            sip.finish(port << 32 | remote.v4_number() as u64, 14)
         } else {
-            self.connection.hash(&message(tuple))
+            sip.absorb(remote.hi).absorb(remote.lo).finish(port, 26)
         };
         Origin { isn: word as u32, timestamp: (word >> 32) as u32 }
     }
@@ -120,17 +133,6 @@ pub(crate) fn message(tuple: &Tuple) -> [u8; 22] {
     bytes[..8].copy_from_slice(&hi.to_le_bytes());
     bytes[8..16].copy_from_slice(&lo.to_le_bytes());
     bytes[16..].copy_from_slice(&rest.to_le_bytes()[..6]);
-    bytes
-}
-
-/// The same of an IPv4 tuple in 10 bytes: one word and a tail.
-#[inline]
-fn message_v4(tuple: &Tuple) -> [u8; 10] {
-    let [_, lo, rest] = tuple.words();
-    let mut bytes = [0; 10];
-    // Written as it will be read: a word, and a tail.
-    bytes[..8].copy_from_slice(&(lo as u32 as u64 | rest << 32).to_le_bytes());
-    bytes[8..].copy_from_slice(&((rest >> 32) as u16).to_le_bytes());
     bytes
 }
 
@@ -170,7 +172,8 @@ mod tests {
     //# ISN = M + F(localip, localport, remoteip, remoteport, secretkey)
     #[test]
     fn a_tuples_sequence_numbers_follow_the_clock() {
-        let origin = secrets().origin(&tuple(1, 1));
+        let mut secrets = secrets();
+        let origin = secrets.origin(&tuple(1, 1));
         let first = origin.isn(0);
         assert_eq!(origin.isn(3), first, "a tick is 4 microseconds");
         assert_eq!(origin.isn(4), first + 1);
@@ -187,7 +190,7 @@ mod tests {
         let mut seen = HashSet::new();
         let mut count = 0;
         for seed in [[0; 32], [7; 32]] {
-            let secrets = Secrets::new(&seed);
+            let mut secrets = Secrets::new(&seed);
             for port in 0..100 {
                 let origin = secrets.origin(&tuple(9, port));
                 let offset = secrets.port_offset(AddrId(1), Addr::v4(9), port);
