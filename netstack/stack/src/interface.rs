@@ -118,6 +118,8 @@ pub(crate) struct Station {
     pub(crate) sender: Sender,
     pub(crate) mtu: u16,
     pub(crate) interface: u8,
+    /// It speaks IPv4, and so does every peer of one of its connections.
+    pub(crate) is_v4: bool,
 }
 
 /// The addresses of one interface, as every frame is held against them: its station, and what it
@@ -174,7 +176,8 @@ impl Address {
         let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
         let (mac, mtu) = (interface.own.mac, interface.mtu);
-        let station = Station { addr, sender: Sender::new(mac, addr), mtu, interface: number };
+        let (sender, is_v4) = (Sender::new(mac, addr), addr.is_v4());
+        let station = Station { addr, sender, mtu, interface: number, is_v4 };
         Address { addr, lost: 0, mask, prefix_bits, station }
     }
 

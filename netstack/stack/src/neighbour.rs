@@ -166,7 +166,7 @@ impl Neighbours {
             let hot = &mut self.entries.hot[recent as usize];
             if hot.held && hot.state != State::Failed {
                 hot.used_at = millis;
-                return Ok(HopId(hot.id));
+                return Ok(HopId(hot.id()));
             }
         }
         self.resolve_slowly(millis, interface, addr)
@@ -181,7 +181,7 @@ impl Neighbours {
             None => self.admit(millis, interface, addr).ok_or(Drop::NeighbourTableFull)?,
         };
         let hot = &mut self.entries.hot[slot as usize];
-        let hop = HopId(hot.id);
+        let hop = HopId(hot.id());
         hot.used_at = millis;
         if hot.held && hot.state != State::Failed || self.take_up(slot) {
             Ok(hop)
@@ -196,7 +196,7 @@ impl Neighbours {
     pub(crate) fn mac(&mut self, hop: HopId, millis: u32) -> Option<Mac> {
         let (slot, sure) = self.look(hop, millis)?;
         if sure {
-            return Some(self.entries.hot[slot as usize].mac);
+            return Some(self.entries.hot[slot as usize].mac());
         }
         self.mac_in_doubt(slot, millis)
     }
@@ -206,7 +206,7 @@ impl Neighbours {
     pub(crate) fn mac_word(&mut self, hop: HopId, millis: u32) -> Option<u64> {
         let (slot, sure) = self.look(hop, millis)?;
         if sure {
-            return Some(self.entries.hot[slot as usize].mac.word());
+            return Some(self.entries.hot[slot as usize].station());
         }
         self.mac_in_doubt(slot, millis).map(Mac::word)
     }
@@ -214,29 +214,29 @@ impl Neighbours {
     /// The slot that a name means now, and whether its station is beyond doubt.
     #[inline(always)]
     fn look(&mut self, hop: HopId, millis: u32) -> Option<(u16, bool)> {
-        let slot = hop.0 & (self.entries.hot.len() as u16 - 1);
-        let hot = self.entries.hot.get_mut(slot as usize)?;
-        if hot.id != hop.0 {
+        let slot = hop.0 as usize & (self.entries.hot.len() - 1);
+        let hot = &mut self.entries.hot[slot];
+        if hot.id() != hop.0 {
             return None;
         }
         hot.used_at = millis;
         let sure = hot.state == State::Reachable
             && millis.wrapping_sub(hot.confirmed_at) < self.reachable_ms;
-        Some((slot, sure))
+        Some((slot as u16, sure))
     }
 
     /// Traffic proves that the neighbour gets what we send (RFC 4861 section 7.3.1).
     #[inline(always)]
     pub(crate) fn confirm(&mut self, hop: HopId, millis: u32) {
-        let slot = hop.0 & (self.entries.hot.len() as u16 - 1);
-        let Some(hot) = self.entries.hot.get_mut(slot as usize) else { return };
-        if hot.id != hop.0 {
+        let slot = hop.0 as usize & (self.entries.hot.len() - 1);
+        let hot = &mut self.entries.hot[slot];
+        if hot.id() != hop.0 {
             return;
         }
         if hot.state == State::Reachable {
             hot.confirmed_at = millis;
         } else {
-            self.confirm_in_doubt(slot, millis);
+            self.confirm_in_doubt(slot as u16, millis);
         }
     }
 
@@ -393,9 +393,9 @@ impl Neighbours {
                 self.entries.set_state(slot, State::Delay);
                 self.entries.cold[slot as usize].deadline = millis.wrapping_add(DELAY_MS);
                 self.entries.push_back(slot, Queue::Delay);
-                Some(hot.mac)
+                Some(hot.mac())
             }
-            State::Delay | State::Probe => Some(hot.mac),
+            State::Delay | State::Probe => Some(hot.mac()),
             State::Free | State::Incomplete | State::Failed => None,
         }
     }
@@ -432,7 +432,7 @@ impl Neighbours {
             //= rfc4861#7.2.3
             //# If an entry does not already exist, the node SHOULD create a new one and set its
             //# reachability state to STALE as specified in Section 7.3.3.
-            self.entries.hot[slot as usize].mac = mac;
+            self.entries.hot[slot as usize].set_mac(mac);
             self.settle(slot, State::Stale, millis);
         }
         Learned { changed: tell, hop: None, moved: false, mac }
@@ -450,8 +450,8 @@ impl Neighbours {
             state = State::Stale;
         }
         let was_known = state.is_known();
-        let heard = if was_known { mac.unwrap_or(hot.mac) } else { mac.unwrap_or_default() };
-        let differs = !was_known || heard != hot.mac;
+        let heard = if was_known { mac.unwrap_or(hot.mac()) } else { mac.unwrap_or_default() };
+        let differs = !was_known || heard != hot.mac();
         let next = match how {
             // It is there, and no station is said; or none is known, to which nothing adds.
             _ if mac.is_none() && !was_known => return Learned::NOTHING,
@@ -468,7 +468,7 @@ impl Neighbours {
             }
             How::Mail => on_mail(state, differs),
         };
-        self.entries.hot[slot as usize].mac = heard;
+        self.entries.hot[slot as usize].set_mac(heard);
         if next != state || next == State::Reachable {
             self.settle(slot, next, millis);
         }
@@ -478,8 +478,8 @@ impl Neighbours {
                 How::Reply { solicited: false, .. } | How::Request => differs,
                 How::Mail => false,
             },
-            hop: (self.entries.cold[slot as usize].waiting_count > 0).then_some(HopId(hot.id)),
-            moved: hot.proven && heard != hot.mac,
+            hop: (self.entries.cold[slot as usize].waiting_count > 0).then_some(HopId(hot.id())),
+            moved: hot.proven && heard != hot.mac(),
             mac: heard,
         }
     }
@@ -526,13 +526,13 @@ impl Neighbours {
         cold.deadline = millis.wrapping_add(RETRANSMIT_MS);
         let (interface, addr) = (cold.interface, cold.addr);
         self.entries.push_back(slot, Queue::Retransmit);
-        Action::Solicit { interface, addr, to: (next == State::Probe).then_some(hot.mac) }
+        Action::Solicit { interface, addr, to: (next == State::Probe).then_some(hot.mac()) }
     }
 
     fn fail(&mut self, slot: u16) -> Action {
         self.entries.set_state(slot, State::Failed);
         let hot = &mut self.entries.hot[slot as usize];
-        let hop = HopId(hot.id);
+        let hop = HopId(hot.id());
         if hot.proven {
             self.entries.unlink(slot);
         } else {

@@ -52,6 +52,8 @@ pub(crate) struct Arrival {
     /// Where the payload begins in the frame.
     pub(crate) payload_at: u16,
     kind: FrameKind,
+    /// Why, if it is refused.
+    reason: Drop,
 }
 
 impl Arrival {
@@ -65,6 +67,7 @@ impl Arrival {
             seg,
             payload_at: 0,
             kind: FrameKind::Other,
+            reason: Drop::InHdrErrors,
         }
     }
 }
@@ -83,8 +86,8 @@ enum FrameKind {
     Parts,
     /// A SYN that came at a bad time: counted already.
     Shed,
-    /// Refused.
-    Refused(Drop),
+    /// Refused: for [`Arrival::reason`].
+    Refused,
 }
 
 /// An interface, as the first pass sees it: what each frame of a burst is held against.
@@ -161,7 +164,10 @@ fn classify_slowly(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     arrival.kind = if frame.parts > 0 {
         FrameKind::Parts
     } else {
-        parse(here, frame, arrival).unwrap_or_else(FrameKind::Refused)
+        parse(here, frame, arrival).unwrap_or_else(|reason| {
+            arrival.reason = reason;
+            FrameKind::Refused
+        })
     };
 }
 
@@ -248,7 +254,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             if arrival.kind == FrameKind::Segment {
                 self.on_arrival(arrival, source);
             } else if arrival.kind != FrameKind::Shed {
-                self.on_rare(arrival.kind, source);
+                self.on_rare(arrival, source);
             }
         }
         self.burst = Some(burst);
@@ -282,13 +288,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     /// A frame that is not a segment for us: apart, so that segments are asked for first.
     #[inline(never)]
-    fn on_rare(&mut self, kind: FrameKind, source: Source) {
-        match (kind, source) {
+    fn on_rare(&mut self, arrival: &Arrival, source: Source) {
+        match (arrival.kind, source) {
             (FrameKind::Other, source) => self.on_other(source),
             (FrameKind::Parts, Source::Ring { interface, index }) => {
                 self.on_parts(interface, index as usize);
             }
-            (FrameKind::Refused(reason), _) => self.core.drop(reason),
+            (FrameKind::Refused, _) => self.core.drop(arrival.reason),
             // Neither comes here: a segment is served, what lies in the scratch buffer is whole.
             (FrameKind::Segment | FrameKind::Shed, _)
             | (FrameKind::Parts, Source::Scratch { .. }) => {}
@@ -326,7 +332,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         classify(Here { core, own }, frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
-            kind => self.on_rare(kind, source),
+            _ => self.on_rare(&arrival, source),
         }
     }
 

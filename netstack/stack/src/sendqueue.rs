@@ -152,6 +152,13 @@ impl SendQueue {
         count
     }
 
+    /// All of it, where it lies in one chunk.
+    #[inline(always)]
+    pub(crate) fn whole(&self) -> Option<Lent> {
+        let only = self.head == self.tail && !self.head.is_none();
+        only.then_some(Lent { chunk: self.head, from: self.from, len: self.bytes as u16 })
+    }
+
     /// The one range that holds `len` bytes from `offset` on, where the chunk of the last range
     /// taken holds them all: for payload that fits behind its headers it nearly always does.
     #[inline]

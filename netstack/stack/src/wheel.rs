@@ -253,7 +253,7 @@ impl Wheel {
             nodes.node(prev).next = next;
             return;
         }
-        let slot = (prev & !HEAD) as usize % (LEVELS * SLOTS);
+        let slot = (prev & !HEAD) as usize;
         self.heads[slot] = next;
         if next == NONE {
             self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));

@@ -62,11 +62,12 @@ pub const SACK_BLOCKS_MAX: usize = 4;
 
 /// SACK blocks as received or to be sent: `[from, to)`.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct SackBlocks {
+    /// How many there are.
+    pub count: u8,
     /// The first `count` count; the rest is of no meaning.
     pub blocks: [(SeqNum, SeqNum); SACK_BLOCKS_MAX],
-    /// How many.
-    pub count: u8,
 }
 
 impl SackBlocks {
@@ -96,18 +97,20 @@ pub struct Timestamps {
 }
 
 /// The options of a segment. Unknown ones are skipped.
+// In this order most of what `clear` clears is one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
 pub struct Options {
+    /// Timestamps.
+    pub timestamps: Option<Timestamps>,
     /// Maximum segment size (RFC 9293 section 3.7.1); 0 where absent. On a SYN only, as are the
     /// window scale and SACK permitted: elsewhere they are skipped when parsed, left out when
     /// written.
     pub mss: u16,
-    /// Window scale (RFC 7323 section 2), as on the wire.
-    pub window_scale: Option<u8>,
     /// SACK permitted (RFC 2018 section 2).
     pub sack_permitted: bool,
-    /// Timestamps.
-    pub timestamps: Option<Timestamps>,
+    /// Window scale (RFC 7323 section 2), as on the wire.
+    pub window_scale: Option<u8>,
     /// SACK blocks; never on a SYN.
     pub sack: SackBlocks,
 }

@@ -1,7 +1,7 @@
 //! Where neighbours are kept: slots found by a keyed hash, and the four queues they stand in.
 //!
 //! ```text
-//!   buckets[hash(interface, address)] ─▶ slot ─▶ slot …      hot[slot]   20 bytes, what a frame needs
+//!   buckets[hash(interface, address)] ─▶ slot ─▶ slot …      hot[slot]   32 bytes, what a frame needs
 //!                                                            cold[slot]  the rest
 //!   Due         to be asked for as soon as possible          first in, first out; each but Due has
 //!   Retransmit  asked; 1 s                                   one constant duration, so its head is
@@ -46,17 +46,42 @@ impl State {
 
 /// What a frame needs of a neighbour.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(super) struct Hot {
     pub(super) used_at: u32,
     pub(super) confirmed_at: u32,
-    /// The name: the slot in the low bits, and above them how often it was given away.
-    pub(super) id: u16,
+    /// The name in the low 16 bits, the station above: one load for what is compared and what is
+    /// wanted.
+    word: u64,
     pub(super) state: State,
     /// Somebody was told the name and may keep it.
     pub(super) held: bool,
     /// A station was known once, so that connections may rest on it.
     pub(super) proven: bool,
-    pub(super) mac: Mac,
+}
+
+impl Hot {
+    /// The name: the slot in the low bits, and above them how often it was given away.
+    #[inline(always)]
+    pub(super) fn id(&self) -> u16 {
+        self.word as u16
+    }
+
+    /// The station, as [`Mac::word`].
+    #[inline(always)]
+    pub(super) fn station(&self) -> u64 {
+        self.word >> 16
+    }
+
+    /// The station.
+    pub(super) fn mac(&self) -> Mac {
+        let [a, b, c, d, e, f, ..] = self.station().to_le_bytes();
+        Mac([a, b, c, d, e, f])
+    }
+
+    pub(super) fn set_mac(&mut self, mac: Mac) {
+        self.word = mac.word() << 16 | self.id() as u64;
+    }
 }
 
 /// Frames that wait for one neighbour.
@@ -119,11 +144,10 @@ impl Entries {
         let hot = |slot| Hot {
             used_at: 0,
             confirmed_at: 0,
-            id: slot,
+            word: slot as u64,
             state: State::Free,
             held: false,
             proven: false,
-            mac: Mac::default(),
         };
         let cold = Cold {
             addr: Addr::UNSPECIFIED,
@@ -166,7 +190,7 @@ impl Entries {
     pub(super) fn slot(&self, id: u16) -> Option<u16> {
         let slot = id & (self.hot.len() as u16 - 1);
         let hot = self.hot.get(slot as usize)?;
-        (hot.id == id && hot.state != State::Free).then_some(slot)
+        (hot.id() == id && hot.state != State::Free).then_some(slot)
     }
 
     /// The slot found last.
@@ -226,7 +250,7 @@ impl Entries {
         let slots = self.hot.len() as u16;
         let bucket = self.bucket(interface, addr);
         let hot = &mut self.hot[slot as usize];
-        let mut id = hot.id.wrapping_add(slots);
+        let mut id = hot.id().wrapping_add(slots);
         // Not 0, which a record never filled in would hold.
         if id == 0 {
             id = slots;
@@ -234,11 +258,10 @@ impl Entries {
         *hot = Hot {
             used_at: millis,
             confirmed_at: millis,
-            id,
+            word: id as u64,
             state: State::Failed,
             held: false,
             proven: false,
-            mac: Mac::default(),
         };
         let cold = &mut self.cold[slot as usize];
         (cold.addr, cold.interface, cold.tries) = (addr, interface, 0);

@@ -64,7 +64,7 @@ fn state_of(neighbours: &Neighbours, hop: HopId) -> State {
 
 fn station_of(neighbours: &Neighbours, hop: HopId) -> Mac {
     let slot = neighbours.entries.slot(hop.0).expect("a name in use");
-    neighbours.entries.hot[slot as usize].mac
+    neighbours.entries.hot[slot as usize].mac()
 }
 
 /// Every row of the table for advertisements (RFC 4861 section 7.2.5 and appendix C), every cell.

@@ -36,73 +36,76 @@ pub(crate) enum Phase {
     Loss,
 }
 
+/// The first two lines are all that a short connection touches, but for two counts.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Flight {
     /// Payload from `una` on: unacknowledged, then unsent.
     pub(crate) send: SendQueue,
     /// One past the highest sequence number ever sent.
     pub(crate) max: SeqNum,
+    /// When what is now at `una` was first sent (or, with the window shut, first wanted to be).
+    pub(crate) oldest_at: u32,
+    pub(crate) timing_to: SeqNum,
+    pub(crate) timing_at: u32,
+    /// When the retransmission timer runs out, in milliseconds.
+    pub(crate) timer_at: u32,
+    /// The connection it belongs to.
+    pub(crate) owner: u32,
 
     pub(crate) timer: Retransmission,
-    /// When it runs out, in milliseconds.
-    pub(crate) timer_at: u32,
     /// How often the timeout has doubled since the last round trip was measured.
     pub(crate) backoff: u8,
     /// Timeouts or probes since the peer last made progress.
     pub(crate) retries: u8,
     /// Keep-alive probes that went unanswered.
     pub(crate) probes: u8,
-    /// When what is now at `una` was first sent (or, with the window shut, first wanted to be).
-    pub(crate) oldest_at: u32,
-
     /// A round trip is being timed, from `timing_at` (microseconds) until `timing_to` is
     /// acknowledged; a retransmission spoils it (Karn's rule, RFC 6298 section 3).
     pub(crate) timing: bool,
-    pub(crate) timing_to: SeqNum,
-    pub(crate) timing_at: u32,
-    /// When the retransmission timer last ran out, in milliseconds.
-    pub(crate) fired_at: u32,
-
     pub(crate) phase: Phase,
     /// The next retransmission is due whatever the congestion window says.
     pub(crate) resend_first: bool,
     pub(crate) duplicates: u8,
+    /// It is in a row.
+    pub(crate) ready: bool,
+    /// It was last put among those that wait for a transmit slot.
+    pub(crate) awaits_slot: bool,
+    /// Neighbours in a row of the worker (`ready.rs`), or in the pool's free list.
+    pub(crate) next: u32,
+
+    // The second line.
+    pub(crate) prev: u32,
     pub(crate) recover: SeqNum,
     /// Everything below was sent again in this recovery, or needs not be (RFC 6675's HighRxt).
     pub(crate) resent: SeqNum,
     /// What lies between `una` and here was sent in full segments.
     pub(crate) full: SeqNum,
-    /// What the peer holds beyond `una`.
-    pub(crate) sacked: Ranges,
-
+    /// Received bytes the application has not taken: in order, then beyond a gap.
+    pub(crate) store: Store,
+    /// Bytes acknowledged that have not yet enlarged the window.
+    pub(crate) credit: u32,
     /// CUBIC (RFC 9438): when this avoidance began, in milliseconds, if it has.
     pub(crate) epoch_at: Option<u32>,
-    /// The time from then until the window is back at W_max.
+    /// The sequence number of a FIN that came before the bytes in front of it.
+    pub(crate) fin_at: Option<SeqNum>,
+    /// The time from the beginning of this avoidance until the window is back at W_max.
     pub(crate) cubic_k_ms: u32,
     /// What Reno would have by now, in bytes.
     pub(crate) reno_estimate: u32,
-    /// Bytes acknowledged that have not yet enlarged the window.
-    pub(crate) credit: u32,
-
-    /// Received bytes the application has not taken: in order, then beyond a gap.
-    pub(crate) store: Store,
-    /// What we hold beyond `rcv_nxt`.
+    /// What we hold beyond `rcv_nxt`; its count still lies in the second line.
     pub(crate) held: Ranges,
+
+    /// When the retransmission timer last ran out, in milliseconds.
+    pub(crate) fired_at: u32,
     /// Where the last segments out of order began, the most recent first (RFC 2018 section 4).
     pub(crate) recent: [SeqNum; 3],
-    /// The sequence number of a FIN that came before the bytes in front of it.
-    pub(crate) fin_at: Option<SeqNum>,
-
-    /// Neighbours in a row of the worker (`ready.rs`), or in the pool's free list.
-    pub(crate) next: u32,
-    pub(crate) prev: u32,
-    /// It is in a row.
-    pub(crate) ready: bool,
-    /// It was last put among those that wait for a transmit slot.
-    pub(crate) awaits_slot: bool,
-    /// The connection it belongs to.
-    pub(crate) owner: u32,
+    /// What the peer holds beyond `una`.
+    pub(crate) sacked: Ranges,
 }
+
+const _: () = assert!(core::mem::offset_of!(Flight, prev) == 64);
+const _: () = assert!(core::mem::offset_of!(Flight, held) < 128);
 
 impl Flight {
     fn blank() -> Flight {
@@ -200,8 +203,13 @@ impl Flights {
     }
 
     /// Takes a flight for connection `owner`, at rest at `una`.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn alloc(&mut self, owner: u32, una: SeqNum) -> Option<u32> {
+        self.take(owner, una).map(|(index, _)| index)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, owner: u32, una: SeqNum) -> Option<(u32, &mut Flight)> {
         if self.free_head == NO_FLIGHT {
             self.grow();
         }
@@ -210,15 +218,15 @@ impl Flights {
         self.free_head = flight.next;
         self.free_count -= 1;
         flight.begin(owner, una);
-        Some(index)
+        Some((index, flight))
     }
 
     /// The flight of connection `owner`, taken from the pool if it has none.
     #[inline(always)]
     pub(crate) fn of(&mut self, tcb: &mut Tcb, owner: u32) -> Option<&mut Flight> {
         if tcb.flight == NO_FLIGHT {
-            tcb.flight = self.alloc(owner, tcb.una)?;
-            let flight = self.at_mut(tcb.flight)?;
+            let (index, flight) = self.take(owner, tcb.una)?;
+            tcb.flight = index;
             flight.backoff = tcb.kept_backoff();
             return Some(flight);
         }

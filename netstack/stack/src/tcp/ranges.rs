@@ -27,9 +27,10 @@ impl Range {
 
 /// Disjoint, non-adjacent ranges in ascending order, all within half of the ring.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Ranges {
-    ranges: [Range; RANGES_MAX],
     count: u8,
+    ranges: [Range; RANGES_MAX],
 }
 
 /// What [`Ranges::insert`] did.
@@ -45,7 +46,7 @@ pub(crate) enum Inserted {
 
 impl Ranges {
     pub(crate) const EMPTY: Ranges =
-        Ranges { ranges: [Range { from: SeqNum(0), to: SeqNum(0) }; RANGES_MAX], count: 0 };
+        Ranges { count: 0, ranges: [Range { from: SeqNum(0), to: SeqNum(0) }; RANGES_MAX] };
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

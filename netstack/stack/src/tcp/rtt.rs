@@ -47,6 +47,7 @@ impl Tcb {
     }
 
     /// The retransmission timeout in milliseconds, doubled `backoff` times.
+    #[inline(always)]
     pub(crate) fn rto_ms(&self, backoff: u8, tcp: &config::Tcp) -> u32 {
         let base_us = if self.srtt_us == 0 {
             if self.has(Bits::SYN_LOST) { RTO_AFTER_SYN_LOSS_US } else { RTO_INITIAL_US }

@@ -49,7 +49,7 @@ pub(crate) fn whole<Q: QueuePair>(
     let Some(station) = core.interfaces.station(tcb.tuple.local) else { return Outcome::Unsent };
     let Some(queue) = queues.get_mut(station.interface as usize) else { return Outcome::Unsent };
     let millis = core.env.millis;
-    if !tcb.tuple.remote.is_v4() || queue.slots() == 0 {
+    if !station.is_v4 || queue.slots() == 0 {
         return Outcome::Unsent;
     }
     let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis) else { return Outcome::Unsent };
@@ -57,9 +57,9 @@ pub(crate) fn whole<Q: QueuePair>(
     let mut outcome = Outcome::Sent;
     let emit = match (core.flights.at_mut(tcb.flight), what) {
         (Some(flight), Whole::Queued) => {
-            let len = flight.send.bytes();
-            if len > 0 {
-                payload = flight.send.range(0, len);
+            if !flight.send.is_empty() {
+                payload = flight.send.whole();
+                let len = flight.send.bytes();
                 if len > limits::INLINE_BYTES as u32 || payload.is_none() {
                     return Outcome::Unsent;
                 }
@@ -122,7 +122,7 @@ pub(crate) fn first_syn_ack<Q: QueuePair>(
         flags: Flags::SYN.with(Flags::ACK),
         window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };
-    if remote.is_v4()
+    if station.is_v4
         && let Some(to) = core.neighbours.mac_word(HopId(half.hop), millis)
     {
         let plain = Plain { remote, header, timestamps, syn: Some(syn), payload: None };
