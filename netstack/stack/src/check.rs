@@ -6,7 +6,7 @@ use penstock_queue::QueuePair;
 use crate::app::App;
 use crate::core::Core;
 use crate::table::Kind;
-use crate::tcp::{Bits, State};
+use crate::tcp::{Bits, FREE, NO_FLIGHT, State};
 use crate::worker::Worker;
 
 /// How much of everything a worker has in use.
@@ -41,7 +41,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub fn census(&self) -> Census {
         let core = &self.core;
         Census {
-            connections: core.conns.live(),
+            connections: core.conns.live() - core.half_open.live(),
             half_open: core.half_open.live(),
             time_wait: core.time_wait.live(),
             flights: core.flights.used(),
@@ -66,26 +66,26 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
 impl Core {
     fn check(&self) -> Result<(), &'static str> {
-        let census = [self.conns.live(), self.half_open.live(), self.time_wait.live()];
-        if self.table.len() != census.iter().sum() {
+        if self.table.len() != self.conns.live() + self.time_wait.live() {
             return Err("the table and the records differ in number");
         }
-        let (mut chunks, mut flights, mut connections) = (0, 0, 0);
+        let (mut chunks, mut flights, mut connections, mut half_open) = (0, 0, 0, 0);
         for index in 0..self.conns.high_water() {
-            if self.conns[index].generation == 0 {
+            if self.conns[index].generation == FREE {
                 continue;
             }
             connections += 1;
+            half_open += self.conns[index].is_half_open() as u32;
             chunks += self.check_connection(index)?;
             flights += self.flights.at(self.conns[index].flight).is_some() as u32;
         }
-        if connections != self.conns.live() {
+        if connections != self.conns.live() || half_open != self.half_open.live() {
             return Err("live connections are not all marked so");
         }
         if flights != self.flights.used() {
             return Err("a flight has no connection");
         }
-        let living = |index: &u32| self.conns[*index].generation != 0;
+        let living = |index: &u32| self.conns[*index].generation != FREE;
         let indices = (0..self.conns.high_water()).filter(living);
         if self.hungry.count()
             != indices.filter(|&index| self.hungry.contains(index)).count() as u32
@@ -93,7 +93,8 @@ impl Core {
             return Err("what waits for memory is no connection");
         }
         for reference in self.table.iter() {
-            if reference.kind() == Kind::Connection && self.conns[reference.index()].generation == 0
+            if reference.kind() == Kind::Connection
+                && self.conns[reference.index()].generation == FREE
             {
                 return Err("the table names a free connection");
             }
@@ -119,6 +120,9 @@ impl Core {
         }
         if tcb.nxt.before(tcb.una) {
             return Err("SND.NXT lies before SND.UNA");
+        }
+        if tcb.is_half_open() && tcb.flight != NO_FLIGHT {
+            return Err("a half-open connection has a flight");
         }
         let Some(flight) = self.flights.at(tcb.flight) else {
             if tcb.una != tcb.nxt {

@@ -16,7 +16,7 @@ use crate::app::ConnId;
 use crate::attend::Attention;
 use crate::config::Config;
 use crate::cookie::Cookies;
-use crate::counters::{Counters, Drop};
+use crate::counters::{Counters, Drop, Event};
 use crate::halfopen::HalfOpens;
 use crate::hash::{AddrId, Tuple, TupleHash};
 use crate::interface::Interfaces;
@@ -28,13 +28,12 @@ use crate::packet::Queued;
 use crate::pmtu::PathMtus;
 use crate::ratelimit::{RateLimit, SecretQuota};
 use crate::ready::{Hungry, Row};
-use crate::receive::Arrival;
 use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
-use crate::tcp::{Bits, Env, Flight, Flights, Handshake, NO_FLIGHT, State, Tcb};
+use crate::tcp::{Bits, Env, FREE, Flight, Flights, GENERATION_MIN, NO_FLIGHT, State, Tcb};
 use crate::time::{Instant, Wall};
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
@@ -49,8 +48,9 @@ pub(crate) struct Core {
     pub(crate) env: Env,
 
     pub(crate) hash: TupleHash,
-    /// Tuples of connections, half-open connections and TIME-WAIT records: one lookup a segment.
+    /// Tuples of connections, half-open or not, and TIME-WAIT records: one lookup a segment.
     pub(crate) table: Table,
+    /// Connections, the half-open ones among them.
     pub(crate) conns: Slab<Tcb>,
     pub(crate) flights: Flights,
     pub(crate) half_open: HalfOpens,
@@ -118,7 +118,7 @@ impl Core {
         let port_seed = secrets.port_offset(AddrId(u16::MAX as u32), Addr::UNSPECIFIED, number);
         let neighbour_secret = secrets.table()[0].rotate_left(number as u32 + 1);
         let challenge_secret = secrets.table()[1].rotate_left(number as u32 + 1);
-        let entries = capacity.connections + capacity.half_open + capacity.time_wait;
+        let entries = capacity.connections + capacity.time_wait;
         let time_wait_ms = config.tcp.time_wait.millis() as u32;
         let mut core = Core {
             number,
@@ -175,17 +175,22 @@ impl Core {
         }
     }
 
-    /// The connection, half-open connection or TIME-WAIT record of a tuple.
+    /// The connection (half-open or not) or TIME-WAIT record of a tuple.
     #[inline(always)]
     pub(crate) fn lookup(&self, hash: u64, tuple: &Tuple) -> Option<Reference> {
         self.table.lookup(hash, |reference| {
             let found = match reference.kind() {
                 Kind::Connection => &self.conns[reference.index()].tuple,
-                Kind::HalfOpen => &self.half_open.at(reference.index()).tuple,
                 Kind::TimeWait => return self.time_wait.is(reference.index(), hash),
             };
             found == tuple
         })
+    }
+
+    /// Whether record `index` is a connection (half-open or not) of this tuple.
+    #[inline(always)]
+    pub(crate) fn is_here(&self, index: u32, tuple: &Tuple) -> bool {
+        self.conns.at(index).is_some_and(|tcb| tcb.tuple == *tuple && tcb.generation != FREE)
     }
 
     /// The connection that `conn` names, unless it is gone.
@@ -214,52 +219,68 @@ impl Core {
         Opened { tcb, flight, env: &self.env, chunks: &mut self.chunks }
     }
 
-    /// Takes a connection record; `None` when all are in use.
+    /// Whether every record holds a connection that applications know of.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.conns.live() - self.half_open.live() == self.conns.capacity()
+    }
+
+    /// Whether a client that sends a SYN now gets no record.
+    #[inline]
+    pub(crate) fn is_half_open_full(&self) -> bool {
+        self.half_open.is_full() || self.conns.live() == self.conns.capacity()
+    }
+
+    /// The next generation of a connection.
+    #[inline]
+    pub(crate) fn next_generation(&mut self) -> u16 {
+        self.generation = self.generation.wrapping_add(1).max(GENERATION_MIN);
+        self.generation
+    }
+
+    /// Takes a connection record; `None` when all are in use. A half-open connection gives way.
     pub(crate) fn insert(&mut self, hash: u64, mut tcb: Tcb) -> Option<u32> {
-        // Generation 0 marks a free record.
-        self.generation = self.generation.wrapping_add(1).max(1);
-        tcb.generation = self.generation;
+        tcb.generation = self.next_generation();
+        if self.conns.live() == self.conns.capacity()
+            && let Some(oldest) = self.half_open.oldest()
+        {
+            self.counters.event(Event::TcpAttemptFails);
+            self.forget_half_open(oldest);
+        }
         let index = self.conns.alloc(tcb)?;
         let reference = Reference::new(Kind::Connection, index);
         if self.table.insert(hash, reference).is_err() {
-            self.conns[index].generation = 0;
-            self.conns.free(index);
+            self.release(index);
             return None;
         }
         Some(index)
     }
 
-    /// Turns half-open connection `from`, which `arrival` completes, into a connection with the
-    /// options of `profile`: its slot in the table stays.
+    /// Frees a record that the table does not name.
+    pub(crate) fn release(&mut self, index: u32) {
+        self.conns[index].generation = FREE;
+        self.conns.free(index);
+    }
+
+    /// Forgets half-open connection `index`.
+    pub(crate) fn forget_half_open(&mut self, index: u32) {
+        let hash = self.hash.hash(&self.conns[index].tuple);
+        self.table.remove(hash, Reference::new(Kind::Connection, index));
+        self.half_open.remove(&mut self.conns, index);
+        self.release(index);
+    }
+
+    /// Makes half-open connection `index`, which `ack` completes, one with the options of `profile`:
+    /// its record and its slot in the table stay.
     #[inline(always)]
-    pub(crate) fn promote(&mut self, from: u32, arrival: &Arrival, profile: u8) -> Option<u32> {
-        // Generation 0 marks a free record.
-        self.generation = self.generation.wrapping_add(1).max(1);
-        let mtu_mss = self.path_mss(&arrival.tuple);
-        let (half, env) = (self.half_open.at(from), &self.env);
-        let repeated = half.repeats > 0;
-        let hand = Handshake {
-            iss: half.iss,
-            irs: half.irs,
-            peer_mss: half.peer_mss,
-            window_scale: half.window_scale,
-            sack: half.sack,
-            timestamp: half.timestamps.then_some(half.ts_recent),
-            ts_offset: half.ts_offset,
-            rtt_us: (!repeated).then(|| env.now.micros().wrapping_sub(half.sent_at)),
-            repeated,
-            mtu_mss,
-            hop: half.hop,
-            profile,
-            generation: self.generation,
-        };
-        let tuple = arrival.tuple;
-        let (index, place) = self.conns.take()?;
-        *place = Tcb::passive(tuple, &hand, &arrival.seg, env);
-        let (hash, old) = (arrival.hash, Reference::new(Kind::HalfOpen, from));
-        self.table.replace(hash, old, Reference::new(Kind::Connection, index));
-        self.half_open.remove(from);
-        Some(index)
+    pub(crate) fn promote(&mut self, index: u32, ack: &Segment, profile: u8) {
+        let generation = self.next_generation();
+        self.half_open.remove(&mut self.conns, index);
+        let (tcb, env) = (&mut self.conns[index], &self.env);
+        // Karn's rule: of a repeated SYN-ACK nobody knows which one was answered.
+        let rtt_us = env.now.micros().wrapping_sub(tcb.syn_ack_sent_at());
+        let rtt_us = (tcb.kept_backoff() == 0).then_some(rtt_us);
+        tcb.complete(ack, rtt_us, profile, generation, env);
     }
 
     /// Forgets connection `index`, and leaves a TIME-WAIT record where `time_wait` says so.
@@ -277,8 +298,7 @@ impl Core {
         } else {
             self.table.remove(hash, reference);
         }
-        self.conns[index].generation = 0;
-        self.conns.free(index);
+        self.release(index);
     }
 
     /// Lets a TIME-WAIT record take the place of connection `index` in the table.
@@ -287,9 +307,9 @@ impl Core {
         let entered = self.time_wait.enter(remains, self.env.millis, &mut self.table);
         let reference = Reference::new(Kind::Connection, index);
         self.table.replace(remains.hash, reference, entered.reference);
-        self.counters.event(crate::Event::TimeWaits);
+        self.counters.event(Event::TimeWaits);
         if entered.evicted {
-            self.counters.event(crate::Event::TimeWaitOverflow);
+            self.counters.event(Event::TimeWaitOverflow);
         }
     }
 
@@ -301,7 +321,7 @@ impl Core {
         }
         let tcb = &mut self.conns[index];
         let remains = remains(tcb, hash);
-        tcb.generation = 0;
+        tcb.generation = FREE;
         let timer = core::mem::replace(&mut tcb.timer, Node::UNARMED);
         let flight = core::mem::replace(&mut tcb.flight, NO_FLIGHT);
         self.wheel.forget(&mut self.conns, timer);
@@ -335,7 +355,7 @@ impl Core {
     /// [`settle`](Self::settle) of a connection whose only deadline is `at`.
     #[inline(always)]
     pub(crate) fn settle_at(&mut self, index: u32, at: u32) {
-        let armed = self.conns[index].timer.at();
+        let armed = self.conns[index].timer.due();
         if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
             self.wheel.arm(&mut self.conns, index, at);
         }
@@ -357,7 +377,7 @@ impl Core {
             self.flights.release(number);
         }
         if let Some(at) = deadline {
-            let armed = self.conns[index].timer.at();
+            let armed = self.conns[index].timer.due();
             if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
                 self.wheel.arm(&mut self.conns, index, at);
             }
@@ -367,10 +387,11 @@ impl Core {
     /// The largest TCP payload, options included, towards `tuple`'s peer.
     #[inline(always)]
     pub(crate) fn path_mss(&self, tuple: &Tuple) -> u16 {
-        let interface = self.interfaces.interface_of(tuple.local);
-        let mtu = self.interfaces.mtu(interface);
-        let path = self.path_mtus.lookup(tuple.remote, self.env.millis).unwrap_or(mtu);
-        mtu.min(path) - limits::headers_bytes(tuple.remote)
+        let own = self.own_mss(tuple.local);
+        match self.path_mtus.lookup(tuple.remote, self.env.millis) {
+            Some(path) => own.min(path - limits::headers_bytes(tuple.remote)),
+            None => own,
+        }
     }
 
     /// Looks for the way to connection `index`'s peer anew: what is silent may have moved.
@@ -385,8 +406,9 @@ impl Core {
     }
 
     /// The MSS option we send from `local`.
+    #[inline]
     pub(crate) fn own_mss(&self, local: AddrId) -> u16 {
-        self.interfaces.station(local).map_or(limits::MSS_DEFAULT_V4, |station| station.mss())
+        self.interfaces.station(local).map_or(limits::MSS_DEFAULT_V4, |station| station.mss)
     }
 
     /// Counts a drop.

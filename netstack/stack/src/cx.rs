@@ -222,7 +222,7 @@ impl<'a> Cx<'a> {
             None => core.interfaces.source_for(interface, addr),
         };
         let local = local.ok_or(ConnectError::NoAddress)?;
-        if core.conns.live() == core.conns.capacity() {
+        if core.is_full() {
             return Err(ConnectError::TooManyConnections);
         }
         let profile = core.env.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
@@ -442,15 +442,13 @@ impl Core {
         let reuse = self.config.tcp.tw_reuse;
         let offset = self.secrets.port_offset(local, remote.addr, remote.port);
         let own = self.interfaces.addr(local);
-        let (table, conns, half, time_wait) =
-            (&self.table, &self.conns, &self.half_open, &self.time_wait);
+        let (table, conns, time_wait) = (&self.table, &self.conns, &self.time_wait);
         let (hash, listeners, millis) = (&self.hash, &self.listeners, self.env.millis);
         let entry = |port| {
             let tuple = tuple(port);
             let hash = hash.hash(&tuple);
             table.lookup(hash, |reference| match reference.kind() {
                 Kind::Connection => conns[reference.index()].tuple == tuple,
-                Kind::HalfOpen => half.at(reference.index()).tuple == tuple,
                 Kind::TimeWait => time_wait.is(reference.index(), hash),
             })
         };

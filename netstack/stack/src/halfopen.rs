@@ -1,62 +1,31 @@
 //! Half-open connections: a SYN has come, our SYN-ACK is out, the client's ACK is awaited.
 //!
-//! They are compact records of their own, because a flood of SYNs must not take what connections
-//! need. Their retransmission timeouts are constants (1, 2, 4, … s), so each has its FIFO queue and
-//! arming a timer is an append:
+//! A client's record lies from its SYN on where it will stay: when the ACK comes, some fields are
+//! filled in, nothing is copied, and the table's entry is right already. Such records are bounded
+//! apart ([`Capacity::half_open`](crate::Capacity::half_open)), because a flood of SYNs must not take
+//! what connections need; where all records are in use, the oldest half-open one gives way to a
+//! connection. Their retransmission timeouts are constants (1, 2, 4, … s), so each has its FIFO queue
+//! and arming a timer is an append:
 //!
 //! ```text
 //!   waits 1 s   [oldest] ⇄ … ⇄ [newest]
 //!   waits 2 s   [oldest] ⇄ …             a record moves down one queue with each repetition
 //!   …
 //! ```
-//! Beyond the ring's capacity, SYN cookies ([`crate::cookie`]) need no record at all.
+//! Beyond the bound, SYN cookies ([`crate::cookie`]) need no record at all.
+//!
+//! Until then some fields of [`Tcb`] say something else: its timer is its place in a queue, and
+//! [`Tcb::listener`], [`Tcb::sent_at`] and [`Tcb::scales_windows`] say where the rest is.
 
-use penstock_wire::SeqNum;
 use penstock_wire::tcp::{Segment, Timestamps};
 
-use crate::hash::Tuple;
-use crate::limits;
-use crate::neighbour::HopId;
-use crate::receive::Arrival;
-use crate::slab::{Linked, NONE, Slab};
-use crate::tcp::Env;
+use crate::slab::{NONE, Slab};
+use crate::tcp::{Bits, Tcb};
 
 /// Queues, one for each repetition of the SYN-ACK (`tcp_synack_retries` at most, and the first).
 pub(crate) const QUEUES: usize = 8;
 
-/// A SYN that was answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HalfOpen {
-    pub(crate) tuple: Tuple,
-    pub(crate) iss: SeqNum,
-    pub(crate) irs: SeqNum,
-    pub(crate) ts_recent: u32,
-    pub(crate) ts_offset: u32,
-    /// When the SYN-ACK was first sent, in microseconds.
-    pub(crate) sent_at: u32,
-    due_at: u32,
-    next: u32,
-    prev: u32,
-    /// Their MSS option, or the default.
-    pub(crate) peer_mss: u16,
-    pub(crate) listener: u16,
-    pub(crate) hop: u16,
-    pub(crate) window_scale: Option<u8>,
-    pub(crate) sack: bool,
-    pub(crate) timestamps: bool,
-    /// How often the SYN-ACK was repeated.
-    pub(crate) repeats: u8,
-}
-
-impl Linked for HalfOpen {
-    const BLANK: HalfOpen = record(Tuple::NONE);
-
-    fn link(&mut self) -> &mut u32 {
-        &mut self.next
-    }
-}
-
-/// What the record says to a segment of its tuple.
+/// What a half-open connection says to a segment of its tuple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The handshake is complete.
@@ -73,50 +42,17 @@ pub(crate) enum Verdict {
     Ignore,
 }
 
-impl HalfOpen {
-    /// What a SYN says, and what it is to be answered with. Inlined, so that it is made where it is
-    /// to lie.
-    #[inline(always)]
-    pub(crate) fn offered(
-        listener: u16,
-        syn: &Arrival,
-        hop: HopId,
-        iss: SeqNum,
-        ts_offset: u32,
-        env: &Env,
-    ) -> HalfOpen {
-        let options = &syn.seg.options;
-        let timestamps = options.timestamps.filter(|_| env.tcp.timestamps);
-        HalfOpen {
-            iss,
-            irs: syn.seg.seq,
-            ts_recent: timestamps.map_or(0, |timestamps| timestamps.value),
-            ts_offset,
-            sent_at: env.now.micros(),
-            peer_mss: match options.mss {
-                0 if syn.tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
-                0 => limits::MSS_DEFAULT_V6,
-                mss => mss,
-            },
-            listener,
-            hop: hop.0,
-            window_scale: options.window_scale.filter(|_| env.tcp.window_scaling),
-            sack: options.sack_permitted && env.tcp.sack,
-            timestamps: timestamps.is_some(),
-            ..record(syn.tuple)
-        }
-    }
-
+impl Tcb {
     /// RFC 9293 section 3.10.7.4 for SYN-RECEIVED.
     #[inline(always)]
-    pub(crate) fn on_segment(&self, seg: &Segment, window_bytes: u32) -> Verdict {
+    pub(crate) fn on_segment_half_open(&self, seg: &Segment, window_bytes: u32) -> Verdict {
         use penstock_wire::tcp::Flags;
-        let rcv_nxt = self.irs + 1;
-        if seg.flags.has(Flags::SYN) && !seg.flags.has(Flags::ACK) && seg.seq == self.irs {
+        let rcv_nxt = self.rcv_nxt;
+        if seg.flags.has(Flags::SYN) && !seg.flags.has(Flags::ACK) && seg.seq + 1 == rcv_nxt {
             return if seg.flags.has(Flags::RST) { Verdict::Ignore } else { Verdict::Repeat };
         }
         if let Some(timestamps) = seg.options.timestamps
-            && self.timestamps
+            && self.has(Bits::TIMESTAMPS)
             && (timestamps.value.wrapping_sub(self.ts_recent) as i32) < 0
             && !seg.flags.has(Flags::RST)
         {
@@ -138,17 +74,30 @@ impl HalfOpen {
         }
         //= rfc9293#3.10.7.4
         //# If the segment acknowledgment is not acceptable, form a reset segment
-        if seg.ack != self.iss + 1 {
+        if seg.ack != self.nxt {
             return Verdict::AnswerReset;
         }
         Verdict::Complete
     }
+
+    /// Keeps the timestamp of a repeated SYN, if it is newer (RFC 7323 section 4.3): an echo of the
+    /// old one would make the client's first round trip a long one.
+    pub(crate) fn note_repeated_syn(&mut self, stamps: Option<Timestamps>) {
+        if let Some(stamps) = stamps
+            && self.has(Bits::TIMESTAMPS)
+            && (stamps.value.wrapping_sub(self.ts_recent) as i32) > 0
+        {
+            self.ts_recent = stamps.value;
+        }
+    }
 }
 
-/// The half-open connections of one core.
+/// Which of a core's records are half-open. They lie among the connections, and every call wants to
+/// see those.
 #[derive(Debug)]
 pub(crate) struct HalfOpens {
-    records: Slab<HalfOpen>,
+    capacity: u32,
+    live: u32,
     /// First and last of each queue.
     queues: [(u32, u32); QUEUES],
     /// The first queue's wait in milliseconds; each next one waits twice as long.
@@ -157,81 +106,90 @@ pub(crate) struct HalfOpens {
 
 impl HalfOpens {
     pub(crate) fn new(capacity: u32, first_ms: u32) -> HalfOpens {
-        HalfOpens { records: Slab::new(capacity), queues: [(NONE, NONE); QUEUES], first_ms }
+        HalfOpens { capacity, live: 0, queues: [(NONE, NONE); QUEUES], first_ms }
     }
 
+    #[inline]
     pub(crate) fn live(&self) -> u32 {
-        self.records.live()
+        self.live
     }
 
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.records.live() == self.records.capacity()
+        self.live == self.capacity
     }
 
-    pub(crate) fn at(&self, index: u32) -> &HalfOpen {
-        &self.records[index]
-    }
-
-    /// Takes in a new record whose SYN-ACK is being sent. Inlined, so that it is made where it is to
-    /// lie.
+    /// Takes in a new record whose SYN-ACK is being sent; `None` when there is no room. Inlined, so
+    /// that it is made where it is to lie.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, mut record: HalfOpen, millis: u32) -> Option<u32> {
+    pub(crate) fn insert(
+        &mut self,
+        conns: &mut Slab<Tcb>,
+        mut tcb: Tcb,
+        millis: u32,
+    ) -> Option<u32> {
+        if self.is_full() {
+            return None;
+        }
         let [(first, last), ..] = &mut self.queues;
-        record.due_at = millis.wrapping_add(self.first_ms);
-        record.prev = *last;
-        let (index, place) = self.records.take()?;
-        *place = record;
+        tcb.timer.next = NONE;
+        tcb.timer.prev = *last;
+        tcb.timer.at = millis.wrapping_add(self.first_ms);
+        let (index, place) = conns.take()?;
+        *place = tcb;
         let before = core::mem::replace(last, index);
         if before == NONE {
             *first = index;
         } else {
-            self.records[before].next = index;
+            conns[before].timer.next = index;
         }
+        self.live += 1;
         Some(index)
     }
 
-    /// Forgets a record.
+    /// A record is half-open no more: complete, or about to be freed.
     #[inline(always)]
-    pub(crate) fn remove(&mut self, index: u32) {
-        self.unlink(index);
-        self.records.free(index);
-    }
-
-    /// Keeps the timestamp of a repeated SYN, if it is newer, and returns which one to echo
-    /// (RFC 7323 section 4.3): an old one would make the client's first round trip a long one.
-    pub(crate) fn note_timestamp(&mut self, index: u32, stamps: Option<Timestamps>) -> u32 {
-        let record = &mut self.records[index];
-        if let Some(stamps) = stamps
-            && record.timestamps
-            && (stamps.value.wrapping_sub(record.ts_recent) as i32) > 0
-        {
-            record.ts_recent = stamps.value;
-        }
-        record.ts_recent
+    pub(crate) fn remove(&mut self, conns: &mut Slab<Tcb>, index: u32) {
+        self.unlink(conns, index);
+        self.live -= 1;
     }
 
     /// A record whose SYN-ACK is due again; it stays where it is until
     /// [`repeat`](Self::repeat) or [`remove`](Self::remove).
-    pub(crate) fn due(&self, millis: u32) -> Option<u32> {
-        self.queues.iter().map(|queue| queue.0).find(|&first| {
-            first != NONE && millis.wrapping_sub(self.records[first].due_at) as i32 >= 0
-        })
+    pub(crate) fn due(&self, conns: &Slab<Tcb>, millis: u32) -> Option<u32> {
+        let firsts = self.queues.iter().map(|queue| queue.0).filter(|&first| first != NONE);
+        firsts.into_iter().find(|&first| millis.wrapping_sub(conns[first].timer.at) as i32 >= 0)
+    }
+
+    /// The record that has waited longest, or nearly: what gives way first.
+    pub(crate) fn oldest(&self) -> Option<u32> {
+        self.queues.iter().rev().map(|queue| queue.0).find(|&first| first != NONE)
     }
 
     /// Counts a repetition and moves the record to the next queue.
-    pub(crate) fn repeat(&mut self, index: u32, millis: u32) {
-        self.unlink(index);
-        let record = &mut self.records[index];
-        record.repeats = (record.repeats + 1).min(QUEUES as u8 - 1);
-        self.append(index, millis);
+    pub(crate) fn repeat(&mut self, conns: &mut Slab<Tcb>, index: u32, millis: u32) {
+        self.unlink(conns, index);
+        let tcb = &mut conns[index];
+        tcb.keep_backoff((tcb.kept_backoff() + 1).min(QUEUES as u8 - 1));
+        let queue = tcb.kept_backoff() as usize % QUEUES;
+        let last = self.queues[queue].1;
+        tcb.timer.at = millis.wrapping_add(self.first_ms << queue);
+        tcb.timer.next = NONE;
+        tcb.timer.prev = last;
+        if last == NONE {
+            self.queues[queue].0 = index;
+        } else {
+            conns[last].timer.next = index;
+        }
+        self.queues[queue].1 = index;
     }
 
     /// When the next record is due.
-    pub(crate) fn next_deadline(&self) -> Option<u32> {
+    pub(crate) fn next_deadline(&self, conns: &Slab<Tcb>) -> Option<u32> {
         let mut nearest: Option<u32> = None;
         for (first, _) in self.queues {
             if first != NONE {
-                let at = self.records[first].due_at;
+                let at = conns[first].timer.at;
                 if nearest.is_none_or(|other| (at.wrapping_sub(other) as i32) < 0) {
                     nearest = Some(at);
                 }
@@ -240,97 +198,47 @@ impl HalfOpens {
         nearest
     }
 
-    fn append(&mut self, index: u32, millis: u32) {
-        let record = &mut self.records[index];
-        let queue = record.repeats as usize % QUEUES;
-        let last = self.queues[queue].1;
-        record.due_at = millis.wrapping_add(self.first_ms << queue);
-        record.next = NONE;
-        record.prev = last;
-        if last == NONE {
-            self.queues[queue].0 = index;
-        } else {
-            self.records[last].next = index;
+    #[inline(always)]
+    fn unlink(&mut self, conns: &mut Slab<Tcb>, index: u32) {
+        let tcb = &conns[index];
+        let (next, prev) = (tcb.timer.next, tcb.timer.prev);
+        let queue = &mut self.queues[tcb.kept_backoff() as usize % QUEUES];
+        match prev {
+            NONE => queue.0 = next,
+            prev => conns[prev].timer.next = next,
         }
-        self.queues[queue].1 = index;
-    }
-
-    #[inline]
-    fn unlink(&mut self, index: u32) {
-        let HalfOpen { next, prev, repeats, .. } = self.records[index];
-        let queue = &mut self.queues[repeats as usize % QUEUES];
-        if prev == NONE {
-            queue.0 = next;
-        }
-        if next == NONE {
-            queue.1 = prev;
-        }
-        if prev != NONE {
-            self.records[prev].next = next;
-        }
-        if next != NONE {
-            self.records[next].prev = prev;
+        match next {
+            NONE => queue.1 = prev,
+            next => conns[next].timer.prev = prev,
         }
     }
 }
-
-/// A record before it is queued: the links mean nothing yet.
-pub(crate) const fn record(tuple: Tuple) -> HalfOpen {
-    HalfOpen {
-        tuple,
-        iss: SeqNum(0),
-        irs: SeqNum(0),
-        ts_recent: 0,
-        ts_offset: 0,
-        sent_at: 0,
-        due_at: 0,
-        next: NONE,
-        prev: NONE,
-        peer_mss: 0,
-        listener: 0,
-        hop: 0,
-        window_scale: None,
-        sack: false,
-        timestamps: false,
-        repeats: 0,
-    }
-}
-
-const _: () = assert!(size_of::<HalfOpen>() <= 72);
 
 #[cfg(test)]
 mod tests {
     //! Records come due in time order, each after its queue's wait, whatever is removed between.
     use super::*;
-    use crate::hash::AddrId;
+    use crate::tcp::half_open;
     use alloc::vec::Vec;
-    use penstock_wire::Addr;
-
-    fn tuple(port: u16) -> Tuple {
-        Tuple { remote: Addr::v4(1), remote_port: port, local_port: 80, local: AddrId(0) }
-    }
-
-    fn insert(half: &mut HalfOpens, port: u16, millis: u32) -> Option<u32> {
-        half.insert(record(tuple(port)), millis)
-    }
 
     #[test]
     fn waits_double_and_order_holds() {
-        let mut half = HalfOpens::new(4, 1000);
+        let (mut half, mut conns) = (HalfOpens::new(4, 1000), Slab::new(10));
         let indices: Vec<u32> =
-            (0..4).map(|i| insert(&mut half, i, 10 * i as u32).expect("room")).collect();
-        assert!(half.is_full() && insert(&mut half, 9, 50).is_none());
-        assert_eq!(half.next_deadline(), Some(1000));
-        assert_eq!(half.due(999), None);
-        half.remove(indices[1]);
-        assert_eq!(half.due(1000), Some(indices[0]));
-        half.repeat(indices[0], 1000);
-        assert_eq!(half.due(1019), None, "the second was removed");
-        assert_eq!(half.due(1020), Some(indices[2]));
-        half.remove(indices[2]);
-        half.remove(indices[3]);
-        assert_eq!(half.next_deadline(), Some(3000), "two seconds after the repetition");
-        half.remove(indices[0]);
-        assert_eq!((half.next_deadline(), half.live()), (None, 0));
+            (0..4).map(|i| half.insert(&mut conns, half_open(), 10 * i).expect("room")).collect();
+        assert!(half.is_full() && half.insert(&mut conns, half_open(), 50).is_none());
+        assert_eq!(half.next_deadline(&conns), Some(1000));
+        assert_eq!(half.due(&conns, 999), None);
+        half.remove(&mut conns, indices[1]);
+        assert_eq!(half.due(&conns, 1000), Some(indices[0]));
+        half.repeat(&mut conns, indices[0], 1000);
+        assert_eq!(half.oldest(), Some(indices[0]));
+        assert_eq!(half.due(&conns, 1019), None, "the second was removed");
+        assert_eq!(half.due(&conns, 1020), Some(indices[2]));
+        half.remove(&mut conns, indices[2]);
+        half.remove(&mut conns, indices[3]);
+        assert_eq!(half.next_deadline(&conns), Some(3000), "two seconds after the repetition");
+        half.remove(&mut conns, indices[0]);
+        assert_eq!((half.next_deadline(&conns), half.live(), half.oldest()), (None, 0, None));
     }
 }

@@ -116,7 +116,8 @@ pub(crate) struct Station {
     pub(crate) addr: Addr,
     /// Of no meaning for IPv6.
     pub(crate) sender: Sender,
-    pub(crate) mtu: u16,
+    /// The MSS option we send from here: the interface's MTU without the headers.
+    pub(crate) mss: u16,
     pub(crate) interface: u8,
     /// It speaks IPv4, and so does every peer of one of its connections.
     pub(crate) is_v4: bool,
@@ -162,14 +163,6 @@ impl Own {
     }
 }
 
-impl Station {
-    /// The MSS option we send from here.
-    #[inline]
-    pub(crate) fn mss(&self) -> u16 {
-        self.mtu - limits::headers_bytes(self.addr)
-    }
-}
-
 impl Address {
     fn new(addr: Addr, prefix_bits: u8, number: u8, interface: &Interface) -> Address {
         let bits = prefix_bits as u32 + if addr.is_v4() { 96 } else { 0 };
@@ -177,7 +170,8 @@ impl Address {
         let mask = Addr { hi: (mask >> 64) as u64, lo: mask as u64 };
         let (mac, mtu) = (interface.own.mac, interface.mtu);
         let (sender, is_v4) = (Sender::new(mac, addr), addr.is_v4());
-        let station = Station { addr, sender, mtu, interface: number, is_v4 };
+        let mss = mtu - limits::headers_bytes(addr);
+        let station = Station { addr, sender, mss, interface: number, is_v4 };
         Address { addr, lost: 0, mask, prefix_bits, station }
     }
 
@@ -378,7 +372,7 @@ impl Interfaces {
         let mtu = own.mtu;
         for address in &mut self.addresses {
             if address.station.interface == interface {
-                address.station.mtu = mtu;
+                address.station.mss = mtu.saturating_sub(limits::headers_bytes(address.addr));
             }
         }
     }

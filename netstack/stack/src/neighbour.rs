@@ -162,7 +162,8 @@ impl Neighbours {
         addr: Addr,
     ) -> Result<HopId, Drop> {
         let recent = self.entries.recent();
-        if self.entries.is_at(recent, interface, addr) {
+        // A free slot, whose address is no neighbour's, is not held.
+        if self.entries.is_named(recent, interface, addr) {
             let hot = &mut self.entries.hot[recent as usize];
             if hot.held && hot.state != State::Failed {
                 hot.used_at = millis;

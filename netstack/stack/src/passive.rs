@@ -2,7 +2,6 @@
 //! record or with a cookie.
 
 use penstock_queue::QueuePair;
-use penstock_wire::SeqNum;
 use penstock_wire::tcp::{Flags, Header, Timestamps};
 
 use crate::app::{App, ListenerId};
@@ -10,12 +9,13 @@ use crate::config::SynCookies;
 use crate::cookie;
 use crate::counters::{Drop, Event};
 use crate::cx::Cx;
-use crate::halfopen::{self, HalfOpen};
+use crate::halfopen;
+use crate::hash::Tuple;
 use crate::limits;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
 use crate::table::{Kind, Reference};
-use crate::tcp::{Handshake, Tcb};
+use crate::tcp::{Bits, FREE, Handshake, Tcb};
 use crate::timewait::Successor;
 use crate::transmit;
 use crate::worker::Worker;
@@ -67,7 +67,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     ) {
         let core = &mut self.core;
         // What is new goes first when anything runs out: it has cost nobody anything yet.
-        if core.conns.live() == core.conns.capacity() {
+        if core.is_full() {
             core.drop(Drop::ListenOverflow);
             return;
         }
@@ -91,31 +91,48 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         };
         let origin = core.secrets.origin(tuple);
-        let ts_offset = origin.timestamp_offset();
+        let options = &arrival.seg.options;
+        let timestamps = options.timestamps.filter(|_| core.env.tcp.timestamps);
+        let mut hand = Handshake {
+            iss: origin.isn(core.env.now.0),
+            irs: arrival.seg.seq,
+            peer_mss: match options.mss {
+                0 if tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
+                0 => limits::MSS_DEFAULT_V6,
+                mss => mss,
+            },
+            window_scale: options.window_scale.filter(|_| core.env.tcp.window_scaling),
+            sack: options.sack_permitted && core.env.tcp.sack,
+            timestamp: timestamps.map(|timestamps| timestamps.value),
+            ts_offset: origin.timestamp_offset(),
+            mtu_mss: core.path_mss(tuple),
+            hop: hop.0,
+            listener,
+        };
         let cookies = match core.config.tcp.syncookies {
             SynCookies::Never => false,
-            SynCookies::WhenFull => core.half_open.is_full(),
+            SynCookies::WhenFull => core.is_half_open_full(),
             SynCookies::Always => true,
         };
         if cookies {
-            let half = HalfOpen::offered(listener, arrival, hop, SeqNum(0), ts_offset, &core.env);
-            self.send_cookie(half);
+            self.send_cookie(tuple, hand);
             return;
         }
-        let mut iss = origin.isn(core.env.now.0);
         if let Some(successor) = successor
-            && iss.at_or_before(successor.isn_after)
+            && hand.iss.at_or_before(successor.isn_after)
         {
-            iss = successor.isn_after + 1;
+            hand.iss = successor.isn_after + 1;
         }
-        let half = HalfOpen::offered(listener, arrival, hop, iss, ts_offset, &core.env);
-        let Some(index) = core.half_open.insert(half, core.env.millis) else {
+        let half = Tcb::half_open(*tuple, &hand, &core.env);
+        let millis = core.env.millis;
+        let Some(index) = core.half_open.insert(&mut core.conns, half, millis) else {
             core.drop(Drop::ReqQFullDrop);
             return;
         };
-        let reference = Reference::new(Kind::HalfOpen, index);
+        let reference = Reference::new(Kind::Connection, index);
         if core.table.insert(arrival.hash, reference).is_err() {
-            core.half_open.remove(index);
+            core.half_open.remove(&mut core.conns, index);
+            core.release(index);
             core.drop(Drop::ReqQFullDrop);
             return;
         }
@@ -125,15 +142,16 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Answers a SYN without keeping anything of it.
     #[cold]
     #[inline(never)]
-    fn send_cookie(&mut self, mut half: HalfOpen) {
+    fn send_cookie(&mut self, tuple: &Tuple, mut hand: Handshake) {
         let core = &mut self.core;
         let offer = cookie::Offer {
-            mss: half.peer_mss,
-            window_scale: half.window_scale,
-            sack_permitted: half.sack,
+            mss: hand.peer_mss,
+            window_scale: hand.window_scale,
+            sack_permitted: hand.sack,
         };
-        half.iss = core.cookies.encode(&half.tuple, half.irs, &offer, core.env.now.0);
+        hand.iss = core.cookies.encode(tuple, hand.irs, &offer, core.env.now.0);
         core.counters.event(Event::SynCookiesSent);
+        let half = Tcb::half_open(*tuple, &hand, &core.env);
         transmit::syn_ack(core, &mut self.queues, &half);
     }
 
@@ -142,7 +160,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn on_half_open(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         let window = core.config.capacity.receive_window_bytes.min(limits::WINDOW_UNSCALED_MAX);
-        let verdict = core.half_open.at(index).on_segment(&arrival.seg, window);
+        let verdict = core.conns[index].on_segment_half_open(&arrival.seg, window);
         if verdict == halfopen::Verdict::Complete {
             self.on_complete(index, arrival, source);
         } else {
@@ -155,64 +173,62 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     #[inline(never)]
     fn on_incomplete(&mut self, index: u32, verdict: halfopen::Verdict, arrival: &Arrival) {
         let core = &mut self.core;
-        let mut half = *core.half_open.at(index);
         match verdict {
             halfopen::Verdict::Complete => {}
             halfopen::Verdict::Repeat => {
-                let stamps = arrival.seg.options.timestamps;
-                half.ts_recent = core.half_open.note_timestamp(index, stamps);
+                let half = &mut core.conns[index];
+                half.note_repeated_syn(arrival.seg.options.timestamps);
+                let half = *half;
                 transmit::syn_ack(core, &mut self.queues, &half);
             }
             halfopen::Verdict::Reset => {
                 core.counters.event(Event::TcpAttemptFails);
-                self.forget_half_open(index);
+                core.forget_half_open(index);
             }
             halfopen::Verdict::AnswerReset => self.refuse(arrival, Drop::TcpAckInvalid),
             halfopen::Verdict::Acknowledge => {
                 core.drop(Drop::TcpOutOfWindow);
                 if core.challenges.take(core.env.millis) {
-                    self.acknowledge_half_open(&half);
+                    self.acknowledge_half_open(index);
                 }
             }
             halfopen::Verdict::Ignore => core.drop(Drop::TcpOutOfWindow),
         }
     }
 
-    fn acknowledge_half_open(&mut self, half: &HalfOpen) {
+    fn acknowledge_half_open(&mut self, index: u32) {
         let core = &mut self.core;
-        let scale = half.window_scale.map_or(0, |_| core.env.window_scale);
-        let window = (core.env.first_window(half.window_scale.is_some()) >> scale) as u16;
+        let half = &core.conns[index];
+        let window = (core.env.first_window(half.scales_windows()) >> half.our_scale()) as u16;
+        let tuple = half.tuple;
         let header = Header {
-            src_port: half.tuple.local_port,
-            dst_port: half.tuple.remote_port,
-            seq: half.iss + 1,
-            ack: half.irs + 1,
+            src_port: tuple.local_port,
+            dst_port: tuple.remote_port,
+            seq: half.nxt,
+            ack: half.rcv_nxt,
             flags: Flags::ACK,
             window,
         };
-        let timestamps = half.timestamps.then(|| Timestamps {
-            value: core.env.millis.wrapping_add(half.ts_offset),
-            echo: half.ts_recent,
-        });
+        let value = half.timestamp(core.env.millis);
+        let timestamps =
+            half.has(Bits::TIMESTAMPS).then_some(Timestamps { value, echo: half.ts_recent });
         core.counters.event(Event::TcpChallengeAcks);
-        transmit::bare(core, &mut self.queues, &half.tuple, header, timestamps);
+        transmit::bare(core, &mut self.queues, &tuple, header, timestamps);
     }
 
     /// The handshake is complete: a connection is born, and its first segment served.
     #[inline]
     fn on_complete(&mut self, index: u32, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
-        let listener = core.half_open.at(index).listener;
+        let listener = core.conns[index].listener();
         let Some(profile) = core.listeners.profile(listener) else {
             // Nobody listens any more.
-            self.forget_half_open(index);
+            core.forget_half_open(index);
             self.refuse(arrival, Drop::TcpNoPort);
             return;
         };
-        match self.core.promote(index, arrival, profile) {
-            Some(conn) => self.accept(conn, listener, arrival, source),
-            None => self.core.drop(Drop::ListenOverflow),
-        }
+        core.promote(index, &arrival.seg, profile);
+        self.accept(index, listener, arrival, source);
     }
 
     /// An acknowledgement that may be a cookie; returns whether it was.
@@ -230,7 +246,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let Some(offer) = core.cookies.decode(tuple, irs, iss, echo_age_ms, core.env.now.0) else {
             return false;
         };
-        if core.conns.live() == core.conns.capacity() {
+        if core.is_full() {
             core.drop(Drop::ListenOverflow);
             return true;
         }
@@ -256,14 +272,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             sack: offer.sack_permitted,
             timestamp: stamps.map(|stamps| stamps.value),
             ts_offset,
-            rtt_us: echo_age_ms.filter(|&age| age < 60_000).map(|age| age.max(1) * 1000),
-            repeated: false,
             mtu_mss: core.path_mss(tuple),
             hop: hop.0,
-            profile,
-            generation: 0,
+            listener,
         };
-        let tcb = Tcb::passive(*tuple, &hand, seg, &core.env);
+        let rtt_us = echo_age_ms.filter(|&age| age < 60_000).map(|age| age.max(1) * 1000);
+        let mut tcb = Tcb::half_open(*tuple, &hand, &core.env);
+        // Its generation comes with its record.
+        tcb.complete(seg, rtt_us, profile, FREE, &core.env);
         match self.core.insert(arrival.hash, tcb) {
             Some(conn) => {
                 self.core.counters.event(Event::SynCookiesRecv);
@@ -292,25 +308,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn repeat_syn_acks(&mut self) {
         for _ in 0..limits::TIMERS_PER_TURN {
             let core = &mut self.core;
-            let Some(index) = core.half_open.due(core.env.millis) else { return };
+            let Some(index) = core.half_open.due(&core.conns, core.env.millis) else { return };
             let repeats_max = core.config.tcp.synack_retries.min(halfopen::QUEUES as u8 - 1);
-            let half = core.half_open.at(index);
-            if half.repeats >= repeats_max || core.interfaces.is_lost(half.tuple.local) {
+            let half = &core.conns[index];
+            let lost = core.interfaces.is_lost(half.tuple.local);
+            if half.kept_backoff() >= repeats_max || lost {
                 core.counters.event(Event::TcpAttemptFails);
-                self.forget_half_open(index);
+                core.forget_half_open(index);
                 continue;
             }
-            core.half_open.repeat(index, core.env.millis);
-            let half = *core.half_open.at(index);
+            core.half_open.repeat(&mut core.conns, index, core.env.millis);
+            let half = core.conns[index];
             core.counters.event(Event::TcpRetransSegs);
             transmit::syn_ack(core, &mut self.queues, &half);
         }
-    }
-
-    fn forget_half_open(&mut self, index: u32) {
-        let core = &mut self.core;
-        let hash = core.hash.hash(&core.half_open.at(index).tuple);
-        core.table.remove(hash, Reference::new(Kind::HalfOpen, index));
-        core.half_open.remove(index);
     }
 }

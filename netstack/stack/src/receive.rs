@@ -351,11 +351,32 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// The second pass: one segment to its connection, half-open connection or TIME-WAIT record.
     #[inline(always)]
     fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
-        self.core.counters.event(Event::TcpInSegs);
+        let core = &mut self.core;
+        core.counters.event(Event::TcpInSegs);
+        // A SYN's tuple is nobody's, nearly always: to read its slot would be a miss in vain.
+        if !arrival.seg.flags.has(Flags::SYN)
+            && let Some(reference) = core.table.at_home(arrival.hash)
+        {
+            let index = reference.index();
+            match reference.kind() {
+                Kind::Connection if core.is_here(index, &arrival.tuple) => {
+                    return self.on_connection(index, arrival, source);
+                }
+                Kind::TimeWait if core.time_wait.is(index, arrival.hash) => {
+                    return self.on_time_wait(index, arrival, source);
+                }
+                Kind::Connection | Kind::TimeWait => {}
+            }
+        }
+        self.on_elsewhere(arrival, source);
+    }
+
+    /// The same where the place at home does not tell.
+    #[inline(always)]
+    fn on_elsewhere(&mut self, arrival: &Arrival, source: Source) {
         match self.core.lookup(arrival.hash, &arrival.tuple) {
             Some(reference) => match reference.kind() {
                 Kind::Connection => self.on_connection(reference.index(), arrival, source),
-                Kind::HalfOpen => self.on_half_open(reference.index(), arrival, source),
                 Kind::TimeWait => self.on_time_wait(reference.index(), arrival, source),
             },
             None => self.on_unknown(arrival, source),
@@ -366,7 +387,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if self.core.rfd.is_active(arrival.tuple.local_port) {
             self.core.counters.event(Event::RfdHits);
         }
-        if !self.serve_predicted(index, arrival, source) {
+        if self.core.conns[index].is_half_open() {
+            self.on_half_open(index, arrival, source);
+        } else if !self.serve_predicted(index, arrival, source) {
             self.serve(index, arrival, source);
         }
     }

@@ -11,9 +11,11 @@ use penstock_wire::{Addr, Mac};
 
 use crate::app::{App, Close};
 use crate::core::Core;
+use crate::counters::Event;
 use crate::cx::Cx;
 use crate::interface::ConfigError;
 use crate::limits;
+use crate::tcp::FREE;
 use crate::worker::Worker;
 
 impl Cx<'_> {
@@ -92,12 +94,17 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let end = self.core.conns.high_water();
         while index < end.min(from.saturating_add(limits::SWEPT_PER_TURN)) {
             let tcb = &self.core.conns[index];
-            if tcb.generation != 0 && self.core.interfaces.is_lost(tcb.tuple.local) {
+            if tcb.generation != FREE && self.core.interfaces.is_lost(tcb.tuple.local) {
                 if ended == limits::LOST_PER_TURN {
                     break;
                 }
                 ended += 1;
-                self.end(index, Close::AddressLost);
+                if tcb.is_half_open() {
+                    self.core.counters.event(Event::TcpAttemptFails);
+                    self.core.forget_half_open(index);
+                } else {
+                    self.end(index, Close::AddressLost);
+                }
             }
             index += 1;
         }

@@ -3,7 +3,7 @@
 //! Open addressing over two arrays: a byte for each position, the mark, which says how far its entry
 //! is from home and the top two bits of its tag, and 8 bytes with 32 bits of the hash (the tag, whose
 //! low bits are the home position) and a [`Reference`], which says what kind of record and which. One
-//! lookup per segment finds connections, half-open connections and TIME-WAIT alike.
+//! lookup per segment finds connections, half-open ones too, and TIME-WAIT alike.
 //!
 //! ```text
 //!   position    4      5      6      7      8      9
@@ -40,15 +40,13 @@ pub(crate) const SHIFT_MAX: usize = 1024;
 /// What a slot refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// An index of the connections.
+    /// An index of the connections, half-open or not.
     Connection,
-    /// An index of the half-open ring.
-    HalfOpen,
     /// An index of the TIME-WAIT ring.
     TimeWait,
 }
 
-/// A kind in the top two bits, an index below 2^30 in the rest.
+/// A kind in the top bit, an index below 2^30 in the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Reference(u32);
 
@@ -61,21 +59,16 @@ impl Reference {
     pub(crate) const fn new(kind: Kind, index: u32) -> Reference {
         debug_assert!(index < Self::INDEX_LIMIT);
         let kind = match kind {
-            Kind::Connection => 1,
-            Kind::HalfOpen => 2,
-            Kind::TimeWait => 3,
+            Kind::Connection => 0,
+            Kind::TimeWait => 1,
         };
-        Reference(kind << 30 | (index & (Self::INDEX_LIMIT - 1)))
+        Reference(kind << 31 | (index & (Self::INDEX_LIMIT - 1)))
     }
 
     /// The kind.
     #[inline]
     pub(crate) const fn kind(self) -> Kind {
-        match self.0 >> 30 {
-            0 | 1 => Kind::Connection,
-            2 => Kind::HalfOpen,
-            _ => Kind::TimeWait,
-        }
+        if self.0 >> 31 == 0 { Kind::Connection } else { Kind::TimeWait }
     }
 
     /// The index.
@@ -140,6 +133,16 @@ impl Table {
         self.lookup_beyond(tag, is_it)
     }
 
+    /// What the place at home says, if 32 bits of the hash agree. It may be a ghost, of an entry that
+    /// is there no more: whoever takes it up looks whether the record is live, and its own. Then it
+    /// is the entry, wherever in the table that stands now.
+    #[inline(always)]
+    pub(crate) fn at_home(&self, hash: u64) -> Option<Reference> {
+        let tag = hash as u32;
+        let slot = self.slot(tag as usize);
+        (slot as u32 == tag).then(|| reference_of(slot))
+    }
+
     /// The lookup from the second position on: apart, so that the common case needs no loop.
     #[inline(never)]
     fn lookup_beyond(
@@ -167,13 +170,12 @@ impl Table {
     }
 
     /// Reads what a lookup of `hash` will read first, for the first pass over a burst, so that the
-    /// misses of its frames overlap: the slot too, where an entry is `expected`. What it says is
-    /// nobody's business: it may be another's.
+    /// misses of its frames overlap: the slot where an entry is `expected`, else the mark. What it
+    /// says is nobody's business: it may be another's.
     #[inline(always)]
     pub(crate) fn touch(&self, hash: u64, expected: bool) -> u64 {
         let tag = hash as u32;
-        let mark = self.mark(tag as usize);
-        if mark == 0 || !expected { mark as u64 } else { self.slot(tag as usize) }
+        if expected { self.slot(tag as usize) } else { self.mark(tag as usize) as u64 }
     }
 
     /// Adds an entry. The caller has looked: the same reference is not in the table.
@@ -276,8 +278,8 @@ impl Table {
         self.entries -= 1;
     }
 
-    /// Lets the entry of `hash` that holds `old` hold `new`: a connection that goes from half-open
-    /// to established to TIME-WAIT keeps its slot. Whether it was there.
+    /// Lets the entry of `hash` that holds `old` hold `new`: a connection that goes to TIME-WAIT keeps
+    /// its slot. Whether it was there.
     #[inline(always)]
     pub(crate) fn replace(&mut self, hash: u64, old: Reference, new: Reference) -> bool {
         let tag = hash as u32;

@@ -193,10 +193,11 @@ impl TimeWait {
         Entered { reference: Reference::new(Kind::TimeWait, index), evicted }
     }
 
-    /// Whether record `index` stands for `hash`.
+    /// Whether record `index` is live and stands for `hash`.
     #[inline]
     pub(crate) fn is(&self, index: u32, hash: u64) -> bool {
-        self.ring.get(index as usize).is_some_and(|record| record.hash == hash)
+        let live = |record: &Record| record.hash == hash && record.flags & DEAD == 0;
+        self.ring.get(index as usize).is_some_and(live)
     }
 
     /// Forgets record `index`, which is live, and its entry in the table.

@@ -25,15 +25,16 @@
 
 use crate::slab::NONE;
 
-/// The links of one timer, kept in the caller's record.
+/// The links of one timer, kept in the caller's record. While a record stands in a queue elsewhere
+/// and not in the wheel, its node is that queue's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     /// Next in the slot, or [`NONE`].
-    next: u32,
+    pub(crate) next: u32,
     /// Previous in the slot; [`HEAD`] and the slot's number for the first; [`UNARMED`].
-    prev: u32,
+    pub(crate) prev: u32,
     /// The tick to fire at. May be later than where the node lies.
-    at: u32,
+    pub(crate) at: u32,
 }
 
 impl Node {
@@ -48,7 +49,7 @@ impl Node {
 
     /// The tick it fires at, while armed.
     #[inline]
-    pub(crate) fn at(&self) -> Option<u32> {
+    pub(crate) fn due(&self) -> Option<u32> {
         self.is_armed().then_some(self.at)
     }
 }

@@ -231,7 +231,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let core = &self.core;
         [
             core.wheel.next_deadline(),
-            core.half_open.next_deadline(),
+            core.half_open.next_deadline(&core.conns),
             core.time_wait.next_deadline(),
             core.neighbours.next_deadline(),
             core.wake_at,

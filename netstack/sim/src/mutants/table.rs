@@ -149,8 +149,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a damaged frame is dropped without a word",
         file: "netstack/stack/src/receive.rs",
-        find: "(FrameKind::Refused(reason), _) => self.core.drop(reason),",
-        planted: "(FrameKind::Refused(reason), _) => if !MUTANT { self.core.drop(reason) },",
+        find: "(FrameKind::Refused, _) => self.core.drop(arrival.reason),",
+        planted: "(FrameKind::Refused, _) => if !MUTANT { self.core.drop(arrival.reason) },",
     },
     Mutant {
         name: "a SYN within the window resets the connection",

@@ -220,9 +220,15 @@ impl Entries {
     /// Whether a slot is this neighbour's.
     #[inline]
     pub(super) fn is_at(&self, slot: u16, interface: u8, addr: Addr) -> bool {
-        let cold = &self.cold[slot as usize];
         // The address of a free slot is one that no neighbour has.
-        cold.addr == addr && cold.interface == interface && !addr.is_unspecified()
+        self.is_named(slot, interface, addr) && !addr.is_unspecified()
+    }
+
+    /// The same, or it is free.
+    #[inline(always)]
+    pub(super) fn is_named(&self, slot: u16, interface: u8, addr: Addr) -> bool {
+        let cold = &self.cold[slot as usize];
+        cold.addr == addr && cold.interface == interface
     }
 
     /// A slot for a neighbour that has none, in [`State::Failed`] and in no queue. `reclaim` allows

@@ -11,7 +11,7 @@
 //!   either  ──▶ output::next_segment ──▶ Emit (sequence, length, flags) ──▶ (worker: headers, ranges)
 //! ```
 //!
-//! Half-open connections (the passive SYN-RECEIVED) live in [`crate::halfopen`], TIME-WAIT in
+//! Half-open connections (the passive SYN-RECEIVED) are served by [`crate::halfopen`], TIME-WAIT by
 //! [`crate::timewait`], LISTEN in [`crate::listen`], CLOSED is the absence of all of them.
 //!
 //! Read RFC 9293 section 3.10 first; then 5961, 6298, 6675, 7323, 9438.
@@ -35,10 +35,12 @@ pub(crate) use output::Emit;
 pub(crate) use ranges::Inserted;
 #[cfg(test)]
 pub(crate) use ranges::Ranges;
+#[cfg(test)]
+pub(crate) use sample::half_open;
 pub use tcb::State;
 use tcb::first_window;
 use tcb::our_scale;
-pub(crate) use tcb::{Bits, Handshake, Profiles, Tcb};
+pub(crate) use tcb::{Bits, FREE, GENERATION_MIN, Handshake, Profiles, Tcb};
 pub(crate) use timer::Expired;
 
 use crate::config;

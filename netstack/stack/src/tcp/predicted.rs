@@ -165,7 +165,7 @@ mod tests {
     use penstock_wire::{Addr, SeqNum};
     use proptest::prelude::*;
 
-    use super::super::{Bits, Env, Flight, Flights, Handshake, Tcb};
+    use super::super::{Bits, Env, Flight, Flights, GENERATION_MIN, Handshake, Tcb};
     use crate::config::{Capacity, Config, Tcp};
     use crate::hash::{AddrId, Tuple};
     use crate::time::Instant;
@@ -190,16 +190,14 @@ mod tests {
             sack: true,
             timestamp: timestamps.then_some(seed.0 ^ seed.1),
             ts_offset: 77,
-            rtt_us: Some(300),
-            repeated: false,
             mtu_mss: 1460,
             hop: 0,
-            profile: 0,
-            generation: 1,
+            listener: 0,
         };
         let tuple = Tuple { remote: Addr::v4(1), remote_port: 1, local_port: 80, local: AddrId(0) };
         let ack = Segment { seq: hand.irs + 1, window, ..Segment::default() };
-        let tcb = Tcb::passive(tuple, &hand, &ack, &env);
+        let mut tcb = Tcb::half_open(tuple, &hand, &env);
+        tcb.complete(&ack, Some(300), 0, GENERATION_MIN, &env);
         env.now = Instant(1_000_000);
         env.millis = 1000;
         (tcb, env)

@@ -36,7 +36,8 @@ use super::rtt::first_rtt_us;
 pub enum State {
     /// Our SYN is out.
     SynSent,
-    /// Both SYNs crossed (simultaneous open); a passive one waits in the half-open ring instead.
+    /// Both SYNs crossed (simultaneous open); or a client's SYN has come, and our answer is out: then
+    /// the connection is half-open, and nobody's yet ([`Tcb::is_half_open`]).
     SynReceived,
     /// Open.
     Established,
@@ -123,6 +124,7 @@ pub(crate) struct Tcb {
     pub(crate) hop: u16,
 
     // The second line.
+    /// While half-open: the place in a queue of [`HalfOpens`](crate::halfopen::HalfOpens).
     pub(crate) timer: Node,
     /// When the peer was heard last, in milliseconds.
     pub(crate) heard_at: u32,
@@ -136,6 +138,7 @@ pub(crate) struct Tcb {
     pub(crate) ssthresh: u32,
     /// Smoothed round trip in microseconds; 0 before the first sample.
     pub(crate) srtt_us: u32,
+    /// While half-open: [`syn_ack_sent_at`](Self::syn_ack_sent_at).
     pub(crate) rttvar_us: u32,
     /// CUBIC's W_max in bytes (RFC 9438 section 4.6).
     pub(crate) cubic_max: u32,
@@ -147,17 +150,28 @@ pub(crate) struct Tcb {
     pub(crate) sent_at: u16,
     /// When an out-of-window segment was last answered: [`LIMITED_SHIFT`].
     pub(crate) limited_at: u16,
-    /// When a delayed acknowledgement is due: the low half of the millisecond clock.
+    /// When a delayed acknowledgement is due: the low half of the millisecond clock. While half-open:
+    /// the [`listener`](Self::listener).
     pub(crate) ack_at: u16,
+    /// [`FREE`], [`HALF_OPEN`], or what tells the application's name of it from older ones.
     pub(crate) generation: u16,
     /// Segments still to be acknowledged at once, at the start, in the low bits ([`QUICK_MASK`]);
-    /// above them how often the timeout stands doubled while there is no flight to keep it.
+    /// above them how often the timeout stands doubled while there is no flight to keep it, and how
+    /// often the SYN-ACK was repeated while half-open.
     pub(super) quick: u8,
-    /// Which [`SocketOptions`] it has.
+    /// Which [`SocketOptions`] it has. While half-open:
+    /// [`scales_windows`](Self::scales_windows).
     pub(crate) profile: u8,
 }
 
 const _: () = assert!(size_of::<Tcb>() == 128);
+
+/// The generation of a record that is no connection.
+pub(crate) const FREE: u16 = 0;
+/// The generation of a half-open connection.
+pub(crate) const HALF_OPEN: u16 = 1;
+/// The lowest generation of a connection that an application knows of.
+pub(crate) const GENERATION_MIN: u16 = 2;
 
 // Coarse stamps of 16 bits: the millisecond clock, shifted. What a stamp may alias after its ring
 // has gone round is said where it is read.
@@ -211,15 +225,11 @@ pub(crate) struct Handshake {
     /// Their timestamp, if timestamps are on.
     pub(crate) timestamp: Option<u32>,
     pub(crate) ts_offset: u32,
-    /// The round trip of the handshake in microseconds, if it was measured.
-    pub(crate) rtt_us: Option<u32>,
-    /// The SYN-ACK had to be repeated.
-    pub(crate) repeated: bool,
     /// The largest segment, options included, that the path carries.
     pub(crate) mtu_mss: u16,
     pub(crate) hop: u16,
-    pub(crate) profile: u8,
-    pub(crate) generation: u16,
+    /// Whom the client asked for.
+    pub(crate) listener: u16,
 }
 
 impl Tcb {
@@ -242,56 +252,102 @@ impl Tcb {
         tcb
     }
 
-    /// A connection whose handshake a client has just completed: `ack` is its last segment. Written
-    /// out in one piece, so that it can be made where it is to lie.
+    /// A client that has sent a SYN, and what it is answered with. Written out in one piece, so that
+    /// it can be made where it is to lie.
     #[inline(always)]
-    pub(crate) fn passive(tuple: Tuple, hand: &Handshake, ack: &Segment, env: &super::Env) -> Tcb {
-        let scales = agreed_scales(hand.window_scale, env);
-        let bits = agreed_bits(hand.sack, hand.timestamp.is_some(), hand.repeated);
-        let bits = bits | Bits::ESTABLISHED.0;
-        let mss = payload_bytes(hand.peer_mss.min(hand.mtu_mss), hand.timestamp.is_some());
+    pub(crate) fn half_open(tuple: Tuple, hand: &Handshake, env: &super::Env) -> Tcb {
+        let stamped = hand.timestamp.is_some();
+        let mss = payload_bytes(hand.peer_mss.min(hand.mtu_mss), stamped);
         let rcv_nxt = hand.irs + 1;
-        let wnd = (ack.window as u32) << (scales & 15);
-        let srtt_us = hand.rtt_us.map_or(0, first_rtt_us);
-        let measured = hand.rtt_us.is_some();
         Tcb {
             tuple,
             rcv_nxt,
             rcv_edge: rcv_nxt + env.first_window(hand.window_scale.is_some()),
             una: hand.iss + 1,
             nxt: hand.iss + 1,
-            wnd,
+            wnd: 0,
             flight: NO_FLIGHT,
             ts_recent: hand.timestamp.unwrap_or(0),
             rcv_acked: rcv_nxt,
-            state: State::Established,
-            scales,
-            bits: if measured { bits & !Bits::SYN_LOST.0 } else { bits },
+            state: State::SynReceived,
+            scales: agreed_scales(hand.window_scale, env),
+            bits: agreed_bits(hand.sack, stamped),
             mss,
             hop: hand.hop,
             timer: Node::UNARMED,
             heard_at: env.millis,
             ts_offset: hand.ts_offset,
-            wl1: ack.seq,
-            wnd_max: wnd,
-            cwnd: first_cwnd(mss, hand.repeated, &env.tcp),
+            wl1: SeqNum(0),
+            wnd_max: 0,
+            cwnd: first_cwnd(mss, false, &env.tcp),
             ssthresh: u32::MAX,
-            srtt_us,
-            rttvar_us: srtt_us / 2,
+            srtt_us: 0,
+            rttvar_us: env.now.micros(),
             cubic_max: 0,
             app_at: 0,
-            ts_recent_at: if hand.timestamp.is_some() {
-                stamp(env.millis, MINUTE_SHIFT)
-            } else {
-                0
-            },
-            sent_at: stamp(env.millis, SENT_SHIFT),
+            ts_recent_at: if stamped { stamp(env.millis, MINUTE_SHIFT) } else { 0 },
+            sent_at: 0,
             limited_at: stamp(env.millis, LIMITED_SHIFT).wrapping_sub(1 << 15),
-            ack_at: 0,
-            generation: hand.generation,
+            ack_at: hand.listener,
+            generation: HALF_OPEN,
             quick: limits::QUICK_ACKS,
-            profile: hand.profile,
+            profile: hand.window_scale.is_some() as u8,
         }
+    }
+
+    /// The client's last segment of the handshake has come: a connection is born. `rtt_us` is the
+    /// round trip of the handshake in microseconds, if it was measured.
+    #[inline(always)]
+    pub(crate) fn complete(
+        &mut self,
+        ack: &Segment,
+        rtt_us: Option<u32>,
+        profile: u8,
+        generation: u16,
+        env: &super::Env,
+    ) {
+        if self.kept_backoff() > 0 {
+            self.cwnd = first_cwnd(self.mss, true, &env.tcp);
+            self.assign(Bits::SYN_LOST, rtt_us.is_none());
+        }
+        self.set(Bits::ESTABLISHED);
+        self.state = State::Established;
+        self.wnd = (ack.window as u32) << self.peer_scale();
+        self.wnd_max = self.wnd;
+        self.wl1 = ack.seq;
+        self.heard_at = env.millis;
+        self.srtt_us = rtt_us.map_or(0, first_rtt_us);
+        self.rttvar_us = self.srtt_us / 2;
+        self.sent_at = stamp(env.millis, SENT_SHIFT);
+        self.ack_at = 0;
+        self.generation = generation;
+        self.quick = limits::QUICK_ACKS;
+        self.profile = profile;
+        self.timer = Node::UNARMED;
+    }
+
+    /// Whether the client's ACK is still awaited.
+    #[inline]
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.generation == HALF_OPEN
+    }
+
+    /// Whom the client of a half-open connection asked for.
+    #[inline]
+    pub(crate) fn listener(&self) -> u16 {
+        self.ack_at
+    }
+
+    /// When the SYN-ACK of a half-open connection was first sent, in microseconds.
+    #[inline]
+    pub(crate) fn syn_ack_sent_at(&self) -> u32 {
+        self.rttvar_us
+    }
+
+    /// Whether the client of a half-open connection offered to scale windows.
+    #[inline]
+    pub(crate) fn scales_windows(&self) -> bool {
+        self.profile != 0
     }
 
     const fn blank(tuple: Tuple) -> Tcb {
@@ -325,7 +381,7 @@ impl Tcb {
             sent_at: 0,
             limited_at: 0,
             ack_at: 0,
-            generation: 0,
+            generation: FREE,
             quick: limits::QUICK_ACKS,
             profile: 0,
         }
@@ -507,11 +563,10 @@ impl Tcb {
 
 /// What two SYNs agreed on, as bits.
 #[inline]
-const fn agreed_bits(sack: bool, timestamps: bool, syn_lost: bool) -> u16 {
+const fn agreed_bits(sack: bool, timestamps: bool) -> u16 {
     let sack = if sack { Bits::SACK.0 } else { 0 };
     let timestamps = if timestamps { Bits::TIMESTAMPS.0 } else { 0 };
-    let syn_lost = if syn_lost { Bits::SYN_LOST.0 } else { 0 };
-    sack | timestamps | syn_lost
+    sack | timestamps
 }
 
 /// The shifts of both windows, as [`Tcb`] keeps them.

@@ -10,7 +10,6 @@ use penstock_wire::{Addr, ip, plain};
 use super::{Headers, Outgoing, Sent, control, flow_label};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
-use crate::halfopen::HalfOpen;
 use crate::hash::Tuple;
 use crate::interface::Station;
 use crate::limits;
@@ -92,33 +91,29 @@ pub(crate) fn whole<Q: QueuePair>(
     outcome
 }
 
-/// Answers a SYN.
+/// Answers the SYN of a half-open connection.
 #[inline(never)]
-pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &HalfOpen) -> Sent {
+pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Tcb) -> Sent {
     first_syn_ack(core, queues, half)
 }
 
 /// The same, part of its only caller: what a client's SYN is answered with.
 #[inline(always)]
-pub(crate) fn first_syn_ack<Q: QueuePair>(
-    core: &mut Core,
-    queues: &mut [Q],
-    half: &HalfOpen,
-) -> Sent {
+pub(crate) fn first_syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Tcb) -> Sent {
     let Tuple { local, remote, remote_port, local_port } = half.tuple;
     let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
     let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
     let millis = core.env.millis;
     let timestamps = half
-        .timestamps
-        .then(|| Timestamps { value: millis.wrapping_add(half.ts_offset), echo: half.ts_recent });
-    let window_scale = half.window_scale.map(|_| core.env.window_scale);
-    let syn = Syn { mss: station.mss(), window_scale, sack_permitted: half.sack };
+        .has(Bits::TIMESTAMPS)
+        .then(|| Timestamps { value: half.timestamp(millis), echo: half.ts_recent });
+    let window_scale = half.scales_windows().then_some(core.env.window_scale);
+    let syn = Syn { mss: station.mss, window_scale, sack_permitted: half.has(Bits::SACK) };
     let header = tcp::Header {
         src_port: local_port,
         dst_port: remote_port,
-        seq: half.iss,
-        ack: half.irs + 1,
+        seq: half.una - 1,
+        ack: half.rcv_nxt,
         flags: Flags::SYN.with(Flags::ACK),
         window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };

@@ -39,10 +39,10 @@ fn a_timer_fires_at_its_tick_and_not_before() {
             let (mut wheel, mut timers) = (Wheel::new(start), timers(1));
             let at = start.wrapping_add(wait);
             wheel.arm(&mut timers, 0, at);
-            assert_eq!(timers.nodes[0].at(), Some(at));
+            assert_eq!(timers.nodes[0].due(), Some(at));
             assert!(drain(&mut wheel, &mut timers, at.wrapping_sub(1)).is_empty());
             assert_eq!(drain(&mut wheel, &mut timers, at), [0], "from {start}, {wait} ahead");
-            assert_eq!((timers.nodes[0].at(), wheel.armed()), (None, 0));
+            assert_eq!((timers.nodes[0].due(), wheel.armed()), (None, 0));
             assert_eq!(wheel.next_deadline(), None);
         }
     }
