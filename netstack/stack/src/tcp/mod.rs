@@ -19,6 +19,7 @@
 mod acknowledge;
 mod congestion;
 mod flight;
+mod handshake;
 mod input;
 mod output;
 mod predicted;
@@ -30,6 +31,7 @@ mod tcb;
 mod timer;
 
 pub(crate) use flight::{Flight, Flights, NO_FLIGHT, Retransmission};
+pub(crate) use handshake::Handshake;
 pub(crate) use input::{Acknowledge, Offer};
 pub(crate) use output::Emit;
 pub(crate) use ranges::Inserted;
@@ -40,7 +42,7 @@ pub(crate) use sample::half_open;
 pub use tcb::State;
 use tcb::first_window;
 use tcb::our_scale;
-pub(crate) use tcb::{Bits, FREE, GENERATION_MIN, Handshake, Profiles, Tcb};
+pub(crate) use tcb::{Bits, FREE, GENERATION_MIN, Profiles, Tcb};
 pub(crate) use timer::Expired;
 
 use crate::config;
