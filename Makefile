@@ -88,9 +88,9 @@ kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power
 	@.ci/need cc python3
 	kernel/test
 
-qemu-test: ## The appliance in QEMU on the emulated 82599, judged by Linux's clients: boots, loads, faults, ends
-	@.ci/need cc python3 ip ab curl nginx
-	image/test
+qemu-test: ## The appliance in QEMU on the emulated 82599, judged by Linux's clients: boots, loads, faults, ends (ONLY=check)
+	@.ci/need cc python3 ip ab wrk curl nginx hping3
+	image/test $(ONLY)
 
 qemu-fetch: ## Downloads QEMU, GRUB and the kernel that nic-test boots, into target/qemu: 150 MB
 	qemu/packages fetch

@@ -1,8 +1,8 @@
 """Boots images under QEMU and judges what they say. `kernel/test` and `image/test` are lists of checks.
 
-A check is a function that starts machines with the function it is given, and raises `Failed`. One line
-for each; one that fails prints why, the command that boots it again, and the end of the serial log,
-which is kept. QEMU is what `qemu/run` finds or fetches.
+A check is a function that starts machines with the function it is given, and raises `Failed`. One that
+fails prints why, the command that boots it again, where its serial log and the frames of its wire are
+kept, and the end of the log. The last thing is a table. QEMU is what `qemu/run` finds or fetches.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import time
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(TREE, "target"))
 DONE, PANIC, REFUSED = 33, 35, 37  # what isa-debug-exit makes of 0x10, 0x11, 0x12
+PCAP_BYTES = 16 << 20  # of a check that fails, the last frames of its wire, and as much again
 PATIENCE = 60 * float(os.environ.get("SLOWER", "1"))  # seconds for what takes one
 
 
@@ -34,21 +35,26 @@ class Boot:
 
     def __init__(self, folder, name, image, line="", cpus=1, memory="256M", card=None, more=(), kernel=True, serial=True):
         self.log_path = os.path.join(folder, name + ".log")
+        self.pcap_path = os.path.join(folder, name + ".pcap")
         self.folder = tempfile.mkdtemp(prefix="penstock-kernel.")
         self.qmp_path = os.path.join(self.folder, "qmp")
-        command = [os.path.join(TREE, "qemu/run"), f"--memory={memory}"]
-        command += [f"--card={card}"] if card else []
-        command += ["-smp", str(cpus)]
+        self.fault_path = os.path.join(self.folder, "faults")
+        program = [os.path.join(TREE, "qemu/run"), f"--memory={memory}"]
+        command = ["-smp", str(cpus)]
         command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         command += ["-serial", "stdio"] if serial else []
         if kernel:
             command += ["-kernel", image, "-append", line]
         command += list(more)
-        self.replay = shlex.join(command)
+        self.replay = shlex.join(program + ([f"--card={card}"] if card else []) + command)
+        if card:
+            os.mkfifo(self.fault_path)
+            self.forget_frames()
+            program += [f"--card={card} --pcap={self.pcap_path} --pcap-ring={PCAP_BYTES} --fault-pipe={self.fault_path}"]
         self.log = open(self.log_path, "wb")
         self.begin = time.monotonic()
         self.process = subprocess.Popen(
-            command + ["-qmp", f"unix:{self.qmp_path},server=on,wait=off"],
+            program + command + ["-qmp", f"unix:{self.qmp_path},server=on,wait=off"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
 
     def text(self):
@@ -95,13 +101,26 @@ class Boot:
                         break
             return said
 
-    def processor_seconds(self):
-        """What QEMU has used of the host's processors."""
+    def breaks(self, faults):
+        """Something of the card or its wire breaks, or mends, from now on."""
+        with open(self.fault_path, "w") as pipe:
+            pipe.write(faults + "\n")
+
+    def qemu(self):
+        """The number of QEMU's process."""
         shell = self.process.pid
         with open(f"/proc/{shell}/task/{shell}/children") as children:
             # The cards come first.
-            qemu = children.read().split()[-1]
-        with open(f"/proc/{qemu}/stat") as stat:
+            return int(children.read().split()[-1])
+
+    def cut_power(self):
+        """QEMU is gone, without a word to anybody."""
+        os.kill(self.qemu(), signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def processor_seconds(self):
+        """What QEMU has used of the host's processors."""
+        with open(f"/proc/{self.qemu()}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -110,10 +129,19 @@ class Boot:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
         self.log.close()
-        # QEMU takes it away at its own end, which may be at this very moment.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.qmp_path)
+        # QEMU takes its socket away at its own end, which may be at this very moment.
+        for path in (self.qmp_path, self.fault_path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         os.rmdir(self.folder)
+
+    def frames(self):
+        """Where the frames of its wire are recorded: the last ones, and those before."""
+        return [path for path in (self.pcap_path + ".1", self.pcap_path) if os.path.exists(path)]
+
+    def forget_frames(self):
+        for path in self.frames():
+            os.unlink(path)
 
 
 def registry():
@@ -137,8 +165,19 @@ def expect(text, *patterns):
             raise Failed(f"did not say {pattern!r}")
 
 
+class Verdict:
+    """What came of a check."""
+
+    def __init__(self, name, failure, seconds, note, kept=""):
+        self.name, self.failure, self.seconds, self.note, self.kept = name, failure, seconds, note, kept
+
+    def line(self):
+        word = "FAIL " if self.failure else "ok   "
+        return f"{word} {self.name:<48} {self.seconds:5.1f} s  {self.failure or self.note or ''}".rstrip()
+
+
 def run(checks, image, folder, name):
-    """Runs a check; its line, and whether it held."""
+    """Runs a check; what came of it."""
     function, arguments = checks[name]
     boots = []
 
@@ -147,22 +186,24 @@ def run(checks, image, folder, name):
         boots.append(Boot(folder, log, other_image or image, line, **more))
         return boots[-1]
 
-    begin = time.monotonic()
+    begin, note, failure = time.monotonic(), None, None
     try:
         note = function(start, *arguments)
-        failure = None
-    except (Failed, OSError, subprocess.SubprocessError, TypeError, ValueError) as error:
+    except Exception as error:  # a check that breaks has not held
         failure = str(error) or repr(error)
     for boot in boots:
         boot.stop()
     seconds = time.monotonic() - begin
     if failure is None:
-        return f"ok    {name:<44} {seconds:5.1f} s  {note or ''}".rstrip(), True
-    if not boots:
-        return f"FAIL  {name}: {failure}", False
-    boot = boots[-1]
-    return (f"FAIL  {name}: {failure}\n      again: {boot.replay}\n      log:   {boot.log_path}\n"
-            + "".join(f"      | {line}\n" for line in boot.text().splitlines()[-25:])), False
+        for boot in boots:
+            boot.forget_frames()
+        return Verdict(name, None, seconds, note)
+    kept = ""
+    for boot in boots[-1:]:
+        kept += f"      again: {boot.replay}\n      log:   {boot.log_path}\n"
+        kept += "".join(f"      wire:  {path}\n" for path in boot.frames())
+        kept += "".join(f"      | {line}\n" for line in boot.text().splitlines()[-25:])
+    return Verdict(name, failure, seconds, note, kept)
 
 
 def build(*package):
@@ -208,11 +249,18 @@ def main(title, checks, prepare, jobs):
         print("\n".join(checks))
         return
     image, folder = prepare()
-    begin, failed = time.monotonic(), 0
+    begin = time.monotonic()
     names = arguments.checks or list(checks)
+    verdicts = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for line, held in pool.map(lambda name: run(checks, image, folder, name), names):
-            print(line, flush=True)
-            failed += not held
-    print(f"{len(names) - failed} passed, {failed} failed, in {time.monotonic() - begin:.0f} s")
-    sys.exit(failed > 0)
+        running = [pool.submit(run, checks, image, folder, name) for name in names]
+        for done in concurrent.futures.as_completed(running):
+            verdict = done.result()
+            verdicts[verdict.name] = verdict
+            print(f"[{len(verdicts):3}/{len(names)}] {verdict.line()}\n{verdict.kept}", end="", flush=True)
+    failed = [name for name in names if verdicts[name].failure]
+    print(f"\n{len(names)} checks in {time.monotonic() - begin:.0f} s")
+    for name in names:
+        print(verdicts[name].line())
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
+    sys.exit(len(failed) > 0)

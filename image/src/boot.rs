@@ -163,7 +163,7 @@ fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config,
         }
     }
     let Capacity { connections, chunks, .. } = config.capacity;
-    info!("stack: for each core {connections} connections and {} MiB in flight", chunks / 512);
+    info!("stack: for each core {connections} connections and {} KiB in flight", chunks * 2);
     Ok(config)
 }
 

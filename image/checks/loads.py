@@ -1,0 +1,84 @@
+"""What a server is there for: many, and much."""
+
+import hashlib
+import os
+import time
+
+from judge import DONE, PATIENCE, Failed, expect
+from lab import LOGS, ab, check, counted, downloads, fetched, serve, wrk
+
+
+@check(("1-core", 1), ("2-cores", 2), ("4-cores", 4))
+def serves_short_connections_on(start, cpus):
+    _, url = serve(start, cpus=cpus)
+    return f"{ab(url, 20_000):.0f}/s"
+
+
+@check()
+def serves_a_hundred_thousand_connections(start):
+    """None fails, and neither side resets any."""
+    boot, url = serve(start)
+    rate = ab(url, 100_000)
+    boot.qmp("system_powerdown")
+    text = boot.end(DONE)
+    resets = {name: counted(text, name) for name in ("TcpOutRsts", "TcpEstabResets")}
+    if counted(text, "TcpPassiveOpens") < 100_000 or any(resets.values()):
+        raise Failed(f"{counted(text, 'TcpPassiveOpens')} connections, resets: {resets}")
+    return f"{rate:.0f}/s, no reset"
+
+
+@check(("short", "", ["-H", "Connection: close"]), ("kept", "-k", []))
+def serves_wrk(start, words, more):
+    _, url = serve(start, words=words)
+    return f"{wrk(url, 5, *more):.0f}/s"
+
+
+@check()
+def keeps_connections_alive(start):
+    _, url = serve(start, words="-k", cpus=4)
+    return f"{ab(url, 50_000, '-k'):.0f}/s"
+
+
+@check()
+def downloads_whole(start):
+    _, url = serve(start)
+    begin = time.monotonic()
+    downloads(url, 100_000_000)
+    return f"{100 / (time.monotonic() - begin):.0f} MB/s"
+
+
+@check()
+def uploads_whole(start):
+    _, url = serve(start)
+    content = os.urandom(1_000_000) * 100
+    path = os.path.join(LOGS, "upload")
+    with open(path, "wb") as file:
+        file.write(content)
+    begin = time.monotonic()
+    echoed = fetched(f"{url}/echo", "--data-binary", "@" + path, "-H", "Expect:", seconds=3 * PATIENCE)
+    os.unlink(path)
+    if hashlib.sha256(echoed).digest() != hashlib.sha256(content).digest():
+        raise Failed("100 MB came back changed")
+    return f"{len(content) / 1e6 / (time.monotonic() - begin):.0f} MB/s each way"
+
+
+@check()
+def speaks_ipv6(start):
+    boot, url = serve(start)
+    url = url.replace("10.82.", "[fd00:82:").removesuffix(".2") + "::2]"
+    expect(boot.text(), r"ip fd00:82:\d+::2/64")
+    downloads(url, 1_000_000)
+    return f"{ab(url, 5_000):.0f}/s"
+
+
+@check()
+def rests_at_rest(start):
+    boot, url = serve(start)
+    fetched(url + "/")
+    time.sleep(1)  # the time that is measured, not a wait for something
+    begin, used = time.monotonic(), boot.processor_seconds()
+    time.sleep(5)
+    share = (boot.processor_seconds() - used) / (time.monotonic() - begin)
+    if share > 0.10:
+        raise Failed(f"uses {100 * share:.1f} % of a processor of the host")
+    return f"{100 * share:.1f} % of one host processor"

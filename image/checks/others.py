@@ -1,0 +1,55 @@
+"""For who has just cloned the tree, and for drivers that others wrote."""
+
+import os
+import socket
+import subprocess
+import time
+
+from judge import DONE, PATIENCE, Failed, expect
+from lab import HTTP, LOGS, TEST, TREE, Built, check, command, fetched, plugged, wire
+
+
+@check()
+def runs_for_who_has_just_cloned_the_tree(start):
+    """`make run` behind passt, which answers only whom it has heard; nothing is left when it ends."""
+    log_path = os.path.join(LOGS, "make-run.log")
+    with open(log_path, "wb") as log:
+        run = subprocess.Popen([os.path.join(TREE, "image/run")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            deadline, said = time.monotonic() + PATIENCE, ""
+            while "answered from the image" not in said:
+                if run.poll() is not None or time.monotonic() > deadline:
+                    raise Failed(f"did not say that it answered; log: {log_path}")
+                time.sleep(0.1)
+                with open(log_path, encoding="utf-8", errors="replace") as file:
+                    said = file.read()
+            fetched(HTTP + "127.0.0.1:8080/bytes/1000000")
+        finally:
+            run.terminate()
+            run.wait(PATIENCE)
+    if "8080" in command("ss", "-tln").decode():
+        raise Failed("something still listens on port 8080")
+
+
+@check()
+def carries_a_driver_by_others(start):
+    """The unmodified `ixgbe-driver` of the registry, on our kernel and on the card: 10,000 frames each way."""
+    number, count = wire(), 10_000
+    boot = start(f"{TEST} watchdog=0", other_image=Built.foreign, card=plugged(number))
+    boot.wait(r"foreign: link 10000 Mb/s, address \[52, 00, 00, 00, 00, 01\]")
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5)) as port:
+        port.bind((f"dut{number}", 0x88b5))
+        port.settimeout(5)
+        own, seen, sent = b"\x02\0\0\0\0\x01", set(), 0
+        while len(seen) < count:
+            # A few at a time: neither side may overrun the other.
+            for _ in range(min(32, count - sent)):
+                port.send(bytes.fromhex("520000000001") + own + b"\x88\xb5" + sent.to_bytes(4, "big") * 100)
+                sent += 1
+            while len(seen) < sent:
+                frame = port.recv(2048)
+                if frame[:6] == own:
+                    if frame[14:] != frame[14:18] * 100:
+                        raise Failed("a frame came back changed")
+                    seen.add(frame[14:18])
+    expect(boot.end(DONE), rf"foreign: {count} frames in, {count} frames out")
