@@ -12,13 +12,16 @@
 //! Before the server has answered, the client's bytes wait where they are: none is lost if another
 //! server must be asked, and they leave with the acknowledgement that completes the handshake.
 //!
-//! Each direction ends by itself: a FIN is passed on behind the last byte before it. A connection
-//! that breaks takes the other with it, by RST. A relay is part of an application: the application
+//! Each direction ends by itself: a FIN is passed on behind the last byte before it, and an end that
+//! is silent for too long is taken to have ended. A connection that breaks takes the other with it,
+//! by RST. A relay is part of an application: the application
 //! calls it from its own upcalls, and learns from [`Ended`] what became of a session.
 #![no_std]
 
 extern crate alloc;
 
 mod relay;
+mod timeouts;
 
-pub use relay::{Ended, Reason, Relay, Timeouts};
+pub use relay::{Ended, Manners, Opening, Reason, Relay, Said};
+pub use timeouts::Timeouts;

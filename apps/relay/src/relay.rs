@@ -8,39 +8,71 @@ use penstock_stack::{
 };
 use penstock_wire::Addr;
 
+use crate::timeouts::Timeouts;
+
 /// The sessions of one core, each two connections that live on it.
 #[derive(Debug)]
 pub struct Relay {
     /// By [`ConnId::index`]; an end without another is no session's.
     ends: Box<[End]>,
-    timeouts: Timeouts,
+    manners: Box<[Manners]>,
     /// Waiting bytes go on when this much of a send buffer is free.
     room_bytes: usize,
 }
 
-/// How long a session may wait.
+/// How the sessions of one kind are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Manners {
+    /// How long they may wait.
+    pub timeouts: Timeouts,
+    /// A client that closes before its server has answered is taken at its word, though it has said
+    /// something (`option abortonclose`). One that has said nothing always is.
+    pub abort_on_close: bool,
+    /// The client's side ends with a RST (`option nolinger`).
+    pub client_no_linger: bool,
+    /// The server's side ends with a RST.
+    pub server_no_linger: bool,
+}
+
+/// A session to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For the server to answer the handshake.
-    pub connect: Duration,
-    /// Without a byte moving in either direction.
-    pub idle: Duration,
+pub struct Opening {
+    /// Where the server is.
+    pub server: Endpoint,
+    /// The address to come from; `None`: one that suits.
+    pub from: Option<Addr>,
+    /// Options of the server's connection.
+    pub options: SocketOptions,
+    /// Which of the [`Manners`].
+    pub manners: u16,
+    /// What the client has said.
+    pub said: Said,
+    /// And that this was all.
+    pub has_ended: bool,
+}
+
+/// What a client has said before its session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing, since this moment in milliseconds on a ring of 2^32.
+    Nothing(u32),
+    /// Something that waits in its store.
+    Stored,
+    /// Something that the application holds, and will [send](Cx::send) once the server has answered;
+    /// more may wait in the store.
+    Held,
 }
 
 /// One end of a session.
 #[derive(Clone, Copy, Debug)]
 struct End {
     other: Option<ConnId>,
-    /// The connection was opened by us.
-    is_server: bool,
-    /// Its handshake is not complete.
-    is_connecting: bool,
-    /// Its FIN came.
-    has_ended: bool,
-    /// Some of its bytes wait in its store.
-    waits: bool,
-    /// Milliseconds, on a ring of 2^32, when a byte last came from it or was acknowledged.
-    moved_at: u32,
+    flags: u8,
+    manners: u16,
+    /// Milliseconds, on a ring of 2^32, when a byte last came from it.
+    read_at: u32,
+    /// The same, when it last acknowledged one, or when one first had to wait for it.
+    written_at: u32,
     /// Bytes that went on from it.
     bytes: u64,
 }
@@ -49,8 +81,9 @@ struct End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// The client's connection. It is gone, or closed; but where the server could not be reached
-    /// ([`Reason::Unconnected`], [`Reason::ConnectTimeout`]) it is the application's again, with
-    /// all it has said: to answer, or to [`open`](Relay::open) once more.
+    /// ([`Reason::Unconnected`], [`Reason::ConnectTimeout`]) or need not be
+    /// ([`Reason::Abandoned`], [`Reason::Mute`]) it is the application's again, with all it has said:
+    /// to answer, or to [`open`](Relay::open) once more.
     pub client: ConnId,
     /// The server's connection, which is gone or closed.
     pub server: ConnId,
@@ -60,9 +93,13 @@ pub struct Ended {
     pub client_bytes: u64,
     /// Bytes from the server that went on to the client.
     pub server_bytes: u64,
+    /// Some of what the client has said waits in its store.
+    pub is_stored: bool,
+    /// The client has said that it will say no more.
+    pub has_ended: bool,
 }
 
-/// Why a session ended.
+/// Why a session ended: what went wrong first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Both have said all they had to say.
@@ -71,8 +108,14 @@ pub enum Reason {
     Unconnected(Close),
     /// The server did not answer in time.
     ConnectTimeout,
-    /// Nothing moved for too long.
-    Idle,
+    /// The client closed before its server had answered.
+    Abandoned,
+    /// The client said nothing for too long, and its server had not answered.
+    Mute,
+    /// The client was silent, or did not listen, for too long.
+    ClientTimeout,
+    /// The server was silent, or did not listen, for too long.
+    ServerTimeout,
     /// The client's connection broke.
     Client(Close),
     /// The server's connection broke.
@@ -80,28 +123,51 @@ pub enum Reason {
 }
 
 impl End {
-    const NONE: End = End {
-        other: None,
-        is_server: false,
-        is_connecting: false,
-        has_ended: false,
-        waits: false,
-        moved_at: 0,
-        bytes: 0,
-    };
+    const NONE: End =
+        End { other: None, flags: 0, manners: 0, read_at: 0, written_at: 0, bytes: 0 };
+
+    /// The connection was opened by us.
+    const SERVER: u8 = 1;
+    /// Its handshake is not complete.
+    const CONNECTING: u8 = 1 << 1;
+    /// It will say no more: its FIN came, or it was silent for too long.
+    const ENDED: u8 = 1 << 2;
+    /// Some of its bytes wait in its store.
+    const WAITS: u8 = 1 << 3;
+    /// Our FIN is on its way to it.
+    const SHUT: u8 = 1 << 4;
+    /// It was silent for too long, and nothing had gone wrong before.
+    const SILENT: u8 = 1 << 5;
+    /// The application holds bytes of it.
+    const SAID: u8 = 1 << 6;
+
+    #[inline]
+    fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    #[inline]
+    fn set(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
+    fn assign(&mut self, flag: u8, is_so: bool) {
+        self.flags = self.flags & !flag | if is_so { flag } else { 0 };
+    }
 }
 
 impl Relay {
-    /// For a core with these bounds. All memory it will ever use is taken here.
-    pub fn new(capacity: &Capacity, timeouts: Timeouts) -> Relay {
+    /// For a core with these bounds, and sessions of these kinds. All memory it will ever use is
+    /// taken here.
+    pub fn new(capacity: &Capacity, manners: &[Manners]) -> Relay {
         Relay {
             ends: vec![End::NONE; capacity.connections as usize].into(),
-            timeouts,
+            manners: manners.into(),
             room_bytes: capacity.send_buffer_bytes as usize / 4,
         }
     }
 
-    /// Begins a session: connects to `server` on behalf of `client`. The client's timer is free from
+    /// Begins a session: connects to a server on behalf of `client`. The client's timer is free from
     /// here on.
     ///
     /// # Errors
@@ -110,48 +176,65 @@ impl Relay {
         &mut self,
         cx: &mut Cx<'_>,
         client: ConnId,
-        server: Endpoint,
-        from: Option<Addr>,
-        options: SocketOptions,
+        opening: Opening,
     ) -> Result<ConnId, ConnectError> {
+        let Opening { server, from, options, manners, said, has_ended } = opening;
         let conn = cx.connect(server, from, options)?;
-        let moved_at = cx.now().millis();
-        self.ends[client.index()] = End { other: Some(conn), moved_at, ..End::NONE };
-        self.ends[conn.index()] = End {
-            other: Some(client),
-            is_server: true,
-            is_connecting: true,
-            moved_at,
-            ..End::NONE
+        let now = cx.now().millis();
+        let end = End { manners, read_at: now, written_at: now, ..End::NONE };
+        let (flags, read_at) = match said {
+            Said::Nothing(since) => (0, since),
+            Said::Stored => (End::WAITS, now),
+            Said::Held => (End::SAID | End::WAITS, now),
         };
+        let mut client_end = End { other: Some(conn), flags, read_at, written_at: read_at, ..end };
+        client_end.assign(End::ENDED, has_ended);
+        self.ends[client.index()] = client_end;
+        let flags = End::SERVER | End::CONNECTING;
+        self.ends[conn.index()] = End { other: Some(client), flags, ..end };
         // The session's time is kept by the server's connection.
         cx.set_timer(client, None);
-        cx.set_timer(conn, Some(self.timeouts.connect));
+        self.arm(cx, conn);
         Ok(conn)
     }
 
     /// Bytes came from `conn`; returns how many went on.
     #[inline]
     pub fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
-        let Some(other) = self.ends[conn.index()].other else { return bytes.len() };
-        let taken = if self.ends[other.index()].is_connecting { 0 } else { cx.send(other, bytes) };
+        let End { other: Some(other), flags, .. } = self.ends[conn.index()] else {
+            return bytes.len();
+        };
+        if flags & End::ENDED != 0 {
+            // Too late: nobody waits for it any more.
+            return bytes.len();
+        }
+        let is_connecting = self.ends[other.index()].has(End::CONNECTING);
+        let taken = if is_connecting { 0 } else { cx.send(other, bytes) };
         let end = &mut self.ends[conn.index()];
-        end.moved_at = cx.now().millis();
+        end.read_at = cx.now().millis();
         end.bytes += taken as u64;
-        end.waits |= taken < bytes.len();
+        if taken < bytes.len() && !end.has(End::WAITS) {
+            end.set(End::WAITS);
+            self.ends[other.index()].written_at = cx.now().millis();
+            if !is_connecting {
+                self.arm(cx, conn);
+            }
+        }
         taken
     }
 
     /// A server has answered.
     pub fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         let end = &mut self.ends[conn.index()];
-        end.is_connecting = false;
-        end.moved_at = cx.now().millis();
+        end.assign(End::CONNECTING, false);
+        end.read_at = cx.now().millis();
+        end.written_at = end.read_at;
         let Some(client) = end.other else { return };
         self.forward(cx, client, conn);
-        if self.ends[client.index()].has_ended {
-            cx.shutdown(conn);
+        if self.ends[client.index()].has(End::ENDED) {
+            self.shut(cx, conn);
         }
+        self.arm(cx, conn);
     }
 
     /// A server cannot be reached.
@@ -163,9 +246,9 @@ impl Relay {
     #[inline]
     pub fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         let end = &mut self.ends[conn.index()];
-        end.moved_at = cx.now().millis();
+        end.written_at = cx.now().millis();
         if let Some(other) = end.other
-            && self.ends[other.index()].waits
+            && self.ends[other.index()].has(End::WAITS)
             && cx.send_room(conn) >= self.room_bytes
         {
             self.forward(cx, other, conn);
@@ -174,73 +257,227 @@ impl Relay {
 
     /// `conn` has said all it had to say.
     pub fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) -> Option<Ended> {
-        let end = &mut self.ends[conn.index()];
-        end.has_ended = true;
-        let other = end.other?;
-        let End { is_connecting, has_ended, .. } = self.ends[other.index()];
-        if has_ended {
-            // What is still to be sent needs nobody to watch it.
-            cx.close(other);
-            cx.close(conn);
-            return self.end(conn, Reason::Finished);
-        }
-        if !is_connecting {
-            cx.shutdown(other);
-        }
-        None
+        self.finish_reading(cx, conn)
     }
 
     /// `conn` is gone.
     pub fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) -> Option<Ended> {
-        let End { other, is_server, .. } = self.ends[conn.index()];
-        cx.abort(other?);
-        self.end(conn, if is_server { Reason::Server(reason) } else { Reason::Client(reason) })
+        let End { other, flags, .. } = self.ends[conn.index()];
+        let other = other?;
+        cx.abort(other);
+        let reason =
+            if flags & End::SERVER != 0 { Reason::Server(reason) } else { Reason::Client(reason) };
+        self.end(conn, reason)
     }
 
     /// The timer of `conn` ran out.
     pub fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) -> Option<Ended> {
-        let End { other, is_connecting, moved_at, .. } = self.ends[conn.index()];
+        let End { other, flags, .. } = self.ends[conn.index()];
         let other = other?;
-        if is_connecting {
-            cx.abort(conn);
-            return self.end(conn, Reason::ConnectTimeout);
+        if flags & End::CONNECTING != 0 {
+            return self.on_connecting_timer(cx, conn, other);
         }
         let now = cx.now().millis();
-        let other_moved_at = self.ends[other.index()].moved_at;
-        let still_ms = now.wrapping_sub(moved_at).min(now.wrapping_sub(other_moved_at)) as u64;
-        let left_ms = self.timeouts.idle.millis().saturating_sub(still_ms);
-        if left_ms > 0 {
-            cx.set_timer(conn, Some(Duration::from_millis(left_ms)));
-            return None;
+        for (this, that) in [(conn, other), (other, conn)] {
+            if self.writing_left_ms(this, that, now) == Some(0) {
+                // It does not listen: what is on its way to it is lost.
+                let is_server = self.ends[this.index()].has(End::SERVER);
+                cx.abort(this);
+                cx.abort(that);
+                return self.end(conn, timeout_of(is_server));
+            }
+            if self.reading_left_ms(this, now) == Some(0) {
+                let nothing_before = !self.ends[that.index()].has(End::SILENT);
+                self.ends[this.index()].assign(End::SILENT, nothing_before);
+                // As if it had closed: what it has said goes on, and the other may answer.
+                if let Some(ended) = self.finish_reading(cx, this) {
+                    return Some(ended);
+                }
+            }
         }
+        self.arm(cx, conn);
+        None
+    }
+
+    /// A server has not answered yet, or its client has said nothing yet.
+    fn on_connecting_timer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        server: ConnId,
+        client: ConnId,
+    ) -> Option<Ended> {
+        let now = cx.now().millis();
+        let reason = if self.connecting_left_ms(server, now) == Some(0) {
+            Reason::ConnectTimeout
+        } else if self.reading_left_ms(client, now) == Some(0) {
+            Reason::Mute
+        } else {
+            self.arm(cx, server);
+            return None;
+        };
+        cx.abort(server);
+        self.end(server, reason)
+    }
+
+    /// Ends a session at the application's wish, both sides by RST.
+    pub fn abort(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Reason) -> Option<Ended> {
+        let other = self.ends[conn.index()].other?;
         cx.abort(conn);
         cx.abort(other);
-        self.end(conn, Reason::Idle)
+        self.end(conn, reason)
+    }
+
+    /// The application sent `bytes` that it held of `client`, before
+    /// [`on_connected`](Self::on_connected).
+    pub fn sent(&mut self, client: ConnId, bytes: u64) {
+        self.ends[client.index()].bytes += bytes;
+    }
+
+    /// The other end of `conn`, while they are a session.
+    pub fn other(&self, conn: ConnId) -> Option<ConnId> {
+        self.ends[conn.index()].other
+    }
+
+    /// Nothing comes from `conn` any more.
+    fn finish_reading(&mut self, cx: &mut Cx<'_>, conn: ConnId) -> Option<Ended> {
+        self.ends[conn.index()].set(End::ENDED);
+        let other = self.ends[conn.index()].other?;
+        let (this, that) = (self.ends[conn.index()], self.ends[other.index()]);
+        if that.has(End::CONNECTING) {
+            let manners = &self.manners[this.manners as usize];
+            let has_said = this.has(End::WAITS) || this.has(End::SAID);
+            if has_said && !manners.abort_on_close {
+                return None;
+            }
+            cx.abort(other);
+            return self.end(conn, Reason::Abandoned);
+        }
+        if !that.has(End::ENDED) {
+            if !this.has(End::WAITS) {
+                self.shut(cx, other);
+                self.arm(cx, conn);
+            }
+            return None;
+        }
+        // What is still to be sent needs nobody to watch it.
+        self.leave(cx, conn);
+        self.leave(cx, other);
+        self.end(conn, Reason::Finished)
+    }
+
+    /// Lets go of `conn`, with a FIN behind what is queued, or at once.
+    fn leave(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        let end = &self.ends[conn.index()];
+        let manners = &self.manners[end.manners as usize];
+        let no_linger = match end.has(End::SERVER) {
+            true => manners.server_no_linger,
+            false => manners.client_no_linger,
+        };
+        if no_linger { cx.abort(conn) } else { cx.close(conn) }
+    }
+
+    /// Nothing more goes to `conn`.
+    fn shut(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.ends[conn.index()].set(End::SHUT);
+        cx.shutdown(conn);
     }
 
     /// Lets go what waited at `from`.
     fn forward(&mut self, cx: &mut Cx<'_>, from: ConnId, to: ConnId) {
         let end = &mut self.ends[from.index()];
-        if end.waits {
+        if end.has(End::WAITS) {
             let forwarded = cx.forward(from, to);
             end.bytes += forwarded.moved as u64;
-            end.waits = forwarded.left > 0;
+            end.assign(End::WAITS, forwarded.left > 0);
+            // It may say more from here on: its silence begins now.
+            end.read_at = cx.now().millis();
+            if !end.has(End::WAITS) && end.has(End::ENDED) && !self.ends[to.index()].has(End::SHUT)
+            {
+                self.shut(cx, to);
+            }
         }
+    }
+
+    /// Sets the session's timer to the next moment at which something may have taken too long.
+    fn arm(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        let Some(other) = self.ends[conn.index()].other else { return };
+        let is_server = self.ends[conn.index()].has(End::SERVER);
+        let (client, server) = if is_server { (other, conn) } else { (conn, other) };
+        let now = cx.now().millis();
+        let left = if self.ends[server.index()].has(End::CONNECTING) {
+            let left = [self.connecting_left_ms(server, now), self.reading_left_ms(client, now)];
+            left.into_iter().flatten().min()
+        } else {
+            let left = [
+                self.reading_left_ms(client, now),
+                self.reading_left_ms(server, now),
+                self.writing_left_ms(client, server, now),
+                self.writing_left_ms(server, client, now),
+            ];
+            left.into_iter().flatten().min()
+        };
+        cx.set_timer(server, left.map(|ms| Duration::from_millis(ms.max(1))));
+    }
+
+    /// How much longer a server may take to answer; `None`: for ever.
+    fn connecting_left_ms(&self, server: ConnId, now: u32) -> Option<u64> {
+        let end = &self.ends[server.index()];
+        let timeout = self.manners[end.manners as usize].timeouts.connect?;
+        Some(timeout.millis().saturating_sub(now.wrapping_sub(end.read_at) as u64))
+    }
+
+    /// How much longer `conn` may be silent; `None`: for ever.
+    fn reading_left_ms(&self, conn: ConnId, now: u32) -> Option<u64> {
+        let end = &self.ends[conn.index()];
+        if end.has(End::ENDED) || end.has(End::WAITS) {
+            return None;
+        }
+        let timeout = self.timeout(end)?;
+        let silent_ms = now.wrapping_sub(end.read_at).min(now.wrapping_sub(end.written_at));
+        Some(timeout.millis().saturating_sub(silent_ms as u64))
+    }
+
+    /// How much longer `conn` may leave what `from` has said; `None`: for ever.
+    fn writing_left_ms(&self, conn: ConnId, from: ConnId, now: u32) -> Option<u64> {
+        let end = &self.ends[conn.index()];
+        if !self.ends[from.index()].has(End::WAITS) {
+            return None;
+        }
+        let timeout = self.timeout(end)?;
+        Some(timeout.millis().saturating_sub(now.wrapping_sub(end.written_at) as u64))
+    }
+
+    fn timeout(&self, end: &End) -> Option<Duration> {
+        let timeouts = &self.manners[end.manners as usize].timeouts;
+        let is_connected = end.other.is_none_or(|o| !self.ends[o.index()].has(End::CONNECTING));
+        timeouts.of(end.has(End::SERVER), end.has(End::SHUT), is_connected)
     }
 
     /// Forgets the session of which `conn` is an end.
     fn end(&mut self, conn: ConnId, reason: Reason) -> Option<Ended> {
         let this = core::mem::replace(&mut self.ends[conn.index()], End::NONE);
         let that = core::mem::replace(&mut self.ends[this.other?.index()], End::NONE);
-        let (this, that) = if this.is_server { (that, this) } else { (this, that) };
+        let (client, server) = if this.has(End::SERVER) { (that, this) } else { (this, that) };
+        // What went wrong first is why.
+        let reason = match (client.has(End::SILENT), server.has(End::SILENT)) {
+            (true, _) => Reason::ClientTimeout,
+            (_, true) => Reason::ServerTimeout,
+            _ => reason,
+        };
         Some(Ended {
-            client: that.other?,
-            server: this.other?,
+            client: server.other?,
+            server: client.other?,
             reason,
-            client_bytes: this.bytes,
-            server_bytes: that.bytes,
+            client_bytes: client.bytes,
+            server_bytes: server.bytes,
+            is_stored: client.has(End::WAITS),
+            has_ended: client.has(End::ENDED),
         })
     }
+}
+
+fn timeout_of(is_server: bool) -> Reason {
+    if is_server { Reason::ServerTimeout } else { Reason::ClientTimeout }
 }
 
 const _: () = assert!(size_of::<End>() <= 32);

@@ -1,6 +1,6 @@
 //! Every bound of the demo server.
 
-use penstock_relay::Timeouts;
+use penstock_relay::{Manners, Timeouts};
 use penstock_stack::Duration;
 
 /// From the first byte of a request, or from the handshake, to the end of its head.
@@ -33,8 +33,19 @@ pub const HEADS: u16 = 64;
 pub const AHEAD_BYTES_MIN: u32 = 32 * 1024;
 
 /// In proxy mode: how long a backend may take to answer, and a session to say nothing.
-pub const RELAY: Timeouts =
-    Timeouts { connect: Duration::from_secs(5), idle: Duration::from_secs(60) };
+pub const RELAY: Manners = Manners {
+    timeouts: Timeouts {
+        connect: Some(Duration::from_secs(5)),
+        client: None,
+        server: None,
+        client_fin: None,
+        server_fin: None,
+        tunnel: Some(Duration::from_secs(60)),
+    },
+    abort_on_close: false,
+    client_no_linger: false,
+    server_no_linger: false,
+};
 
 /// Listening addresses, and backends.
 pub const ADDRESSES_MAX: usize = 64;

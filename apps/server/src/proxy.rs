@@ -2,7 +2,7 @@
 //! the relay's business; this is what is done about backends that are not there.
 
 use penstock_http::Status;
-use penstock_relay::{Ended, Reason};
+use penstock_relay::{Ended, Opening, Reason, Said};
 use penstock_stack::{ConnId, ConnectError, Cx};
 
 use crate::client::{Client, Stage};
@@ -13,7 +13,15 @@ impl Server {
     pub(crate) fn proxy_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
         let backend = self.backends[self.backend_next];
         self.backend_next = (self.backend_next + 1) % self.backends.len();
-        match self.relay.open(cx, conn, backend, None, OPTIONS) {
+        let opening = Opening {
+            server: backend,
+            from: None,
+            options: OPTIONS,
+            manners: 0,
+            said: Said::Stored,
+            has_ended: false,
+        };
+        match self.relay.open(cx, conn, opening) {
             Ok(server) => {
                 self.counts.requests += 1;
                 self.clients[conn.index()].stage = Stage::Relayed;
@@ -34,10 +42,11 @@ impl Server {
         match reason {
             Reason::Unconnected(_) => self.turn_away(cx, client, Status::BAD_GATEWAY),
             Reason::ConnectTimeout => self.turn_away(cx, client, Status::GATEWAY_TIMEOUT),
-            Reason::Idle => {
+            Reason::ClientTimeout | Reason::ServerTimeout => {
                 self.counts.timeouts += 1;
                 self.forget(client);
             }
+            Reason::Abandoned | Reason::Mute => self.abandon(cx, client),
             Reason::Finished | Reason::Client(_) | Reason::Server(_) => self.forget(client),
         }
     }

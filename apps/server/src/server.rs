@@ -63,7 +63,7 @@ impl Server {
     pub fn new(arguments: Arguments, capacity: &Capacity) -> Server {
         // Who is no proxy needs no records for one.
         let relayed = if arguments.backends.is_empty() { 0 } else { capacity.connections };
-        let relay = Relay::new(&Capacity { connections: relayed, ..*capacity }, limits::RELAY);
+        let relay = Relay::new(&Capacity { connections: relayed, ..*capacity }, &[limits::RELAY]);
         Server {
             keep_alive: arguments.keep_alive,
             backends: arguments.backends.clone().into(),
