@@ -1,0 +1,109 @@
+//! A ring of hashes on which each server has places, sixteen for each of its weight: a consistent hash
+//! takes the nearest, `random` any. The places are HAProxy's: the same key gives the same server.
+
+use alloc::vec::Vec;
+
+use super::{Question, Share};
+use crate::hash::mix;
+
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// Where, and whose, in order.
+    places: Vec<(u32, u16)>,
+    weights: Vec<u32>,
+    total: u32,
+}
+
+/// Places of one server: more than any weight gives.
+const RANGE: u32 = 256 * 16;
+
+impl Ring {
+    pub(super) fn new(shares: &[Share]) -> Ring {
+        let all = |share: &Share| share.weight.max(1) * 16;
+        Ring {
+            places: Vec::with_capacity(shares.iter().map(all).sum::<u32>() as usize),
+            weights: alloc::vec![0; shares.len()],
+            total: 0,
+        }
+    }
+
+    pub(super) fn update(&mut self, shares: &[Share], used: &[bool]) {
+        self.places.clear();
+        self.total = 0;
+        for (server, (share, &is_used)) in (0..).zip(shares.iter().zip(used)) {
+            let weight = if is_used { share.effective() } else { 0 };
+            self.weights[server as usize] = weight;
+            self.total += weight;
+            for place in 0..weight {
+                // A weight that was raised beyond what there is room for has to do with that.
+                if self.places.len() < self.places.capacity() {
+                    let key = share.id.wrapping_mul(RANGE).wrapping_add(place);
+                    self.places.push((mix(key), server));
+                }
+            }
+        }
+        self.places.sort_unstable();
+    }
+
+    /// The server nearest to `key`; further on if it is to be avoided, or has more than
+    /// `balance_percent` of its fair share of the sessions (0: no matter how many).
+    pub(super) fn nearest(
+        &self,
+        key: u32,
+        avoid: Option<u16>,
+        loads: &[u32],
+        balance_percent: u32,
+    ) -> Option<u16> {
+        let count = self.places.len();
+        let behind = self.places.partition_point(|&(place, _)| place < key);
+        let after = if behind == count { 0 } else { behind };
+        let before = if after == 0 { count.checked_sub(1)? } else { after - 1 };
+        let to_before = key.wrapping_sub(self.places[before].0);
+        let to_after = self.places[after].0.wrapping_sub(key);
+        let mut at = if to_before <= to_after { before } else { after };
+        let slots = self.slots(loads, balance_percent);
+        for _ in 0..count {
+            let server = self.places[at].1;
+            if avoid != Some(server)
+                && slots.is_none_or(|slots| self.has_slot(server, loads, slots))
+            {
+                return Some(server);
+            }
+            at = if at + 1 == count { 0 } else { at + 1 };
+        }
+        Some(self.places[at].1)
+    }
+
+    /// The least loaded of `draws` drawn by weight; none if that one is full.
+    pub(super) fn draw<F: Fn(u16) -> bool>(
+        &self,
+        draws: u32,
+        question: &Question<'_, F>,
+    ) -> Option<u16> {
+        let mut best: Option<u16> = None;
+        let mut random = question.random;
+        for _ in 0..draws.max(1) {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let drawn = self.nearest((random >> 32) as u32, question.avoid, question.loads, 0)?;
+            let load = |server: u16| question.loads[server as usize] as u64;
+            let weight = |server: u16| self.weights[server as usize] as u64;
+            let is_worse = |best| load(drawn) * weight(best) > load(best) * weight(drawn);
+            if !best.is_some_and(is_worse) {
+                best = Some(drawn);
+            }
+        }
+        best.filter(|&server| (question.has_room)(server))
+    }
+
+    /// Slots over all servers when none may have more than so much of its share.
+    fn slots(&self, loads: &[u32], balance_percent: u32) -> Option<u64> {
+        let served: u64 = loads.iter().map(|&load| load as u64).sum();
+        (balance_percent > 0).then(|| ((served + 1) * balance_percent as u64).div_ceil(100))
+    }
+
+    fn has_slot(&self, server: u16, loads: &[u32], slots: u64) -> bool {
+        let share = slots * self.weights[server as usize] as u64;
+        let share = share.div_ceil(self.total.max(1) as u64).max(1);
+        (loads[server as usize] as u64) < share
+    }
+}

@@ -1,0 +1,156 @@
+//! What the cores tell each other: who needs a slot, how many sessions there are, how servers stand.
+//!
+//! The first word of a message says what it is, the others are its own:
+//!
+//! ```text
+//!   kind << 56 | ..                  slots.rs: pool and flag; given or wanted, returned
+//!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
+//!   kind << 56 | server  standing    server.rs
+//! ```
+
+use penstock_stack::{Cx, Instant};
+
+use crate::gauges::Counted;
+use crate::limits;
+use crate::proxy::Proxy;
+use crate::server::Standing;
+use crate::session::SessionId;
+use crate::setup::Owner;
+use crate::slots::PoolId;
+
+const SLOTS: u64 = 1;
+const GAUGES: u64 = 2;
+const STANDING: u64 = 3;
+const KIND: u32 = 56;
+const WORDS_MAX: usize = 8;
+
+impl Proxy {
+    /// After anything happened: whoever waits for what is free now is served, and what there is to
+    /// tell is told.
+    #[inline]
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+        if self.slots.is_busy() {
+            self.serve_slots(cx);
+        }
+        if self.gauges.has_news() && self.tell_at.is_none() {
+            self.tell_later(cx, cx.now() + limits::NEWS_AFTER);
+        }
+    }
+
+    #[inline(never)]
+    fn serve_slots(&mut self, cx: &mut Cx<'_>) {
+        while let Some(pool) = self.slots.next_ready() {
+            match self.setup.pools.owners[pool.0 as usize] {
+                Owner::Entrance => self.serve_entrance(cx, pool),
+                Owner::Server(server) => self.serve_queues(cx, pool, server),
+            }
+        }
+        while let Some(notice) = self.slots.next_notice() {
+            let [first, second, third] = notice.words.map(u64::from);
+            let words = [SLOTS << KIND | first, second << 32 | third];
+            if cx.tell(notice.to, &words).is_err() {
+                self.slots.untell(notice);
+                self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
+                return;
+            }
+        }
+    }
+
+    fn serve_entrance(&mut self, cx: &mut Cx<'_>, pool: PoolId) {
+        while self.slots.has_idle(pool) {
+            let queue = &mut self.entrances[pool.0 as usize];
+            let Some(number) = self.places.serve(queue) else { return };
+            let waiting = queue.len();
+            self.slots.set_waiting(pool, waiting);
+            self.enter(cx, SessionId(number));
+        }
+    }
+
+    fn tell_later(&mut self, cx: &mut Cx<'_>, at: Instant) {
+        if self.tell_at.is_none_or(|before| at < before) {
+            self.tell_at = Some(at);
+            cx.wake_at(self.tell_at);
+        }
+    }
+
+    /// The time has come to tell what has gathered.
+    pub(crate) fn wake(&mut self, cx: &mut Cx<'_>) {
+        if self.tell_at.is_some_and(|at| at <= cx.now()) {
+            self.tell_at = None;
+            self.tell_gauges(cx);
+            self.tell_standings_again(cx);
+        }
+        cx.wake_at(self.tell_at);
+    }
+
+    fn tell_gauges(&mut self, cx: &mut Cx<'_>) {
+        while self.gauges.has_news() {
+            let mut words = [0; WORDS_MAX];
+            let count = self.gauges.news(&mut words[1..]);
+            words[0] = GAUGES << KIND | count as u64;
+            let others = (0..cx.cores()).filter(|&core| core != self.core);
+            let mut is_refused = false;
+            for core in others {
+                is_refused |= cx.tell(core, &words[..=count]).is_err();
+            }
+            if is_refused {
+                self.gauges.take_back(&words[1..=count]);
+                self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
+                return;
+            }
+        }
+    }
+
+    /// Core `from` said something.
+    pub(crate) fn hear(&mut self, cx: &mut Cx<'_>, from: u16, words: &[u64]) {
+        let Some((&first, rest)) = words.split_first() else { return };
+        match (first >> KIND, rest) {
+            (SLOTS, &[second]) => {
+                self.slots.on_told(from, [first as u32, (second >> 32) as u32, second as u32]);
+            }
+            (GAUGES, gauges) => {
+                for &word in gauges {
+                    let gauge = self.gauges.on_told(from, word);
+                    match gauge.and_then(|gauge| self.gauges.owner(gauge)) {
+                        Some(Counted::Backend(backend)) => self.load_of_backend_changed(backend),
+                        Some(Counted::Server(server)) => self.load_changed(server),
+                        None => {}
+                    }
+                }
+            }
+            (STANDING, &[word]) => {
+                self.apply_standing(cx, first as u16, Standing::of_word(word));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells core `to` how a server stands.
+    pub(crate) fn tell_standing(
+        &mut self,
+        cx: &mut Cx<'_>,
+        to: u16,
+        server: u16,
+        standing: Standing,
+    ) {
+        let words = [STANDING << KIND | server as u64, standing.word()];
+        if cx.tell(to, &words).is_err() {
+            self.behind |= 1 << to;
+            self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
+        }
+    }
+
+    /// Tells the cores that have missed something how all servers stand.
+    fn tell_standings_again(&mut self, cx: &mut Cx<'_>) {
+        let behind = core::mem::take(&mut self.behind);
+        for core in (0..cx.cores()).filter(|core| behind >> core & 1 != 0) {
+            for server in 0..self.servers.len() as u16 {
+                let standing = self.servers[server as usize].standing;
+                self.tell_standing(cx, core, server, standing);
+                if self.behind >> core & 1 != 0 {
+                    break;
+                }
+            }
+        }
+    }
+}

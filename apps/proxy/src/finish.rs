@@ -1,0 +1,96 @@
+//! How a session ends: what it held is given back, and its line is written.
+
+use penstock_stack::{ConnId, Cx};
+
+use crate::limits;
+use crate::proxy::{Proxy, Role};
+use crate::session::{Phase, Session, SessionId, Termination};
+
+impl Proxy {
+    /// Ends a session that has no server, and lets its client know.
+    pub(crate) fn turn_away(&mut self, cx: &mut Cx<'_>, id: SessionId, end: Termination) {
+        let now = cx.now();
+        let Some(session) = self.session_mut(id) else { return };
+        let client = session.client;
+        let has_spoken = session.has(Session::STORED);
+        if matches!(session.phase, Phase::BackendQueue | Phase::ServerQueue) {
+            session.queued_ms = Some(session.age_ms(now));
+        }
+        self.finish(cx, id, end, (0, 0));
+        self.let_go(cx, client, has_spoken);
+    }
+
+    /// Closes a client's connection. What waits of what it has said is thrown away first: it should
+    /// see an end, not a reset.
+    pub(crate) fn let_go(&mut self, cx: &mut Cx<'_>, client: ConnId, has_spoken: bool) {
+        if has_spoken {
+            self.roles[client.index()] = Role::Leaving;
+            cx.shutdown(client);
+            cx.resume(client);
+            cx.set_timer(client, Some(limits::LEAVE_AFTER));
+        } else {
+            cx.close(client);
+        }
+    }
+
+    /// Ends a session whose connections are gone or closed: bytes from its client to its server, and
+    /// the other way.
+    pub(crate) fn finish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        end: Termination,
+        bytes: (u64, u64),
+    ) {
+        let _ = (cx, bytes);
+        if end != Termination::NORMAL {
+            self.statistics.failed += 1;
+        }
+        self.leave_queue(id);
+        self.forget(id);
+    }
+
+    /// Gives back what a session holds, and its record.
+    pub(crate) fn forget(&mut self, id: SessionId) {
+        let Some(&Session { client, frontend, bind, backend, server, .. }) = self.session(id)
+        else {
+            return;
+        };
+        self.give_slot_up(id);
+        if let Some(server) = server {
+            self.count_out_of_server(id, server);
+        }
+        let Some(mut session) = self.sessions.take(id.0) else { return };
+        self.roles[client.index()] = Role::None;
+        if let Some(buffer) = session.kept {
+            self.kept.give(buffer);
+        }
+        if let Some(reader) = session.reader {
+            self.readers.take(reader);
+        }
+        if session.take(Session::IN_BACKEND)
+            && let Some(backend) = backend
+        {
+            self.gauges.less(self.gauges.backend(backend));
+            self.load_of_backend_changed(backend);
+        }
+        if session.take(Session::IN_FRONTEND) {
+            self.gauges.less(self.gauges.frontend(frontend));
+            self.gauges.less(self.gauges.process());
+        }
+        let pools = &self.setup.pools;
+        let door = self.setup.door(frontend, bind);
+        let held = [
+            (pools.process, Session::PROCESS_SLOT),
+            (pools.frontends[frontend as usize], Session::FRONTEND_SLOT),
+            (pools.doors[door as usize], Session::DOOR_SLOT),
+        ];
+        for (pool, flag) in held {
+            if let Some(pool) = pool
+                && session.take(flag)
+            {
+                self.slots.release(pool);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How many sessions there are, over all cores.
+//!
+//! Each core counts its own, and tells the others what has changed since it last did, some
+//! milliseconds later: what `leastconn`, logs and conditions look at. A sum that decides nothing may
+//! be that much behind; what may not be exceeded is in `slots.rs`.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// One of the things that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gauge(u16);
+
+/// Whose sessions decide something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// A backend's.
+    Backend(u16),
+    /// A server's, among all.
+    Server(u16),
+}
+
+/// The gauges of one core.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    frontends: u16,
+    backends: u16,
+    own: Box<[u32]>,
+    /// Over all cores, as far as is known.
+    totals: Box<[u32]>,
+    /// What each other core has said: by core, then by gauge.
+    heard: Box<[u32]>,
+    is_changed: Box<[bool]>,
+    /// What has changed since the last word about it, each once.
+    changed: Vec<u16>,
+    cores: u16,
+}
+
+impl Gauges {
+    /// For so many of each, on one of `cores` cores.
+    pub(crate) fn new(frontends: usize, backends: usize, servers: usize, cores: u16) -> Gauges {
+        let count = 1 + frontends + backends + servers;
+        let heard = if cores > 1 { count * cores as usize } else { 0 };
+        Gauges {
+            frontends: frontends as u16,
+            backends: backends as u16,
+            own: vec![0; count].into(),
+            totals: vec![0; count].into(),
+            heard: vec![0; heard].into(),
+            is_changed: vec![false; count].into(),
+            changed: Vec::with_capacity(count),
+            cores,
+        }
+    }
+
+    pub(crate) const fn process(&self) -> Gauge {
+        Gauge(0)
+    }
+
+    pub(crate) fn frontend(&self, number: u16) -> Gauge {
+        Gauge(1 + number)
+    }
+
+    pub(crate) fn backend(&self, number: u16) -> Gauge {
+        Gauge(1 + self.frontends + number)
+    }
+
+    pub(crate) fn server(&self, number: u16) -> Gauge {
+        Gauge(1 + self.frontends + self.backends + number)
+    }
+
+    pub(crate) fn total(&self, gauge: Gauge) -> u32 {
+        self.totals[gauge.0 as usize]
+    }
+
+    /// The sessions of servers that stand beside each other.
+    pub(crate) fn of_servers(&self, servers: core::ops::Range<u16>) -> &[u32] {
+        let first = self.server(servers.start).0 as usize;
+        &self.totals[first..first + servers.len()]
+    }
+
+    #[inline]
+    pub(crate) fn more(&mut self, gauge: Gauge) {
+        self.own[gauge.0 as usize] += 1;
+        self.totals[gauge.0 as usize] += 1;
+        self.change(gauge);
+    }
+
+    #[inline]
+    pub(crate) fn less(&mut self, gauge: Gauge) {
+        let own = &mut self.own[gauge.0 as usize];
+        if *own > 0 {
+            *own -= 1;
+            self.totals[gauge.0 as usize] -= 1;
+            self.change(gauge);
+        }
+    }
+
+    /// Whether other cores have something to hear.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// What changed, a word for each, as many as fit; how many there are.
+    pub(crate) fn news(&mut self, words: &mut [u64]) -> usize {
+        let mut count = 0;
+        while count < words.len()
+            && let Some(gauge) = self.changed.pop()
+        {
+            self.is_changed[gauge as usize] = false;
+            words[count] = (gauge as u64) << 32 | self.own[gauge as usize] as u64;
+            count += 1;
+        }
+        count
+    }
+
+    /// These could not be told to everybody.
+    pub(crate) fn take_back(&mut self, words: &[u64]) {
+        words.iter().for_each(|word| self.change(Gauge((word >> 32) as u16)));
+    }
+
+    /// Core `from` said this of a gauge: which one it is.
+    pub(crate) fn on_told(&mut self, from: u16, word: u64) -> Option<Gauge> {
+        let (gauge, value) = ((word >> 32) as u16, word as u32);
+        let at = self.own.len() * from as usize + gauge as usize;
+        if gauge as usize >= self.own.len() {
+            return None;
+        }
+        let before = core::mem::replace(self.heard.get_mut(at)?, value);
+        let total = &mut self.totals[gauge as usize];
+        *total = total.wrapping_sub(before).wrapping_add(value);
+        Some(Gauge(gauge))
+    }
+
+    /// The backend or the server that a gauge is of.
+    pub(crate) fn owner(&self, gauge: Gauge) -> Option<Counted> {
+        let behind_frontends = gauge.0.checked_sub(1 + self.frontends)?;
+        Some(match behind_frontends.checked_sub(self.backends) {
+            None => Counted::Backend(behind_frontends),
+            Some(server) => Counted::Server(server),
+        })
+    }
+
+    #[inline]
+    fn change(&mut self, gauge: Gauge) {
+        if self.cores > 1 && !core::mem::replace(&mut self.is_changed[gauge.0 as usize], true) {
+            self.changed.push(gauge.0);
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! From a client's handshake to the moment at which its backend is known.
+//!
+//! ```text
+//!   accept ─▶ slots of listener, ─▶ rules on the ─▶ PROXY  ─▶ rules on its ─▶ backend ─▶ dispatch.rs
+//!             frontend, process     connection      header    content
+//!             (else: the entrance)                  (while these wait: see kept.rs)
+//! ```
+
+use penstock_stack::{ConnId, Cx, Endpoint, Instant};
+
+use crate::proxy::{Proxy, Role};
+use crate::proxy_protocol::Reader;
+use crate::rules::{Decision, Verdict};
+use crate::session::{self, Phase, Session, SessionId, Termination};
+use crate::slots::PoolId;
+use crate::view::SessionView;
+
+impl Proxy {
+    /// A client is there.
+    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, door: u16) {
+        let (frontend, bind) = self.setup.doors[door as usize];
+        let Some(info) = cx.info(conn) else { return };
+        let session = Session::new(conn, (frontend, bind), info.remote, info.local, cx.now());
+        let Some(number) = self.sessions.put(session) else {
+            // Each session needs a second connection: who has none for it lets nobody in.
+            cx.abort(conn);
+            return;
+        };
+        let id = SessionId(number);
+        self.roles[conn.index()] = Role::Client(id, false);
+        self.enter(cx, id);
+    }
+
+    /// Takes the slots it needs, from the narrowest to the widest, or waits for the next of them.
+    pub(crate) fn enter(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { frontend, bind, flags, .. }) = self.session(id) else { return };
+        let pools = &self.setup.pools;
+        let door = self.setup.door(frontend, bind);
+        let wanted = [
+            (pools.doors[door as usize], Session::DOOR_SLOT),
+            (pools.frontends[frontend as usize], Session::FRONTEND_SLOT),
+            (pools.process, Session::PROCESS_SLOT),
+        ];
+        for (pool, flag) in wanted {
+            let Some(pool) = pool.filter(|_| flags & flag == 0) else { continue };
+            if !self.slots.take(pool) {
+                self.wait_at_entrance(cx, id, pool);
+                return;
+            }
+            if let Some(session) = self.session_mut(id) {
+                session.set(flag);
+            }
+        }
+        self.welcome(cx, id);
+    }
+
+    fn wait_at_entrance(&mut self, cx: &mut Cx<'_>, id: SessionId, pool: PoolId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.phase = Phase::Entrance(pool);
+        let (client, frontend, bind) = (session.client, session.frontend, session.bind);
+        let queue = &mut self.entrances[pool.0 as usize];
+        self.places.join(queue, id.0);
+        let waiting = queue.len();
+        self.slots.set_waiting(pool, waiting);
+        let backlog = self.setup.bind(frontend, bind).backlog;
+        if backlog.or(self.setup.frontend(frontend).backlog).is_some_and(|most| waiting > most) {
+            self.leave_queue(id);
+            self.forget(id);
+            cx.abort(client);
+        }
+    }
+
+    /// It is inside: from here on it counts.
+    fn welcome(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let now = cx.now();
+        let Some(session) = self.session_mut(id) else { return };
+        session.accepted_at = now;
+        session.phase = Phase::FrontendRules;
+        session.set(Session::IN_FRONTEND);
+        let (frontend, bind) = (session.frontend, session.bind);
+        self.statistics.accepted += 1;
+        self.gauges.more(self.gauges.process());
+        self.gauges.more(self.gauges.frontend(frontend));
+        let rules = &self.setup.frontend(frontend).connection_rules;
+        let verdict = match rules.is_empty() {
+            true => Verdict::Accept,
+            false => self.judge_connection(cx, id, rules),
+        };
+        match verdict {
+            Verdict::Reject | Verdict::Drop => self.refuse(cx, id, verdict),
+            Verdict::ExpectHeader => self.expect_header(cx, id),
+            Verdict::Accept | Verdict::Wait if self.setup.bind(frontend, bind).accept_proxy => {
+                self.expect_header(cx, id);
+            }
+            Verdict::Accept | Verdict::Wait => self.begin(cx, id, &[]),
+        }
+    }
+
+    /// What rules say that look at no bytes.
+    fn judge_connection(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        rules: &[penstock_config::haproxy::Rule],
+    ) -> Verdict {
+        let random = self.draw();
+        let Some(mut work) = self.work.take() else { return Verdict::Accept };
+        let verdict = self.session(id).map(|session| {
+            let acls = &self.setup.frontend_acls[session.frontend as usize];
+            let (bytes, wall) = (&[][..], cx.wall());
+            let view = SessionView { proxy: self, session, bytes, is_final: true, wall, random };
+            self.judge(rules, acls, &view, &mut work)
+        });
+        self.work = Some(work);
+        verdict.unwrap_or(Verdict::Reject)
+    }
+
+    fn expect_header(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let reader = self.readers.put(Reader::new());
+        let Some(session) = self.session_mut(id) else { return };
+        session.phase = Phase::Header;
+        session.reader = reader;
+        let client = session.client;
+        if reader.is_none() {
+            // Too many others have not come to their point.
+            self.forget(id);
+            cx.abort(client);
+            return;
+        }
+        self.wait(cx, id, None);
+    }
+
+    /// Bytes of a PROXY header, or behind it. Returns how many were taken.
+    fn header_data(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) -> usize {
+        let Some(session) = self.sessions.at_mut(id.0) else { return bytes.len() };
+        let Some(number) = session.reader else { return bytes.len() };
+        let Some(reader) = self.readers.at_mut(number) else { return bytes.len() };
+        let taken = match reader.advance(bytes) {
+            Err(refusal) => {
+                self.header_refused(cx, id, refusal);
+                return bytes.len();
+            }
+            Ok((taken, None)) => return taken,
+            Ok((taken, Some(header))) => {
+                session.set(Session::HEADER_CAME);
+                if let Some(endpoints) = header.endpoints {
+                    session.source = endpoints.source;
+                    session.destination = endpoints.destination;
+                }
+                taken
+            }
+        };
+        self.readers.take(number);
+        session.reader = None;
+        session.phase = Phase::FrontendRules;
+        let client = session.client;
+        cx.set_timer(client, None);
+        self.begin(cx, id, &bytes[taken..]);
+        taken + self.client_rest(cx, id, client, &bytes[taken..])
+    }
+
+    /// The client's addresses are known: the session begins, with these bytes of it.
+    fn begin(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) {
+        let Some(&Session { frontend, .. }) = self.session(id) else { return };
+        let rules = &self.setup.frontend(frontend).session_rules;
+        if !rules.is_empty() {
+            let verdict = self.judge_connection(cx, id, rules);
+            if matches!(verdict, Verdict::Reject | Verdict::Drop) {
+                self.refuse(cx, id, verdict);
+                return;
+            }
+        }
+        self.inspect(cx, id, bytes, false);
+    }
+
+    /// Looks at what the client has said, `bytes` or what is kept of it, and does what follows.
+    /// `is_over`: there is no more to wait for.
+    fn inspect(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8], is_over: bool) {
+        let random = self.draw();
+        let Some(mut work) = self.work.take() else { return };
+        let decision = self.session(id).map(|session| {
+            let bytes = session.kept.map_or(bytes, |buffer| self.kept.bytes(buffer));
+            let is_final =
+                is_over || session.has(Session::ENDED) || bytes.len() >= self.kept.size();
+            let wall = cx.wall();
+            let mut view = SessionView { proxy: self, session, bytes, is_final, wall, random };
+            self.decide(&mut view, &mut work)
+        });
+        self.work = Some(work);
+        match decision {
+            None => {}
+            Some(Decision::Wait(phase, backend)) => self.wait_for_bytes(cx, id, phase, backend),
+            Some(Decision::End(verdict)) => self.refuse(cx, id, verdict),
+            Some(Decision::NoBackend) => self.turn_away(cx, id, Termination::NO_SERVER),
+            Some(Decision::Go { backend, directed, key }) => {
+                self.join_backend(id, backend);
+                if let Some(session) = self.session_mut(id) {
+                    session.phase = Phase::Connecting;
+                    session.key = key;
+                }
+                match directed {
+                    Some(server) => self.assign_to(cx, id, server),
+                    None => self.assign(cx, id),
+                }
+            }
+        }
+    }
+
+    fn join_backend(&mut self, id: SessionId, backend: u16) {
+        let Some(session) = self.session_mut(id) else { return };
+        if session.backend.replace(backend).is_none() {
+            session.set(Session::IN_BACKEND);
+            self.gauges.more(self.gauges.backend(backend));
+            self.load_of_backend_changed(backend);
+        }
+    }
+
+    /// Rules of its frontend, or of a backend, want to see more.
+    fn wait_for_bytes(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        phase: Phase,
+        backend: Option<u16>,
+    ) {
+        let Some(session) = self.session_mut(id) else { return };
+        let begins = session.phase != phase || !session.has(Session::INSPECTED);
+        session.phase = phase;
+        session.set(Session::INSPECTED);
+        let frontend = session.frontend;
+        if let Some(backend) = backend {
+            self.join_backend(id, backend);
+        }
+        if begins {
+            let span = match backend {
+                Some(backend) => self.setup.backend(backend).inspect_delay,
+                None => self.setup.frontend(frontend).inspect_delay,
+            };
+            self.wait(cx, id, span);
+        }
+    }
+
+    /// A rule does not want it.
+    fn refuse(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdict) {
+        let _ = verdict;
+        self.turn_away(cx, id, Termination::REFUSED);
+    }
+
+    /// A client that is not relayed yet said something. Returns how much of it was taken.
+    pub(crate) fn client_data(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) -> usize {
+        let Some(&Session { phase, kept, client, .. }) = self.session(id) else {
+            return bytes.len();
+        };
+        match phase {
+            Phase::Header => self.header_data(cx, id, bytes),
+            Phase::FrontendRules | Phase::BackendRules => match kept {
+                Some(buffer) => {
+                    let taken = self.kept.push(buffer, bytes);
+                    self.inspect(cx, id, &[], false);
+                    taken + self.client_rest(cx, id, client, &bytes[taken..])
+                }
+                None => {
+                    self.inspect(cx, id, bytes, false);
+                    self.client_rest(cx, id, client, bytes)
+                }
+            },
+            Phase::Entrance(_)
+            | Phase::BackendQueue
+            | Phase::ServerQueue
+            | Phase::Pause
+            | Phase::Connecting
+            | Phase::Relayed => self.leave_in_store(id),
+        }
+    }
+
+    /// Rules have looked at these bytes: they go where their session is now. Returns how many were
+    /// taken.
+    fn client_rest(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        client: ConnId,
+        bytes: &[u8],
+    ) -> usize {
+        if bytes.is_empty() {
+            return 0;
+        }
+        match self.roles[client.index()] {
+            Role::Client(_, true) => return self.relay.on_data(cx, client, bytes),
+            Role::Client(_, false) => {}
+            // It was turned away.
+            Role::None | Role::Server(_) | Role::Leaving => return bytes.len(),
+        }
+        let Some(&Session { phase, kept, .. }) = self.session(id) else { return bytes.len() };
+        if !matches!(phase, Phase::FrontendRules | Phase::BackendRules) {
+            return self.leave_in_store(id);
+        }
+        let Some(buffer) = kept.or_else(|| self.kept.take()) else {
+            // Every buffer is taken: this has to do.
+            self.inspect(cx, id, bytes, true);
+            return match self.roles[client.index()] {
+                Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
+                Role::Client(_, false) => self.leave_in_store(id),
+                Role::None | Role::Server(_) | Role::Leaving => bytes.len(),
+            };
+        };
+        if let Some(session) = self.session_mut(id) {
+            session.kept = Some(buffer);
+        }
+        let taken = self.kept.push(buffer, bytes);
+        if taken < bytes.len() {
+            self.inspect(cx, id, &[], true);
+        }
+        taken
+    }
+
+    /// What a client says waits where it is.
+    fn leave_in_store(&mut self, id: SessionId) -> usize {
+        if let Some(session) = self.session_mut(id) {
+            session.set(Session::STORED);
+        }
+        0
+    }
+
+    /// A client that is not relayed yet has no more to say, and nothing that it has said waits.
+    pub(crate) fn client_closed(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.session_mut(id) else { return };
+        session.set(Session::ENDED);
+        let has_spoken = session.has_spoken();
+        let (phase, backend, reader) = (session.phase, session.backend, session.reader);
+        match phase {
+            Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
+            Phase::Header => {
+                let reader = reader.and_then(|number| self.readers.at(number));
+                if let Some(refusal) = reader.map(Reader::close) {
+                    self.header_refused(cx, id, refusal);
+                }
+            }
+            Phase::FrontendRules | Phase::BackendRules => self.inspect(cx, id, &[], true),
+            Phase::BackendQueue | Phase::ServerQueue | Phase::Pause => {
+                let Some(backend) = backend else { return };
+                if !has_spoken || self.setup.backend(backend).options.abort_on_close {
+                    self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
+                }
+            }
+        }
+    }
+
+    /// A client that is not relayed yet is gone.
+    pub(crate) fn client_broke(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { phase, .. }) = self.session(id) else { return };
+        match phase {
+            // HAProxy would not have seen it yet.
+            Phase::Entrance(_) => {
+                self.leave_queue(id);
+                self.forget(id);
+            }
+            _ => self.finish(cx, id, Termination::of(session::CLIENT_BROKE, phase), (0, 0)),
+        }
+    }
+
+    /// The time of the phase that a session is in is over, or its client has been mute for too long.
+    pub(crate) fn phase_over(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { phase, until, .. }) = self.session(id) else { return };
+        let now = cx.now();
+        let is_over = now.millis().wrapping_sub(until) as i32 >= 0;
+        match phase {
+            Phase::Pause if is_over => self.try_again(cx, id),
+            Phase::BackendQueue | Phase::ServerQueue if is_over => {
+                self.turn_away(cx, id, Termination::QUEUE_TIMEOUT);
+            }
+            Phase::FrontendRules | Phase::BackendRules if is_over => {
+                self.inspect(cx, id, &[], true);
+            }
+            Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
+            Phase::Header => {
+                self.header_refused(cx, id, crate::proxy_protocol::Refusal::TimedOut);
+            }
+            Phase::FrontendRules
+            | Phase::BackendRules
+            | Phase::Pause
+            | Phase::BackendQueue
+            | Phase::ServerQueue => {
+                self.turn_away(cx, id, Termination::of(session::CLIENT_TIMEOUT, phase));
+            }
+        }
+    }
+
+    /// A PROXY header is missing or wrong: there is no session.
+    fn header_refused(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        refusal: crate::proxy_protocol::Refusal,
+    ) {
+        let _ = refusal;
+        let Some(&Session { client, .. }) = self.session(id) else { return };
+        self.forget(id);
+        self.let_go(cx, client, true);
+    }
+}
+
+impl Session {
+    fn new(
+        client: ConnId,
+        (frontend, bind): (u16, u16),
+        source: Endpoint,
+        destination: Endpoint,
+        now: Instant,
+    ) -> Session {
+        Session {
+            client,
+            phase: Phase::FrontendRules,
+            frontend,
+            bind,
+            backend: None,
+            server: None,
+            retries: 0,
+            flags: 0,
+            peer: source,
+            local: destination,
+            source,
+            destination,
+            accepted_at: now,
+            queued_ms: None,
+            connected_ms: None,
+            server_queue: 0,
+            backend_queue: 0,
+            joined_at: 0,
+            until: 0,
+            key: 0,
+            kept: None,
+            reader: None,
+        }
+    }
+
+    /// Something that its client has said waits.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.kept.is_some() || self.has(Session::STORED)
+    }
+}

@@ -1,0 +1,28 @@
+//! Every bound of the proxy on one core.
+
+use penstock_stack::Duration;
+
+/// After this long, other cores hear of sessions that have come or gone.
+pub(crate) const NEWS_AFTER: Duration = Duration::from_millis(1);
+
+/// What could not be told, because a mailbox was full, is told again this much later.
+pub(crate) const TELL_AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+/// Before the same server is tried again (HAProxy: a second, or `timeout connect` if that is less).
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
+/// A client that was turned away may say as much as it likes for this long.
+pub(crate) const LEAVE_AFTER: Duration = Duration::from_secs(5);
+
+/// Sessions of a backend's queue that are asked a slot for at each of its servers at a time: enough
+/// to use all slots that come free while a word goes from core to core.
+pub(crate) const ASK_AHEAD: u32 = 8;
+
+/// Clients of whose bytes rules wait to see more.
+pub(crate) const KEPT: u16 = 256;
+
+/// PROXY headers under way.
+pub(crate) const HEADERS: usize = 1024;
+
+/// A wait without an end, where ends are compared on a ring of 2^32 milliseconds.
+pub(crate) const FOR_EVER: Duration = Duration::from_millis(1 << 30);

@@ -1,0 +1,326 @@
+//! The proxy of one core: the upcalls, handed on by what a connection is.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use penstock_config::haproxy::BindAddress;
+use penstock_relay::Relay;
+use penstock_stack::{
+    App, Capacity, Close, ConnId, Cx, Duration, Instant, ListenError, ListenerId, SocketOptions,
+};
+
+use crate::backend::Backend;
+use crate::gauges::Gauges;
+use crate::kept::Kept;
+use crate::limits;
+use crate::pool::Pool;
+use crate::proxy_protocol::Reader;
+use crate::queue::{Places, Queue};
+use crate::sample::Workspace;
+use crate::server::Server;
+use crate::session::{Session, SessionId};
+use crate::setup::Setup;
+use crate::slots::Slots;
+use crate::statistics::Statistics;
+
+/// The proxy of one core.
+#[derive(Debug)]
+pub struct Proxy {
+    pub(crate) setup: &'static Setup,
+    pub(crate) core: u16,
+    /// By [`ConnId::index`].
+    pub(crate) roles: Box<[Role]>,
+    pub(crate) sessions: Pool<Session>,
+    pub(crate) relay: Relay,
+    pub(crate) backends: Vec<Backend>,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) slots: Slots,
+    pub(crate) gauges: Gauges,
+    pub(crate) places: Places,
+    /// Clients that wait for a slot, by pool.
+    pub(crate) entrances: Vec<Queue>,
+    /// Bytes of clients that rules wait for.
+    pub(crate) kept: Kept,
+    /// PROXY headers under way.
+    pub(crate) readers: Pool<Reader>,
+    /// Room for what rules put together; taken out while they do.
+    pub(crate) work: Option<Box<Workspace>>,
+    pub(crate) is_stopping: bool,
+    /// What is behind each listener of the stack, by [`ListenerId`].
+    doors: Vec<Option<u16>>,
+    pub(crate) random: u64,
+    pub(crate) statistics: Statistics,
+    /// When somebody has to be told something.
+    pub(crate) tell_at: Option<Instant>,
+    /// The cores that have to be told again how servers stand, a bit for each.
+    pub(crate) behind: u128,
+}
+
+/// What a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nobody's.
+    None,
+    /// A client; whether its bytes are the relay's business.
+    Client(SessionId, bool),
+    /// The server of a session.
+    Server(SessionId),
+    /// A client that was turned away and may not have noticed.
+    Leaving,
+}
+
+/// Why a core does not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// Where it was to listen.
+    pub at: BindAddress,
+    /// Why it cannot.
+    pub error: ListenError,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindAddress { addr, port } = self.at;
+        let why = match self.error {
+            ListenError::InUse => "something else listens there",
+            ListenError::NoSuchAddress => "the address is none of this machine's",
+            ListenError::TooMany => "there are too many listeners",
+        };
+        write!(f, "cannot listen on {addr} port {port}: {why}")
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl Proxy {
+    /// The proxy of core `core` of `cores`, with these bounds. All memory it will ever use is taken
+    /// here and in [`start`](Self::start).
+    pub fn new(setup: &'static Setup, core: u16, cores: u16, capacity: &Capacity) -> Proxy {
+        let proxies = setup.proxies();
+        let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
+        let servers: Vec<Server> = servers.map(Server::new).collect();
+        let backends = (0..proxies.backends.len() as u16)
+            .map(|number| Backend::new(setup, number, &servers, core))
+            .collect();
+        let tune = &proxies.global.tune;
+        let kept_bytes = tune.buffer_bytes.saturating_sub(tune.rewrite_bytes) as usize;
+        // Each session is two connections.
+        let sessions = capacity.connections as usize / 2;
+        let (fronts, backs) = (proxies.frontends.len(), proxies.backends.len());
+        Proxy {
+            setup,
+            core,
+            roles: alloc::vec![Role::None; capacity.connections as usize].into(),
+            sessions: Pool::new(sessions),
+            relay: Relay::new(capacity, &setup.manners),
+            gauges: Gauges::new(fronts, backs, servers.len(), cores),
+            backends,
+            servers,
+            slots: Slots::new(core, cores, &setup.pools.limits),
+            places: Places::new(sessions),
+            entrances: alloc::vec![Queue::EMPTY; setup.pools.limits.len()],
+            kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
+            readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
+            work: Some(Box::default()),
+            is_stopping: false,
+            doors: Vec::new(),
+            random: 0x9e37_79b9_7f4a_7c15 ^ core as u64,
+            statistics: Statistics::default(),
+            tell_at: None,
+            behind: 0,
+        }
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    /// The first place where it cannot.
+    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+        for (door, &(frontend, bind)) in (0..).zip(&self.setup.doors) {
+            if self.setup.frontend(frontend).disabled {
+                continue;
+            }
+            let at = self.setup.bind(frontend, bind).at;
+            let addr = Some(at.addr).filter(|addr| !addr.is_unspecified());
+            let listener = cx
+                .listen(addr, at.port, self.client_options(frontend, bind))
+                .map_err(|error| StartError { at, error })?;
+            let index = listener.0 as usize;
+            if self.doors.len() <= index {
+                self.doors.resize(index + 1, None);
+            }
+            self.doors[index] = Some(door);
+        }
+        Ok(())
+    }
+
+    /// Lets nobody new in; sessions go on.
+    pub fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.is_stopping = true;
+        for (listener, door) in (0..).zip(&mut self.doors) {
+            if door.take().is_some() {
+                cx.unlisten(ListenerId(listener));
+            }
+        }
+    }
+
+    /// What was done so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics { active: self.sessions.in_use() as u32, ..self.statistics }
+    }
+
+    /// Whether it holds nothing of anybody's (a check, for tests).
+    pub fn is_idle(&self) -> bool {
+        self.sessions.in_use() + self.kept.in_use() + self.readers.in_use() == 0
+            && self.roles.iter().all(|role| *role == Role::None)
+    }
+
+    /// The next line for the console, if there is one.
+    pub fn take_line(&mut self) -> Option<&[u8]> {
+        None
+    }
+
+    pub(crate) fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.at(id.0)
+    }
+
+    pub(crate) fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.at_mut(id.0)
+    }
+
+    /// A number that nobody has to guess.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    fn client_options(&self, frontend: u16, bind: u16) -> SocketOptions {
+        let user_timeout = self.setup.bind(frontend, bind).user_timeout;
+        SocketOptions { user_timeout, ..OPTIONS }
+    }
+
+    /// Sets the client's timer to the end of the phase that its session is in.
+    pub(crate) fn wait(&mut self, cx: &mut Cx<'_>, id: SessionId, span: Option<Duration>) {
+        let now = cx.now();
+        let Some(session) = self.session_mut(id) else { return };
+        let span = span.filter(|span| span.0 > 0);
+        session.until = (now + span.unwrap_or(limits::FOR_EVER)).millis();
+        let (client, has_spoken) = (session.client, session.has_spoken());
+        let left = self.mute_left(id, now).filter(|_| !has_spoken);
+        cx.set_timer(client, span.into_iter().chain(left).min());
+    }
+
+    /// How much longer a client may say nothing.
+    pub(crate) fn mute_left(&self, id: SessionId, now: Instant) -> Option<Duration> {
+        let session = self.session(id)?;
+        let timeout = self.setup.frontend(session.frontend).timeouts.client?;
+        let left_ms = timeout.millis().saturating_sub(session.age_ms(now).into());
+        Some(Duration::from_millis(left_ms.max(1)))
+    }
+}
+
+impl App for Proxy {
+    fn on_accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, listener: ListenerId) {
+        match self.doors.get(listener.0 as usize).copied().flatten() {
+            Some(door) => self.accept(cx, conn, door),
+            None => cx.abort(conn),
+        }
+        self.settle(cx);
+    }
+
+    fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        if let Role::Server(id) = self.roles[conn.index()] {
+            self.server_answered(cx, id, conn);
+        }
+    }
+
+    fn on_connect_failed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        if let Some(ended) = self.relay.on_connect_failed(conn, reason) {
+            self.relay_ended(cx, ended);
+        }
+        self.settle(cx);
+    }
+
+    #[inline]
+    fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
+        match self.roles[conn.index()] {
+            Role::Server(_) | Role::Client(_, true) => self.relay.on_data(cx, conn, bytes),
+            Role::Client(id, false) => {
+                let taken = self.client_data(cx, id, bytes);
+                self.settle(cx);
+                taken
+            }
+            Role::Leaving | Role::None => bytes.len(),
+        }
+    }
+
+    #[inline]
+    fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, _acked: u32) {
+        self.relay.on_acknowledged(cx, conn);
+    }
+
+    fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        match self.roles[conn.index()] {
+            Role::Server(_) | Role::Client(_, true) => {
+                if let Some(ended) = self.relay.on_remote_closed(cx, conn) {
+                    self.relay_ended(cx, ended);
+                }
+            }
+            Role::Client(id, false) => self.client_closed(cx, id),
+            Role::Leaving | Role::None => {
+                self.roles[conn.index()] = Role::None;
+                cx.close(conn);
+            }
+        }
+        self.settle(cx);
+    }
+
+    fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        match self.roles[conn.index()] {
+            Role::Server(_) | Role::Client(_, true) => {
+                if let Some(ended) = self.relay.on_closed(cx, conn, reason) {
+                    self.relay_ended(cx, ended);
+                }
+            }
+            Role::Client(id, false) => self.client_broke(cx, id),
+            Role::Leaving | Role::None => self.roles[conn.index()] = Role::None,
+        }
+        self.settle(cx);
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        match self.roles[conn.index()] {
+            Role::Server(_) | Role::Client(_, true) => {
+                if let Some(ended) = self.relay.on_timer(cx, conn) {
+                    self.relay_ended(cx, ended);
+                }
+            }
+            Role::Client(id, false) => self.phase_over(cx, id),
+            Role::Leaving | Role::None => {
+                self.roles[conn.index()] = Role::None;
+                cx.abort(conn);
+            }
+        }
+        self.settle(cx);
+    }
+
+    fn on_told(&mut self, cx: &mut Cx<'_>, from: u16, words: &[u64]) {
+        self.hear(cx, from, words);
+        self.settle(cx);
+    }
+
+    fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        self.wake(cx);
+        self.settle(cx);
+    }
+}
+
+/// Bytes are passed on as they come: there is nothing for Nagle to gather.
+pub(crate) const OPTIONS: SocketOptions =
+    SocketOptions { nodelay: true, quickack: false, user_timeout: None, keepalive: None };
+
+const _: () = assert!(size_of::<Role>() <= 8);
+const _: () = assert!(limits::PAUSE.0 > 0);

@@ -1,0 +1,105 @@
+//! Sessions that wait, in the order in which they came: each stands in one queue at most.
+
+use alloc::boxed::Box;
+
+/// A session's place in a queue: who is before and behind it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    before: u32,
+    behind: u32,
+}
+
+/// A queue: its ends, and how many stand in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    first: u32,
+    last: u32,
+    len: u32,
+    /// How many had their turn.
+    served: u32,
+}
+
+/// The places of all sessions of a core, in all its queues.
+#[derive(Debug)]
+pub(crate) struct Places(Box<[Place]>);
+
+const NONE: u32 = u32::MAX;
+
+impl Queue {
+    pub(crate) const EMPTY: Queue = Queue { first: NONE, last: NONE, len: 0, served: 0 };
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn first(&self) -> Option<u32> {
+        (self.first != NONE).then_some(self.first)
+    }
+
+    /// How many had their turn, on a ring of 2^32.
+    pub(crate) fn served(&self) -> u32 {
+        self.served
+    }
+}
+
+impl Places {
+    pub(crate) fn new(sessions: usize) -> Places {
+        Places(alloc::vec![Place { before: NONE, behind: NONE }; sessions].into())
+    }
+
+    /// Puts `session` at the end of `queue`.
+    pub(crate) fn join(&mut self, queue: &mut Queue, session: u32) {
+        self.0[session as usize] = Place { before: queue.last, behind: NONE };
+        match queue.last {
+            NONE => queue.first = session,
+            last => self.0[last as usize].behind = session,
+        }
+        queue.last = session;
+        queue.len += 1;
+    }
+
+    /// Takes the first out, because it is its turn.
+    pub(crate) fn serve(&mut self, queue: &mut Queue) -> Option<u32> {
+        let session = queue.first()?;
+        self.leave(queue, session);
+        queue.served = queue.served.wrapping_add(1);
+        Some(session)
+    }
+
+    /// Takes `session` out of `queue`, in which it stands.
+    pub(crate) fn leave(&mut self, queue: &mut Queue, session: u32) {
+        let Place { before, behind } = self.0[session as usize];
+        match before {
+            NONE => queue.first = behind,
+            before => self.0[before as usize].behind = behind,
+        }
+        match behind {
+            NONE => queue.last = before,
+            behind => self.0[behind as usize].before = before,
+        }
+        queue.len -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Who came first is first, and anybody may leave.
+
+    use super::*;
+
+    #[test]
+    fn who_came_first_is_first() {
+        let mut places = Places::new(4);
+        let mut queue = Queue::EMPTY;
+        (0..4).for_each(|session| places.join(&mut queue, session));
+        places.leave(&mut queue, 2);
+        places.leave(&mut queue, 0);
+        assert_eq!((queue.first(), queue.len()), (Some(1), 2));
+        places.leave(&mut queue, 3);
+        places.join(&mut queue, 0);
+        places.leave(&mut queue, 1);
+        assert_eq!((queue.first(), queue.len()), (Some(0), 1));
+        places.leave(&mut queue, 0);
+        assert_eq!((queue.first(), queue.len()), (None, 0));
+    }
+}

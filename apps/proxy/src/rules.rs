@@ -1,0 +1,147 @@
+//! What the rules of a configuration make of a connection.
+//!
+//! Nothing here changes anything: rules look at a session and at the bytes that its client has said,
+//! and give a verdict.
+
+use penstock_config::haproxy::{Action, Algorithm, Goal, Rule};
+
+use crate::Known;
+use crate::acl::{Acls, Answer};
+use crate::balance;
+use crate::hash::hash;
+use crate::proxy::Proxy;
+use crate::sample::{self, Workspace};
+use crate::session::{Phase, Session};
+use crate::view::SessionView;
+
+/// What rules say of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Let it in.
+    Accept,
+    /// Let it in when its PROXY header has come.
+    ExpectHeader,
+    /// End it.
+    Reject,
+    /// End it, and tell nobody.
+    Drop,
+    /// That depends on bytes that may come.
+    Wait,
+}
+
+/// What becomes of a session whose client has said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It waits for more, for the rules of its frontend, or of this backend.
+    Wait(Phase, Option<u16>),
+    /// It ends.
+    End(Verdict),
+    /// There is no backend for it.
+    NoBackend,
+    /// It goes to a server of this backend.
+    Go {
+        backend: u16,
+        /// The server, among all, that a rule named.
+        directed: Option<u16>,
+        /// What a hash has to place.
+        key: u32,
+    },
+}
+
+impl Proxy {
+    /// The verdict of rules of which each is asked once, in order.
+    pub(crate) fn judge(
+        &self,
+        rules: &[Rule],
+        acls: &Acls,
+        view: &SessionView<'_>,
+        work: &mut Workspace,
+    ) -> Verdict {
+        for rule in rules {
+            match acls.hold(rule.condition.as_ref(), view, work) {
+                Answer::No => continue,
+                Answer::NotYet => return Verdict::Wait,
+                Answer::Yes => {}
+            }
+            match &rule.action {
+                Action::Accept => return Verdict::Accept,
+                Action::Reject | Action::Close => return Verdict::Reject,
+                Action::SilentDrop => return Verdict::Drop,
+                Action::ExpectProxy => return Verdict::ExpectHeader,
+                Action::Track { .. }
+                | Action::IncrementCounter { .. }
+                | Action::SetTag { .. }
+                | Action::SetAddress { .. }
+                | Action::SetVariable { .. }
+                | Action::UnsetVariable { .. } => {}
+            }
+        }
+        Verdict::Accept
+    }
+
+    /// Where a session goes, which is in the phase that `view` shows; `is_over`: and has waited there
+    /// long enough.
+    pub(crate) fn decide(&self, view: &mut SessionView<'_>, work: &mut Workspace) -> Decision {
+        let setup = self.setup;
+        let frontend = view.session.frontend;
+        let description = setup.frontend(frontend);
+        let acls = &setup.frontend_acls[frontend as usize];
+        let is_final = view.is_final;
+        let chosen = if view.session.phase == Phase::BackendRules {
+            view.session.backend
+        } else {
+            view.is_final = is_final || description.inspect_delay.is_none();
+            match self.judge(&description.content_rules, acls, view, work) {
+                Verdict::Accept | Verdict::ExpectHeader => {}
+                Verdict::Wait => return Decision::Wait(Phase::FrontendRules, None),
+                end @ (Verdict::Reject | Verdict::Drop) => return Decision::End(end),
+            }
+            // Whatever is not known by now is not so.
+            view.is_final = true;
+            let mut routes = description.routes.iter();
+            let matching = routes.find_map(|route| {
+                let holds = acls.hold(route.condition.as_ref(), view, work);
+                match &route.goal {
+                    Goal::Backend(id) if holds == Answer::Yes => Some(*id),
+                    Goal::Backend(_) | Goal::Named(_) => None,
+                }
+            });
+            matching.or(description.default_backend).map(|id| id.0)
+        };
+        let Some(backend) = chosen else { return Decision::NoBackend };
+        let description = setup.backend(backend);
+        let acls = &setup.backend_acls[backend as usize];
+        // A session that comes here only now has all the time that this section gives.
+        view.is_final = description.inspect_delay.is_none()
+            || is_final
+                && (view.session.phase == Phase::BackendRules || view.session.has(Session::ENDED));
+        match self.judge(&description.content_rules, acls, view, work) {
+            Verdict::Accept | Verdict::ExpectHeader => {}
+            Verdict::Wait => return Decision::Wait(Phase::BackendRules, Some(backend)),
+            end @ (Verdict::Reject | Verdict::Drop) => return Decision::End(end),
+        }
+        view.is_final = true;
+        let directed = description.use_servers.iter().find_map(|rule| {
+            let server = setup.server_number(rule.server.backend.0, rule.server.index);
+            let is_there =
+                self.servers[server as usize].standing.is_running() || description.options.persist;
+            let holds = is_there && acls.hold(rule.condition.as_ref(), view, work) == Answer::Yes;
+            holds.then_some(server)
+        });
+        let key = match &description.algorithm {
+            Algorithm::Source => balance::source_key(view.session.source.addr),
+            Algorithm::Hash(wanted) => {
+                let mut fetched = sample::fetch(wanted, view, work);
+                match fetched.value {
+                    Known::Is(value) => {
+                        hash(description.hash_type.function, value.bytes(&mut fetched.room))
+                    }
+                    // HAProxy goes in turn then; a number of nobody's does as well.
+                    Known::Never | Known::NotYet => view.random as u32,
+                }
+            }
+            _ => 0,
+        };
+        Decision::Go { backend, directed, key }
+    }
+}

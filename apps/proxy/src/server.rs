@@ -1,0 +1,93 @@
+//! What every core knows of a server, and how core 0 tells it.
+
+use penstock_config::haproxy;
+use penstock_wire::Addr;
+
+use crate::balance::Share;
+use crate::queue::Queue;
+
+/// A server, as one core sees it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) standing: Standing,
+    /// Where it is; not known before its name is.
+    pub(crate) addr: Option<Addr>,
+    /// Sessions of this core that wait for it.
+    pub(crate) queue: Queue,
+}
+
+/// How a server stands: decided on core 0, told to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its checks say so, or it has none.
+    pub is_up: bool,
+    /// Somebody has taken it out: it is not checked and gets nothing.
+    pub is_in_maintenance: bool,
+    /// It gets no new sessions.
+    pub is_drained: bool,
+    /// Its weight, 0 to 256.
+    pub weight: u16,
+    /// Sixteenths of its weight that it has: less while it starts slowly.
+    pub warmth: u8,
+}
+
+/// The warmth of a server that has its whole weight.
+pub(crate) const WARM: u8 = 16;
+
+impl Server {
+    pub(crate) fn new(server: &haproxy::Server) -> Server {
+        let addr = match server.address {
+            haproxy::Address::Addr(addr) => Some(addr),
+            haproxy::Address::Name(_) | haproxy::Address::Client => None,
+        };
+        Server { standing: Standing::at_first(server), addr, queue: Queue::EMPTY }
+    }
+}
+
+impl Standing {
+    /// How a server begins: up, until a check says otherwise.
+    pub(crate) fn at_first(server: &haproxy::Server) -> Standing {
+        Standing {
+            is_up: true,
+            is_in_maintenance: server.disabled,
+            is_drained: false,
+            weight: server.weight,
+            warmth: WARM,
+        }
+    }
+
+    /// It takes sessions, were it not for its weight.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_up && !self.is_in_maintenance
+    }
+
+    /// What a balancer makes of it.
+    pub(crate) fn share(&self, server: &haproxy::Server) -> Share {
+        Share {
+            id: server.id,
+            weight: self.weight.into(),
+            warmth: self.warmth.into(),
+            is_up: self.is_running() && !self.is_drained,
+            is_backup: server.backup,
+        }
+    }
+
+    /// As one word, for other cores.
+    pub(crate) fn word(&self) -> u64 {
+        let flags = self.is_up as u64
+            | (self.is_in_maintenance as u64) << 1
+            | (self.is_drained as u64) << 2;
+        flags | (self.weight as u64) << 8 | (self.warmth as u64) << 24
+    }
+
+    /// What a word says.
+    pub(crate) fn of_word(word: u64) -> Standing {
+        Standing {
+            is_up: word & 1 != 0,
+            is_in_maintenance: word & 2 != 0,
+            is_drained: word & 4 != 0,
+            weight: (word >> 8) as u16,
+            warmth: (word >> 24) as u8,
+        }
+    }
+}

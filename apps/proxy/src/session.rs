@@ -1,0 +1,172 @@
+//! The record of a session: from the moment a client is there until its line is in the log.
+
+use penstock_relay::Said;
+use penstock_stack::{ConnId, Endpoint, Instant};
+
+use crate::kept::Buffer;
+use crate::slots::PoolId;
+
+/// Names a session of this core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionId(pub(crate) u32);
+
+/// A session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Session {
+    pub(crate) client: ConnId,
+    pub(crate) phase: Phase,
+    pub(crate) frontend: u16,
+    /// Which of the frontend's listeners.
+    pub(crate) bind: u16,
+    /// Once it is known.
+    pub(crate) backend: Option<u16>,
+    /// Among all servers; once it is chosen.
+    pub(crate) server: Option<u16>,
+    /// Connections to servers that have failed.
+    pub(crate) retries: u16,
+    pub(crate) flags: u16,
+    /// Both ends of the client's connection.
+    pub(crate) peer: Endpoint,
+    pub(crate) local: Endpoint,
+    /// The same, as a PROXY header has it if there was one.
+    pub(crate) source: Endpoint,
+    pub(crate) destination: Endpoint,
+    pub(crate) accepted_at: Instant,
+    /// Milliseconds after that at which it was given a server.
+    pub(crate) queued_ms: Option<u32>,
+    /// Milliseconds after that at which the server had answered.
+    pub(crate) connected_ms: Option<u32>,
+    /// How many were served while it waited at its server, and in its backend.
+    pub(crate) server_queue: u32,
+    pub(crate) backend_queue: u32,
+    /// What the queue in which it stands had served when it joined.
+    pub(crate) joined_at: u32,
+    /// When the phase it is in is over, in milliseconds on a ring of 2^32.
+    pub(crate) until: u32,
+    /// What a hash has to place.
+    pub(crate) key: u32,
+    /// Bytes of its client that rules have looked at.
+    pub(crate) kept: Option<Buffer>,
+    /// The PROXY header that is being read.
+    pub(crate) reader: Option<u32>,
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// A PROXY header.
+    Header,
+    /// A slot of its listener, its frontend or the process.
+    Entrance(PoolId),
+    /// Bytes for the rules of its frontend.
+    FrontendRules,
+    /// Bytes for the rules of its backend.
+    BackendRules,
+    /// Any server of its backend with a slot.
+    BackendQueue,
+    /// A slot of its server.
+    ServerQueue,
+    /// A moment, before the same server is tried again.
+    Pause,
+    /// Its server's answer.
+    Connecting,
+    /// The end: bytes go both ways.
+    Relayed,
+}
+
+impl Session {
+    /// It holds a slot of its listener, its frontend, the process, its server.
+    pub(crate) const DOOR_SLOT: u16 = 1;
+    pub(crate) const FRONTEND_SLOT: u16 = 1 << 1;
+    pub(crate) const PROCESS_SLOT: u16 = 1 << 2;
+    pub(crate) const SERVER_SLOT: u16 = 1 << 3;
+    /// It is counted in its frontend, its backend, its server.
+    pub(crate) const IN_FRONTEND: u16 = 1 << 4;
+    pub(crate) const IN_BACKEND: u16 = 1 << 5;
+    pub(crate) const IN_SERVER: u16 = 1 << 6;
+    /// Bytes of its client wait in the stack.
+    pub(crate) const STORED: u16 = 1 << 7;
+    /// Its client has said all it has to say.
+    pub(crate) const ENDED: u16 = 1 << 8;
+    /// Another server than the first was tried.
+    pub(crate) const REDISPATCHED: u16 = 1 << 9;
+    /// A PROXY header came.
+    pub(crate) const HEADER_CAME: u16 = 1 << 10;
+    /// A rule chose its server.
+    pub(crate) const DIRECTED: u16 = 1 << 11;
+    /// Its next try may go to another server.
+    pub(crate) const MOVES: u16 = 1 << 12;
+    /// The time that rules may wait for bytes has begun.
+    pub(crate) const INSPECTED: u16 = 1 << 13;
+
+    pub(crate) fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: u16) {
+        self.flags |= flag;
+    }
+
+    /// Clears `flag`; whether it was set.
+    pub(crate) fn take(&mut self, flag: u16) -> bool {
+        let was = self.has(flag);
+        self.flags &= !flag;
+        was
+    }
+
+    /// What its client has said so far, for the relay.
+    pub(crate) fn said(&self) -> Said {
+        match (self.kept, self.has(Session::STORED)) {
+            (Some(_), _) => Said::Held,
+            (None, true) => Said::Stored,
+            (None, false) => Said::Nothing(self.accepted_at.millis()),
+        }
+    }
+
+    /// Milliseconds since it was accepted.
+    pub(crate) fn age_ms(&self, now: Instant) -> u32 {
+        (now - self.accepted_at).millis().min(u32::MAX.into()) as u32
+    }
+}
+
+/// How a session ended: the two letters of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Termination(pub(crate) [u8; 2]);
+
+impl Termination {
+    /// Both sides closed in order.
+    pub(crate) const NORMAL: Termination = Termination(*b"--");
+    /// A rule refused it.
+    pub(crate) const REFUSED: Termination = Termination(*b"PR");
+    /// There is no backend, no server, or none that answers.
+    pub(crate) const NO_SERVER: Termination = Termination(*b"SC");
+    /// Its server did not answer in time.
+    pub(crate) const CONNECT_TIMEOUT: Termination = Termination(*b"sC");
+    /// It waited in a queue for too long.
+    pub(crate) const QUEUE_TIMEOUT: Termination = Termination(*b"sQ");
+    /// The queue it was to join is full.
+    pub(crate) const QUEUE_FULL: Termination = Termination(*b"SQ");
+    /// This machine has no port, record or memory for it.
+    pub(crate) const RESOURCE: Termination = Termination(*b"RC");
+    /// Its server was marked down, and its sessions with it.
+    pub(crate) const SERVER_DOWN: Termination = Termination(*b"DD");
+    /// Servers are back that its backup server stood in for.
+    pub(crate) const SERVERS_UP: Termination = Termination(*b"UD");
+
+    /// Who it was that ended it, and in which phase.
+    pub(crate) fn of(cause: u8, phase: Phase) -> Termination {
+        let when = match phase {
+            Phase::Header | Phase::Entrance(_) | Phase::FrontendRules | Phase::BackendRules => b'R',
+            Phase::BackendQueue | Phase::ServerQueue => b'Q',
+            Phase::Pause | Phase::Connecting => b'C',
+            Phase::Relayed => b'D',
+        };
+        Termination([cause, when])
+    }
+}
+
+/// Causes of an end.
+pub(crate) const CLIENT_BROKE: u8 = b'C';
+pub(crate) const CLIENT_TIMEOUT: u8 = b'c';
+pub(crate) const SERVER_BROKE: u8 = b'S';
+pub(crate) const SERVER_TIMEOUT: u8 = b's';

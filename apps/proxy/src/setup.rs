@@ -1,0 +1,246 @@
+//! What is frozen before the cores start: the configuration, and numbers for what in it is counted.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use penstock_config::haproxy::{Action, Backend, Bind, Frontend, Proxies, Rule, Server};
+use penstock_relay::{Manners, Timeouts};
+
+use crate::acl::{Acls, CompileError};
+use crate::slots::PoolId;
+
+/// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
+#[derive(Debug)]
+pub struct Setup {
+    pub(crate) proxies: Proxies,
+    /// Where the servers of each backend begin among all; one more at the end.
+    first_servers: Vec<u16>,
+    /// The backend of each server.
+    server_backends: Vec<u16>,
+    /// The listeners: frontend, and number in it.
+    pub(crate) doors: Vec<(u16, u16)>,
+    /// Where the listeners of each frontend begin among all.
+    first_doors: Vec<u16>,
+    pub(crate) pools: Pools,
+    /// The ACLs of each frontend, and of each backend.
+    pub(crate) frontend_acls: Vec<Acls>,
+    pub(crate) backend_acls: Vec<Acls>,
+    /// Sessions at which the servers of each backend have their `maxconn`; none where it does not
+    /// depend on load.
+    pub(crate) fullconns: Vec<Option<u32>>,
+    /// How sessions of each frontend and backend are treated: `frontend * backends + backend`.
+    manners_of: Vec<u16>,
+    pub(crate) manners: Vec<Manners>,
+}
+
+/// Which pools of slots there are.
+#[derive(Debug, Default)]
+pub(crate) struct Pools {
+    /// The slots of each.
+    pub(crate) limits: Vec<u32>,
+    pub(crate) process: Option<PoolId>,
+    pub(crate) frontends: Vec<Option<PoolId>>,
+    pub(crate) doors: Vec<Option<PoolId>>,
+    pub(crate) servers: Vec<Option<PoolId>>,
+    /// What each is for.
+    pub(crate) owners: Vec<Owner>,
+}
+
+/// What a pool of slots is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Clients on their way in.
+    Entrance,
+    /// Sessions of a server.
+    Server(u16),
+}
+
+impl Setup {
+    /// Numbers everything, for good: what this takes is never given back.
+    ///
+    /// # Errors
+    /// A line for a person, where there is more than numbers suffice for.
+    pub fn freeze(proxies: Proxies) -> Result<&'static Setup, String> {
+        let servers: usize = proxies.backends.iter().map(|backend| backend.servers.len()).sum();
+        let doors: usize = proxies.frontends.iter().map(|frontend| frontend.binds.len()).sum();
+        if servers + doors + proxies.frontends.len() + proxies.backends.len() > NUMBERS_MAX {
+            let most = "more servers, listeners and sections than the proxy can number";
+            return Err(format!("{most} ({NUMBERS_MAX})"));
+        }
+        let mut first_servers = Vec::new();
+        let mut server_backends = Vec::new();
+        for (number, backend) in (0..).zip(&proxies.backends) {
+            first_servers.push(server_backends.len() as u16);
+            server_backends.extend(backend.servers.iter().map(|_| number));
+        }
+        first_servers.push(server_backends.len() as u16);
+        let mut first_doors = Vec::new();
+        let mut doors = Vec::new();
+        for (number, frontend) in (0..).zip(&proxies.frontends) {
+            first_doors.push(doors.len() as u16);
+            doors.extend((0..frontend.binds.len() as u16).map(|bind| (number, bind)));
+        }
+        let told = |error: CompileError| error.to_string();
+        let frontend_acls = proxies.frontends.iter().map(|frontend| Acls::compile(&frontend.acls));
+        let frontend_acls = frontend_acls.collect::<Result<_, _>>().map_err(told)?;
+        let backend_acls = proxies.backends.iter().map(|backend| Acls::compile(&backend.acls));
+        let backend_acls = backend_acls.collect::<Result<_, _>>().map_err(told)?;
+        let pools = Pools::of(&proxies);
+        let fullconns = proxies.backends.iter().map(|backend| fullconn(&proxies, backend));
+        let fullconns = fullconns.collect();
+        let (manners_of, manners) = manners(&proxies);
+        let setup = Setup {
+            proxies,
+            first_servers,
+            server_backends,
+            doors,
+            first_doors,
+            pools,
+            frontend_acls,
+            backend_acls,
+            fullconns,
+            manners_of,
+            manners,
+        };
+        Ok(Box::leak(Box::new(setup)))
+    }
+
+    /// The configuration.
+    pub fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
+    /// Whether rules may wait for bytes of clients.
+    pub(crate) fn looks_at_bytes(&self) -> bool {
+        let frontends =
+            self.proxies.frontends.iter().any(|frontend| !frontend.content_rules.is_empty());
+        frontends || self.proxies.backends.iter().any(|backend| !backend.content_rules.is_empty())
+    }
+
+    /// Whether clients may have to begin with a PROXY header.
+    pub(crate) fn expects_headers(&self) -> bool {
+        self.proxies.frontends.iter().any(|frontend| {
+            let expects = |rule: &Rule| rule.action == Action::ExpectProxy;
+            frontend.binds.iter().any(|bind| bind.accept_proxy)
+                || frontend.connection_rules.iter().any(expects)
+        })
+    }
+
+    pub(crate) fn frontend(&self, number: u16) -> &Frontend {
+        &self.proxies.frontends[number as usize]
+    }
+
+    pub(crate) fn backend(&self, number: u16) -> &Backend {
+        &self.proxies.backends[number as usize]
+    }
+
+    pub(crate) fn bind(&self, frontend: u16, number: u16) -> &Bind {
+        &self.frontend(frontend).binds[number as usize]
+    }
+
+    /// The number of a listener among all.
+    pub(crate) fn door(&self, frontend: u16, bind: u16) -> u16 {
+        self.first_doors[frontend as usize] + bind
+    }
+
+    /// The number of a server among all.
+    pub(crate) fn server_number(&self, backend: u16, index: u16) -> u16 {
+        self.first_servers[backend as usize] + index
+    }
+
+    /// The servers of a backend, by their numbers among all.
+    pub(crate) fn servers_of(&self, backend: u16) -> core::ops::Range<u16> {
+        self.first_servers[backend as usize]..self.first_servers[backend as usize + 1]
+    }
+
+    /// The backend of a server.
+    pub(crate) fn backend_of(&self, server: u16) -> u16 {
+        self.server_backends[server as usize]
+    }
+
+    pub(crate) fn server(&self, number: u16) -> &Server {
+        let backend = self.backend_of(number);
+        let index = number - self.first_servers[backend as usize];
+        &self.backend(backend).servers[index as usize]
+    }
+
+    /// How the relay treats sessions of these.
+    pub(crate) fn manners_of(&self, frontend: u16, backend: u16) -> u16 {
+        self.manners_of[frontend as usize * self.proxies.backends.len() + backend as usize]
+    }
+}
+
+impl Pools {
+    fn of(proxies: &Proxies) -> Pools {
+        let mut pools = Pools::default();
+        pools.process = pools.add(proxies.global.maxconn, Owner::Entrance);
+        for frontend in &proxies.frontends {
+            let pool = pools.add(frontend.maxconn, Owner::Entrance);
+            pools.frontends.push(pool);
+            for bind in &frontend.binds {
+                let pool = pools.add(bind.maxconn, Owner::Entrance);
+                pools.doors.push(pool);
+            }
+        }
+        let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
+        for (number, server) in (0..).zip(servers) {
+            let pool = pools.add(server.maxconn, Owner::Server(number));
+            pools.servers.push(pool);
+        }
+        pools
+    }
+
+    fn add(&mut self, limit: Option<u32>, owner: Owner) -> Option<PoolId> {
+        let limit = limit?;
+        self.limits.push(limit);
+        self.owners.push(owner);
+        Some(PoolId((self.limits.len() - 1) as u16))
+    }
+}
+
+/// `fullconn`, or a tenth of what all frontends may have at once, where it matters.
+fn fullconn(proxies: &Proxies, backend: &Backend) -> Option<u32> {
+    let matters = backend.servers.iter().any(|server| server.minconn.is_some());
+    let process = proxies.global.maxconn.unwrap_or(MAXCONN_DEFAULT);
+    let frontends = proxies.frontends.iter().map(|frontend| frontend.maxconn.unwrap_or(process));
+    let all = || frontends.fold(0, u32::saturating_add);
+    matters.then(|| backend.fullconn.unwrap_or_else(|| (all() / 10).max(1)))
+}
+
+/// The ways in which sessions are treated, each once, and which of them each pair of a frontend and a
+/// backend has.
+fn manners(proxies: &Proxies) -> (Vec<u16>, Vec<Manners>) {
+    let mut all: Vec<Manners> = Vec::new();
+    let mut which = Vec::new();
+    for frontend in &proxies.frontends {
+        for backend in &proxies.backends {
+            let manners = Manners {
+                timeouts: Timeouts {
+                    connect: backend.timeouts.connect,
+                    client: frontend.timeouts.client,
+                    server: backend.timeouts.server,
+                    client_fin: frontend.timeouts.client_fin,
+                    server_fin: backend.timeouts.server_fin,
+                    tunnel: backend.timeouts.tunnel,
+                },
+                abort_on_close: backend.options.abort_on_close,
+                client_no_linger: frontend.options.no_linger,
+                server_no_linger: backend.options.no_linger,
+            };
+            let found = all.iter().position(|known| *known == manners);
+            which.push(found.unwrap_or(all.len()) as u16);
+            if found.is_none() {
+                all.push(manners);
+            }
+        }
+    }
+    (which, all)
+}
+
+/// Servers, listeners, frontends and backends together: each has a number, and a pool may have it.
+const NUMBERS_MAX: usize = 32_767;
+
+/// What a process may have at once where nothing else was said, for arithmetic alone.
+const MAXCONN_DEFAULT: u32 = 100_000;

@@ -1,0 +1,131 @@
+//! A session as conditions, keys and log lines see it.
+
+use penstock_config::haproxy::{Counter, End, Fetch, ServerId, TableId, Way};
+use penstock_stack::Duration;
+
+use crate::proxy::Proxy;
+use crate::sample::{Value, View};
+use crate::session::Session;
+
+/// A session, and the bytes of its client that are there.
+pub(crate) struct SessionView<'a> {
+    pub(crate) proxy: &'a Proxy,
+    pub(crate) session: &'a Session,
+    pub(crate) bytes: &'a [u8],
+    /// No more bytes are waited for.
+    pub(crate) is_final: bool,
+    /// The time of day.
+    pub(crate) wall: Option<Duration>,
+    /// Something that nobody has to guess.
+    pub(crate) random: u64,
+}
+
+impl View for SessionView<'_> {
+    fn bytes(&self, way: Way) -> &[u8] {
+        match way {
+            Way::Request => self.bytes,
+            Way::Response => &[],
+        }
+    }
+
+    fn bytes_max(&self) -> usize {
+        self.proxy.kept.size()
+    }
+
+    fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    fn fetch<'a>(&'a self, fetch: &'a Fetch) -> Option<Value<'a>> {
+        let (proxy, session) = (self.proxy, self.session);
+        let gauges = &proxy.gauges;
+        let backend = |named: &Option<penstock_config::haproxy::BackendId>| {
+            named.map(|id| id.0).or(session.backend)
+        };
+        let number = |count: u32| Some(Value::Int(count.into()));
+        let text = |text: &'a str| Some(Value::Text(text.as_bytes()));
+        match fetch {
+            Fetch::Random(below) => {
+                let below = if *below == 0 { 1 << 32 } else { u64::from(*below) };
+                let drawn = (self.random >> 32) * below;
+                Some(Value::Int((drawn >> 32) as i64))
+            }
+            Fetch::Date(offset) => {
+                let seconds = self.wall?.0 / 1_000_000;
+                Some(Value::Int(seconds as i64 + i64::from(*offset)))
+            }
+            Fetch::Thread => number(u32::from(proxy.core)),
+            Fetch::Stopping => Some(Value::Bool(proxy.is_stopping)),
+            Fetch::HostName => proxy.setup.proxies().global.node.as_deref().and_then(text),
+
+            Fetch::UsableServers(named) => {
+                number(proxy.backends[backend(named)? as usize].usable_count())
+            }
+            Fetch::BackendConnections(named) => {
+                number(gauges.total(gauges.backend(backend(named)?)))
+            }
+            Fetch::FrontendConnections(named) => {
+                let frontend = named.map_or(session.frontend, |id| id.0);
+                number(gauges.total(gauges.frontend(frontend)))
+            }
+            Fetch::Queue(named) => number(proxy.waiting_in(backend(named)?)),
+            Fetch::AverageQueue(named) => {
+                let backend = backend(named)?;
+                let usable = proxy.backends[backend as usize].usable_count();
+                let waiting = proxy.waiting_in(backend);
+                number(if usable == 0 { waiting } else { waiting.div_ceil(usable) })
+            }
+            Fetch::ServerConnections(id) => number(gauges.total(gauges.server(self.server(*id)))),
+            Fetch::ServerQueue(id) => number(proxy.servers[self.server(*id) as usize].queue.len()),
+            Fetch::ServerIsUp(id) => {
+                let standing = &proxy.servers[self.server(*id) as usize].standing;
+                Some(Value::Bool(standing.is_running()))
+            }
+            Fetch::ServerWeight(id) => {
+                number(proxy.servers[self.server(*id) as usize].standing.weight.into())
+            }
+            Fetch::ServerInitialWeight(id) => {
+                number(proxy.setup.server(self.server(*id)).weight.into())
+            }
+
+            Fetch::Source => Some(Value::Addr(session.source.addr)),
+            Fetch::SourcePort => number(session.source.port.into()),
+            Fetch::Destination => Some(Value::Addr(session.destination.addr)),
+            Fetch::DestinationPort => number(session.destination.port.into()),
+            Fetch::Original(end) => Some(match end {
+                End::Source => Value::Addr(session.peer.addr),
+                End::SourcePort => Value::Int(session.peer.port.into()),
+                End::Destination => Value::Addr(session.local.addr),
+                End::DestinationPort => Value::Int(session.local.port.into()),
+            }),
+            Fetch::ListenerConnections => number(gauges.total(gauges.frontend(session.frontend))),
+            Fetch::ReceivedProxy => Some(Value::Bool(session.has(Session::HEADER_CAME))),
+            Fetch::FrontendNumber => number(proxy.setup.frontend(session.frontend).id),
+            Fetch::FrontendName => text(&proxy.setup.frontend(session.frontend).name),
+            Fetch::DefaultBackendName => {
+                let default = proxy.setup.frontend(session.frontend).default_backend?;
+                text(&proxy.setup.backend(default.0).name)
+            }
+            Fetch::BackendNumber => number(proxy.setup.backend(session.backend?).id),
+            Fetch::BackendName => text(&proxy.setup.backend(session.backend?).name),
+            Fetch::ServerNumber => number(proxy.setup.server(session.server?).id),
+            Fetch::ServerName => text(&proxy.setup.server(session.server?).name),
+            Fetch::ListenerNumber => number(proxy.setup.bind(session.frontend, session.bind).id),
+            Fetch::ListenerName => {
+                text(proxy.setup.bind(session.frontend, session.bind).name.as_deref()?)
+            }
+            Fetch::NoTls => Some(Value::Bool(false)),
+            _ => None,
+        }
+    }
+
+    fn table(&self, _: TableId, _: Option<Counter>, _: Value<'_>) -> Option<i64> {
+        None
+    }
+}
+
+impl SessionView<'_> {
+    fn server(&self, id: ServerId) -> u16 {
+        self.proxy.setup.server_number(id.backend.0, id.index)
+    }
+}

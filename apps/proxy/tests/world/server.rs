@@ -1,0 +1,134 @@
+//! Servers: each says who it is, and then whatever it hears.
+
+use std::collections::BTreeMap;
+
+use penstock_stack::{App, Close, ConnId, Cx, Duration, ListenerId, SocketOptions};
+
+/// What a server is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ways {
+    /// It does not listen: every connection is refused.
+    pub(crate) refuses: bool,
+    /// It says nothing and closes nothing.
+    pub(crate) is_mute: bool,
+    /// It takes so long before it says who it is.
+    pub(crate) after_ms: u64,
+    /// Who it is, and it closes.
+    pub(crate) closes: bool,
+}
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    name: u8,
+    pub(crate) ways: Ways,
+    /// What could not be sent, by connection.
+    pending: BTreeMap<ConnId, Vec<u8>>,
+    ended: Vec<ConnId>,
+    /// Those who have yet to hear the first word.
+    thinking: Vec<ConnId>,
+    pub(crate) open: u32,
+    /// The most that were open at once.
+    pub(crate) open_max: u32,
+    pub(crate) accepted: u32,
+    pub(crate) ends: Vec<Close>,
+    pub(crate) heard: BTreeMap<ConnId, Vec<u8>>,
+}
+
+impl Server {
+    pub(crate) fn new(name: u8, ways: Ways) -> Server {
+        Server {
+            name,
+            ways,
+            pending: BTreeMap::new(),
+            ended: Vec::new(),
+            thinking: Vec::new(),
+            open: 0,
+            open_max: 0,
+            accepted: 0,
+            ends: Vec::new(),
+            heard: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
+        if !self.ways.refuses {
+            cx.listen(None, 80, SocketOptions::default()).expect("free");
+        }
+    }
+
+    /// Forgets what was.
+    pub(crate) fn forget(&mut self) {
+        *self = Server::new(self.name, self.ways);
+    }
+
+    fn say(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) {
+        self.pending.entry(conn).or_default().extend_from_slice(bytes);
+        self.push(cx, conn);
+    }
+
+    fn push(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        if self.thinking.contains(&conn) {
+            return;
+        }
+        let Some(pending) = self.pending.get_mut(&conn) else { return };
+        let sent = cx.send(conn, pending);
+        pending.drain(..sent);
+        if pending.is_empty() && self.ended.contains(&conn) {
+            self.open -= 1;
+            self.pending.remove(&conn);
+            self.ended.retain(|&ended| ended != conn);
+            cx.close(conn);
+        }
+    }
+}
+
+impl App for Server {
+    fn on_accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, _listener: ListenerId) {
+        self.accepted += 1;
+        self.open += 1;
+        self.open_max = self.open_max.max(self.open);
+        if self.ways.is_mute {
+            return;
+        }
+        if self.ways.after_ms > 0 {
+            self.thinking.push(conn);
+            cx.set_timer(conn, Some(Duration::from_millis(self.ways.after_ms)));
+        }
+        if self.ways.closes {
+            self.ended.push(conn);
+        }
+        self.say(cx, conn, &[self.name]);
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.thinking.retain(|&thinking| thinking != conn);
+        self.push(cx, conn);
+    }
+
+    fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
+        self.heard.entry(conn).or_default().extend_from_slice(bytes);
+        if !self.ways.is_mute {
+            self.say(cx, conn, bytes);
+        }
+        bytes.len()
+    }
+
+    fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, _acked: u32) {
+        self.push(cx, conn);
+    }
+
+    fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        if self.ways.is_mute {
+            return;
+        }
+        self.ended.push(conn);
+        self.push(cx, conn);
+    }
+
+    fn on_closed(&mut self, _cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        self.open -= 1;
+        self.pending.remove(&conn);
+        self.ends.push(reason);
+    }
+}
