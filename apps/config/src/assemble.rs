@@ -9,7 +9,7 @@ use penstock_stack::{Config, Interface, Route, Steering};
 use penstock_wire::{Addr, Mac};
 
 use crate::error::Error;
-use crate::ip::Ip;
+use crate::ip::{Autoconf, Ip};
 use crate::machine::Machine;
 
 /// A card that was found.
@@ -46,9 +46,6 @@ impl Machine {
                 steering: steering.clone(),
             })
             .collect();
-        if self.ips.is_empty() {
-            errors.push(Error::missing("ip", "at least one address, such as ip=10.0.0.2/24"));
-        }
         let mut routes = Vec::new();
         for ip in &self.ips {
             let Some(number) = find(cards, ip.device.as_deref()) else {
@@ -56,11 +53,15 @@ impl Machine {
                 errors.push(Error::value("ip", device, &known(cards)));
                 continue;
             };
-            interfaces[number].addresses.push((ip.addr, ip.prefix_bits));
-            routes.extend(ip.gateway.map(|gateway| default_route(gateway, number)));
+            if let Some(fixed) = ip.fixed() {
+                interfaces[number].addresses.push(fixed);
+                routes.extend(ip.gateway.map(|gateway| default_route(gateway, number)));
+            }
         }
         for &gateway in &self.gateways {
-            routes.push(default_route(gateway, self.interface_of(gateway, cards)));
+            if let Some(number) = self.interface_of(gateway, cards) {
+                routes.push(default_route(gateway, number));
+            }
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -77,16 +78,56 @@ impl Machine {
         })
     }
 
-    /// The interface on whose network the gateway is. A link-local one is on every network: the
-    /// first that speaks IPv6.
-    fn interface_of(&self, gateway: Addr, cards: &[Card]) -> usize {
-        let same_family = |ip: &&Ip| ip.addr.is_v4() == gateway.is_v4();
-        let on_link = |ip: &&Ip| ip.addr.shares_prefix(gateway, ip.prefix_bits);
-        let mut ips = self.ips.iter().filter(same_family);
-        let first = ips.clone().next();
-        let ip = ips.find(on_link).or(first);
-        ip.and_then(|ip| find(cards, ip.device.as_deref())).unwrap_or(0)
+    /// The interface on whose network the gateway is, among those that were given an address by hand.
+    /// A link-local one is on every network: the first that speaks IPv6.
+    fn interface_of(&self, gateway: Addr, cards: &[Card]) -> Option<usize> {
+        let speaks_v6 = |ip: &&Ip| ip.fixed().is_some_and(|(addr, _)| !addr.is_v4());
+        let on_link = self.ips.iter().find(|ip| ip.is_on_link(gateway));
+        let any = || self.ips.iter().find(speaks_v6).filter(|_| gateway.is_link_local_v6());
+        find(cards, on_link.or_else(any)?.device.as_deref())
     }
+
+    /// What each of `cards` finds out by itself. What [`assemble`](Self::assemble) refuses has no
+    /// effect here.
+    pub fn automatic(&self, cards: &[Card]) -> Vec<Automatic> {
+        let everywhere = Ip { autoconf: Autoconf::Dhcp, ..Ip::default() };
+        let said = if self.ips.is_empty() { core::slice::from_ref(&everywhere) } else { &self.ips };
+        let speaks_of = |ip: &Ip, number| match (&ip.device, ip.fixed()) {
+            (Some(_), _) | (None, Some(_)) => find(cards, ip.device.as_deref()) == Some(number),
+            (None, None) => false,
+        };
+        let automatic = |number| {
+            let spoken_of = said.iter().any(|ip| speaks_of(ip, number));
+            let mut own = Automatic::default();
+            for ip in said {
+                let is_everywhere = ip.device.is_none() && ip.fixed().is_none();
+                if !(speaks_of(ip, number) || is_everywhere && !spoken_of) {
+                    continue;
+                }
+                own.dhcp |= ip.autoconf == Autoconf::Dhcp;
+                own.router_advertisements |= ip.autoconf != Autoconf::Off;
+                if ip.autoconf == Autoconf::Dhcp {
+                    own.wanted = own.wanted.or(ip.addr.map(|(addr, _)| addr));
+                    own.gateway = own.gateway.or(ip.gateway);
+                }
+            }
+            own
+        };
+        (0..cards.len()).map(automatic).collect()
+    }
+}
+
+/// What an interface finds out by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Automatic {
+    /// It asks DHCP servers for an IPv4 address.
+    pub dhcp: bool,
+    /// It makes IPv6 addresses from what routers advertise.
+    pub router_advertisements: bool,
+    /// The address that it asks for first.
+    pub wanted: Option<Addr>,
+    /// The gateway to take instead of what it is told.
+    pub gateway: Option<Addr>,
 }
 
 fn default_route(gateway: Addr, interface: usize) -> Route {
@@ -162,7 +203,25 @@ mod tests {
             errors.expect_err("no such card").iter().map(Error::to_string).collect();
         let expected = "expected a device that is there: eth0 (front), eth1 (back)";
         assert_eq!(lines, [format!("ip=eth2: {expected}"), format!("ip=sideways: {expected}")]);
-        let errors = assemble("").expect_err("no address");
-        assert_eq!(errors[0].key, "ip");
+    }
+
+    #[test]
+    fn what_is_automatic() {
+        let automatic = |text: &str| {
+            let boot = Boot::parse(text);
+            assert_eq!(boot.errors, [], "{text}");
+            assert!(boot.machine.assemble(&cards(), 1, [0; 32]).is_ok(), "{text}");
+            let own = boot.machine.automatic(&cards());
+            own.iter().map(|own| (own.dhcp, own.router_advertisements)).collect::<Vec<_>>()
+        };
+        let (none, all, six) = ((false, false), (true, true), (false, true));
+        assert_eq!(automatic(""), [all, all], "as ip=dhcp");
+        assert_eq!(automatic("ip=dhcp"), [all, all]);
+        assert_eq!(automatic("ip=off"), [none, none]);
+        assert_eq!(automatic("ip=10.0.0.2/24"), [none, none]);
+        assert_eq!(automatic("ip=10.0.0.2/24 ip=dhcp"), [none, all]);
+        assert_eq!(automatic("ip=10.0.0.2/24 ip=:::::eth0:auto6"), [six, none]);
+        assert_eq!(automatic("ip=:::::back:dhcp"), [none, all]);
+        assert_eq!(automatic("ip=dhcp ip=:::::back:off gateway=10.9.9.9"), [all, none]);
     }
 }

@@ -1,15 +1,19 @@
-//! `ip=`: an address, in Linux's full form or in CIDR notation.
+//! `ip=`: an address, or how to come by one, in Linux's full form or shorter.
 //!
 //! ```text
 //!   ip=10.0.0.2/24                                             one address
 //!   ip=fd00::2/64
+//!   ip=dhcp                                                    DHCP and router advertisements
+//!   ip=auto6                                                   router advertisements alone
+//!   ip=off                                                     nothing
 //!   ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>:<dns0>:<dns1>:<ntp0>
 //!   ip=10.0.0.2::10.0.0.1:255.255.255.0:web1:eth0:off          (Documentation/admin-guide/nfs/nfsroot)
+//!   ip=::::web1:eth1:dhcp                                      one device, with a name to tell
 //!   ip=10.0.0.2/24::10.0.0.1:::eth1                            the mask with the address
 //!   ip=[fd00::2]::[fd00::1]:64:web1:eth0                       IPv6 in brackets, as dracut has it
 //! ```
-//! It may be given once for each address. Fields left empty, and those at the end left out, mean
-//! nothing said.
+//! It may be given once for each address and each device. Fields left empty, and those at the end left
+//! out, mean nothing said. An address beside `dhcp` is the one that is asked for first.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -20,18 +24,20 @@ use penstock_wire::Addr;
 
 use crate::machine::{DONE, Outcome};
 
-/// One address of the machine, and what was said with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One address of the machine or the way to one, and what was said with it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Ip {
-    /// The address.
-    pub addr: Addr,
-    /// How many bits of it name the network.
-    pub prefix_bits: u8,
+    /// The address, and how many bits of it name the network; beside [`Autoconf::Dhcp`] the one to
+    /// ask for.
+    pub addr: Option<(Addr, u8)>,
+    /// What the device finds out by itself.
+    pub autoconf: Autoconf,
     /// The next hop to everywhere else.
     pub gateway: Option<Addr>,
     /// The machine's name.
     pub hostname: Option<String>,
-    /// Which card: `eth0` is the first one found. `None` is the first too.
+    /// Which card: `eth0` is the first one found. `None` is the first too for an address, and every
+    /// card that no other `ip=` speaks of for what is automatic.
     pub device: Option<String>,
     /// Name servers.
     pub dns: Vec<Addr>,
@@ -39,25 +45,48 @@ pub struct Ip {
     pub ntp: Option<Addr>,
 }
 
+/// How a device comes by addresses beside those given by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Autoconf {
+    /// Not at all.
+    #[default]
+    Off,
+    /// IPv4 from a DHCP server, IPv6 by router advertisements, as Linux does.
+    Dhcp,
+    /// IPv6 by router advertisements alone.
+    Auto6,
+}
+
+impl Autoconf {
+    fn of(word: &str) -> Result<Autoconf, &'static str> {
+        match word {
+            "off" | "none" => Ok(Autoconf::Off),
+            "dhcp" | "on" | "any" | "both" | "bootp" => Ok(Autoconf::Dhcp),
+            "auto6" => Ok(Autoconf::Auto6),
+            _ => Err(EXPECTED),
+        }
+    }
+}
+
 /// Adds what `value` says.
 pub(crate) fn set(ips: &mut Vec<Ip>, value: &str) -> Outcome {
-    if matches!(value, "off" | "none") {
-        return DONE;
-    }
-    if AUTOMATIC.contains(&value) {
-        return Err(NOT_AUTOMATIC);
-    }
-    ips.push(match cidr(value) {
-        Some((addr, prefix_bits)) => Ip::new(addr, prefix_bits),
-        None => full(value)?,
+    ips.push(match (Autoconf::of(value), cidr(value)) {
+        (Ok(autoconf), _) => Ip { autoconf, ..Ip::default() },
+        (_, Some(addr)) => Ip { addr: Some(addr), ..Ip::default() },
+        _ => full(value)?,
     });
     DONE
 }
 
 impl Ip {
-    fn new(addr: Addr, prefix_bits: u8) -> Ip {
-        let (gateway, hostname, device) = (None, None, None);
-        Ip { addr, prefix_bits, gateway, hostname, device, dns: Vec::new(), ntp: None }
+    /// The address given by hand.
+    pub fn fixed(&self) -> Option<(Addr, u8)> {
+        self.addr.filter(|_| self.autoconf != Autoconf::Dhcp)
+    }
+
+    /// Whether `other` is in its network.
+    pub(crate) fn is_on_link(&self, other: Addr) -> bool {
+        self.fixed().is_some_and(|(addr, prefix_bits)| addr.shares_prefix(other, prefix_bits))
     }
 }
 
@@ -82,29 +111,45 @@ fn full(value: &str) -> Result<Ip, &'static str> {
         "" => Ok(None),
         text => addr(text).map(Some).ok_or(EXPECTED),
     };
-    if AUTOMATIC.contains(&field(AUTOCONF)) {
-        return Err(NOT_AUTOMATIC);
-    }
-    if fields.len() < 2 || fields.len() > FIELDS || !matches!(field(AUTOCONF), "" | "off" | "none")
-    {
+    if fields.len() < 2 || fields.len() > FIELDS {
         return Err(EXPECTED);
     }
-    let (addr, prefix_bits) = match cidr(field(CLIENT)) {
-        Some(both) if field(NETMASK).is_empty() => both,
-        Some(_) => return Err(EXPECTED),
-        None => {
-            let client = addr(field(CLIENT)).ok_or(EXPECTED)?;
-            (client, netmask(client, field(NETMASK)).ok_or(EXPECTED)?)
+    let addr = match (field(CLIENT), cidr(field(CLIENT))) {
+        ("", _) => None,
+        (_, Some(both)) if field(NETMASK).is_empty() => Some(both),
+        (_, Some(_)) => return Err(EXPECTED),
+        (client, None) => {
+            let client = addr(client).ok_or(EXPECTED)?;
+            Some((client, netmask(client, field(NETMASK)).ok_or(EXPECTED)?))
         }
+    };
+    let autoconf = match field(AUTOCONF) {
+        // An address needs no more; without one, Linux tries what there is.
+        "" if addr.is_some() => Autoconf::Off,
+        "" => Autoconf::Dhcp,
+        word => Autoconf::of(word)?,
     };
     at(SERVER)?;
     let gateway = at(GATEWAY)?;
-    if gateway.is_some_and(|gateway| gateway.is_v4() != addr.is_v4()) {
+    let family = gateway.zip(addr);
+    let asked_for = addr.is_some_and(|(addr, _)| addr.is_v4()) || autoconf != Autoconf::Dhcp;
+    if family.is_some_and(|(gateway, (addr, _))| gateway.is_v4() != addr.is_v4())
+        || addr.is_some() && !asked_for
+    {
         return Err(EXPECTED);
     }
     let dns = [at(DNS_0)?, at(DNS_1)?].into_iter().flatten().collect();
     let (hostname, device, ntp) = (name(HOSTNAME), name(DEVICE), at(NTP)?);
-    Ok(Ip { addr, prefix_bits, gateway, hostname, device, dns, ntp })
+    if hostname.as_deref().is_some_and(|name| !is_host_name(name)) {
+        return Err(EXPECTED);
+    }
+    Ok(Ip { addr, autoconf, gateway, hostname, device, dns, ntp })
+}
+
+/// Letters, digits, hyphens and dots, at most 63 bytes (RFC 1123 section 2.1).
+fn is_host_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    name.len() <= 63 && name.bytes().all(known)
 }
 
 /// The parts between colons, those within brackets apart.
@@ -157,11 +202,9 @@ fn text_addr(text: &str) -> Option<Addr> {
     (!is_mapped && is_host).then_some(addr)
 }
 
-const EXPECTED: &str = "an address such as 10.0.0.2/24, fd00::2/64, or \
-     <client>:<server>:<gateway>:<netmask>:<hostname>:<device>:off, with [IPv6] in brackets";
-const NOT_AUTOMATIC: &str =
-    "a fixed address such as 10.0.0.2/24: automatic configuration is not supported yet";
-const AUTOMATIC: &[&str] = &["dhcp", "on", "any", "both", "bootp", "rarp", "dhcp6", "auto6"];
+const EXPECTED: &str = "dhcp, auto6, off, an address such as 10.0.0.2/24 or fd00::2/64, or \
+     <client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>:<dns0>:<dns1>:<ntp0>, \
+     with [IPv6] in brackets";
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;
@@ -190,16 +233,14 @@ mod tests {
     }
 
     fn shown(ip: &Ip) -> String {
-        alloc::format!("{}/{}", ip.addr, ip.prefix_bits)
+        let (addr, prefix_bits) = ip.fixed().expect("an address");
+        alloc::format!("{addr}/{prefix_bits}")
     }
 
     #[test]
     fn in_cidr_notation() {
         for value in ["10.0.0.2/24", "fd00::2/64", "192.0.2.1/32", "fe80::1/10"] {
-            assert_eq!(good(value), {
-                let (addr, bits) = cidr(value).expect("valid");
-                Ip::new(addr, bits)
-            });
+            assert_eq!(good(value), Ip { addr: cidr(value), ..Ip::default() });
             assert_eq!(shown(&good(value)), value);
         }
         assert_eq!(shown(&good("[fd00::2]/64")), "fd00::2/64");
@@ -226,14 +267,22 @@ mod tests {
 
     #[test]
     fn off_and_automatic() {
-        for value in ["off", "none"] {
-            assert!(Boot::parse(&alloc::format!("ip={value}")).machine.ips.is_empty());
+        for (value, autoconf) in [
+            ("off", Autoconf::Off),
+            ("none", Autoconf::Off),
+            ("dhcp", Autoconf::Dhcp),
+            ("on", Autoconf::Dhcp),
+            ("any", Autoconf::Dhcp),
+            ("auto6", Autoconf::Auto6),
+        ] {
+            assert_eq!(good(value), Ip { autoconf, ..Ip::default() });
+            let ip = good(&alloc::format!("::::web1:eth1:{value}"));
+            assert_eq!((ip.autoconf, ip.device.as_deref()), (autoconf, Some("eth1")), "{value}");
+            assert_eq!((ip.addr, ip.hostname.as_deref()), (None, Some("web1")));
         }
-        for value in ["dhcp", "on", "::::web1:eth0:dhcp", ":::::eth0:dhcp"] {
-            let boot = Boot::parse(&alloc::format!("ip={value}"));
-            assert_eq!(boot.errors.len(), 1, "{value}");
-            assert!(boot.errors[0].to_string().ends_with("not supported yet"), "{value}");
-        }
+        assert_eq!(good(":::::eth1").autoconf, Autoconf::Dhcp, "Linux's any");
+        let asked = good("10.0.0.7::::::dhcp");
+        assert_eq!((asked.fixed(), asked.addr.map(|(_, bits)| bits)), (None, Some(32)));
     }
 
     #[test]
@@ -260,6 +309,10 @@ mod tests {
             "[[fd00::2]]::",
             "10.0.0.2/24:::24",
             "10.0.0.2::::::maybe",
+            "rarp",
+            "dhcp6",
+            "[fd00::7]::::::dhcp",
+            "::::not_a_name:eth0:dhcp",
             "1.0.0.1:::8:::off::::",
             "10.0.0.2:x",
         ] {

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `boot.rs` | the string as a whole: words, `--`, environment, words of boot loaders |
 //! | `machine.rs` | the machine keys, and what they set |
+//! | `log.rs` | `log=`: a syslog server |
 //! | `sysctl.rs` | `sysctl.net.*`: the stack's knobs |
 //! | `ip.rs` | `ip=` in Linux's full form and in CIDR notation |
 //! | `fault.rs` | `fault=` and `steer=`: a worse network than the one that is there |
@@ -35,13 +36,15 @@ mod fault;
 pub mod haproxy;
 mod ip;
 mod limits;
+mod log;
 mod machine;
 mod sysctl;
 
-pub use assemble::Card;
+pub use assemble::{Automatic, Card};
 pub use boot::{Application, Boot, Notice};
 pub use error::{Error, nearest};
-pub use ip::Ip;
+pub use ip::{Autoconf, Ip};
 pub use limits::{BOOT_BYTES_MAX, ERRORS_MAX};
+pub use log::Log;
 pub use machine::{Console, Driver, Exit, Idle, Machine, PciAddress};
 pub use penstock_fault::{Faults, Steer};

@@ -12,16 +12,19 @@ use penstock_stack::{Capacity, Tcp, rfd};
 use penstock_wire::Addr;
 
 use crate::error::Error;
-use crate::ip::{self, Ip};
+use crate::ip::{self, Autoconf, Ip};
+use crate::log::Log;
 use crate::{fault, sysctl};
 
 /// What was said of the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// `ip=`, one for each address.
+    /// `ip=`, one for each address and device. Empty: `ip=dhcp`.
     pub ips: Vec<Ip>,
     /// `gateway=`, at most one for each family.
     pub gateways: Vec<Addr>,
+    /// `log=`: where lines go beside the console.
+    pub log: Option<Log>,
     /// `maxcpus=`: the most cores that work. `None`: all there are.
     pub maxcpus: Option<u16>,
     /// `console=`. `None`: wherever this kind of machine writes.
@@ -59,6 +62,7 @@ impl Default for Machine {
         Machine {
             ips: Vec::new(),
             gateways: Vec::new(),
+            log: None,
             maxcpus: None,
             console: None,
             loglevel: LOGLEVEL_DEFAULT,
@@ -152,6 +156,10 @@ pub(crate) fn keys() -> impl Iterator<Item = Key> {
 const KEYS: &[Key] = &[
     ("ip", |machine, value| ip::set(&mut machine.ips, value)),
     ("gateway", gateway),
+    ("log", |machine, value| {
+        machine.log = Some(Log::parse(value)?);
+        DONE
+    }),
     ("maxcpus", |machine, value| {
         let cores = number(value, 1, rfd::CORES_MAX as u32, "a number from 1 to 128")?;
         machine.maxcpus = Some(cores as u16);
@@ -222,10 +230,10 @@ impl Machine {
     /// What can only be judged when all is read.
     pub(crate) fn check(&self, errors: &mut Vec<Error>) {
         for gateway in &self.gateways {
-            let on_link = |ip: &Ip| ip.addr.shares_prefix(*gateway, ip.prefix_bits);
-            let same_family = |ip: &&Ip| ip.addr.is_v4() == gateway.is_v4();
-            let mut ips = self.ips.iter().filter(same_family);
-            if !gateway.is_link_local_v6() && !ips.any(on_link) {
+            let finds_out = |ip: &Ip| ip.autoconf != Autoconf::Off;
+            let may_be_on_link = self.ips.is_empty()
+                || self.ips.iter().any(|ip| finds_out(ip) || ip.is_on_link(*gateway));
+            if !gateway.is_link_local_v6() && !may_be_on_link {
                 let value = alloc::format!("{gateway}");
                 errors.push(Error::value("gateway", &value, "an address in the network of an ip="));
             }

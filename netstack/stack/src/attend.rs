@@ -6,13 +6,12 @@
 //! to core 0, by mail from elsewhere, and there they are an upcall. They are picked out where all that
 //! is not TCP goes anyway, so segments pay nothing for it.
 
-use penstock_queue::{Checksums, QueuePair};
+use penstock_queue::QueuePair;
 use penstock_wire::icmp::Message;
 use penstock_wire::{Addr, arp, ethernet, ip};
 
 use crate::app::App;
 use crate::core::Core;
-use crate::counters::Drop;
 use crate::cx::{Cx, UdpError};
 use crate::limits;
 use crate::packet::Queued;
@@ -164,11 +163,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let frame = &self.scratch[..self.scratch_bytes];
         if self.core.number == 0 {
             self.app.on_frame(&mut Cx::new(&mut self.core), interface, frame);
-        } else if !mailed {
-            let sent = self.core.post.send_frame(0, interface, Checksums::Unverified, frame);
-            if sent.is_err() {
-                self.core.drop(Drop::MailFull);
-            }
+        } else if !mailed && let Err(reason) = self.mail_on(0, interface) {
+            self.core.drop(reason);
         }
     }
 }

@@ -81,7 +81,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         match packet.protocol {
             ip::TCP => Err(Drop::TcpGroup),
-            ip::UDP => self.on_udp(interface, &packet, checksums),
+            ip::UDP => self.on_udp(interface, &packet, checksums, mailed),
             ip::ICMP if packet.dst.is_v4() => self.on_icmp(interface, &packet, mailed),
             ip::ICMPV6 if !packet.dst.is_v4() => self.on_icmp(interface, &packet, mailed),
             _ => Err(Drop::UnknownProtocol),
@@ -239,6 +239,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         interface: u8,
         packet: &ip::Packet,
         checksums: Checksums,
+        mailed: bool,
     ) -> Result<(), Drop> {
         let body = &self.scratch[ethernet::HEADER_BYTES..self.scratch_bytes];
         let payload = packet.payload(body);
@@ -246,7 +247,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let verify = checksums != Checksums::Good;
         let datagram = udp::parse(payload, packet.src, packet.dst, verify)?;
         let Some(socket) = self.core.udp.lookup(packet.dst, datagram.dst_port) else {
-            return self.complain_no_port(interface, packet);
+            let owner = self.core.rfd.owner(datagram.dst_port);
+            let elsewhere = owner.filter(|&owner| owner != self.core.number && !mailed);
+            return match elsewhere {
+                Some(owner) => self.mail_on(owner, interface),
+                None => self.complain_no_port(interface, packet),
+            };
         };
         self.core.counters.event(Event::UdpInDatagrams);
         let from = udp::HEADER_BYTES;
@@ -258,6 +264,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         };
         self.app.on_datagram(&mut Cx::new(&mut self.core), socket, datagram);
         Ok(())
+    }
+
+    /// The frame in the scratch buffer is for another core.
+    pub(crate) fn mail_on(&mut self, owner: u16, interface: u8) -> Result<(), Drop> {
+        let frame = &self.scratch[..self.scratch_bytes];
+        let sent = self.core.post.send_frame(owner, interface, Checksums::Unverified, frame);
+        sent.map_err(|_| Drop::MailFull)
     }
 
     fn complain_no_port(&mut self, interface: u8, packet: &ip::Packet) -> Result<(), Drop> {

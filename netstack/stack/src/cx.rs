@@ -272,6 +272,12 @@ impl<'a> Cx<'a> {
         self.core.forward(from, to)
     }
 
+    /// Takes bytes that `conn` has received and that nobody was told of, because it is paused; stays
+    /// paused.
+    pub fn read(&mut self, conn: ConnId, into: &mut [u8]) -> usize {
+        self.core.read(conn, into)
+    }
+
     /// No more will be sent: the FIN follows what is queued. Reading goes on.
     pub fn shutdown(&mut self, conn: ConnId) {
         let core = &mut *self.core;
@@ -405,6 +411,26 @@ impl<'a> Cx<'a> {
             return Err(ListenError::NoSuchAddress);
         }
         self.core.udp.bind(addr, port)
+    }
+
+    /// Binds a port of every address whose answers arrive at this core, chosen by `random` from the
+    /// ephemeral ones. What a card brings to another core all the same comes by mail.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn udp_bind_ephemeral(&mut self, random: u64) -> Result<UdpId, ListenError> {
+        let core = &mut *self.core;
+        let (first, last) = core.config.ephemeral_ports;
+        let count = last as u64 - first as u64 + 1;
+        let ports = (0..count).map(|step| first + ((random % count + step) % count) as u16);
+        let mut own = ports.filter(|&port| core.rfd.owner(port) == Some(core.number));
+        let port = own.find(|&port| !core.udp.is_bound(port)).ok_or(ListenError::InUse)?;
+        core.udp.bind(None, port)
+    }
+
+    /// Lets a port go: what arrives there from now on is refused.
+    pub fn udp_unbind(&mut self, socket: UdpId) {
+        self.core.udp.unbind(socket);
     }
 
     /// Sends a datagram from a bound port.

@@ -55,6 +55,28 @@ impl Core {
         Forwarded { moved, left }
     }
 
+    /// Takes unread bytes of a paused connection.
+    pub(crate) fn read(&mut self, conn: ConnId, into: &mut [u8]) -> usize {
+        if self.find(conn).is_none_or(|tcb| !tcb.has(Bits::PAUSED) || tcb.has(Bits::ORPHAN)) {
+            return 0;
+        }
+        let mut count = 0;
+        while let Some(piece) = self.unread_piece(conn.index)
+            && count < into.len()
+        {
+            let bytes = self.chunks.range(piece);
+            let taken = bytes.len().min(into.len() - count);
+            into[count..count + taken].copy_from_slice(&bytes[..taken]);
+            self.take_unread(conn.index, taken as u32);
+            count += taken;
+        }
+        self.close_ranks(conn.index);
+        if let Some(tcb) = self.find_mut(conn) {
+            tcb.set(Bits::PAUSED);
+        }
+        count
+    }
+
     /// The first unread bytes, up to the end of their chunk.
     fn unread_piece(&mut self, index: u32) -> Option<Lent> {
         let opened = self.open(index);
