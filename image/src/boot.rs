@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penstock_config::{Boot, Driver, Error, Machine as Settings, Steer};
+use penstock_control::{self as control, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
 use penstock_kernel::leave::{self, Outcome};
@@ -14,7 +15,7 @@ use penstock_kernel::{clock, entropy, heap, info, log, notice};
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
-use penstock_stack::{Capacity, Config, Endpoint, Worker, mail};
+use penstock_stack::{Capacity, Config, Duration, Endpoint, Worker, mail};
 
 use crate::capacity;
 use crate::card::{self, Card, Plan};
@@ -54,7 +55,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let cards = bring_up(machine, &settings, plan)?;
     let with_cards = clock::now_ns();
     let for_cards_ms = (with_cards - begin) / 1_000_000;
-    let config = assemble(&settings, &cards, plan.cores)?;
+    let (config, beneath) = assemble(&settings, &cards, plan.cores)?;
     let (nics, lanes) = deal(cards, plan.cores);
     let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
     for Endpoint { addr, port } in &arguments.listen {
@@ -67,22 +68,27 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let posts = mail::network(plan.cores, mail_frames);
     let departures = Departure::of_cores(plan.cores.count());
     for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
-        let (config, arguments) = (config.clone(), arguments.clone());
+        let (config, arguments, beneath) = (config.clone(), arguments.clone(), beneath.clone());
         let nics = nics.take().unwrap_or_default();
         machine.start(number as usize, move |mut core: Core| {
             let queues = seeds.into_iter().map(Seed::start).collect();
             let chunks = Chunks::new(config.capacity.chunks);
             let app = Server::new(arguments, &config.capacity);
+            let app = WithControl::new(app, number, &beneath);
             let worker = Worker::new(config, number, queues, chunks, post, app);
             let mut worker = match worker {
                 Ok(worker) => worker,
                 Err(error) => refuse(&error.to_string()),
             };
             worker.start(instant(clock::now_ns()));
-            let listens = worker.with(instant(clock::now_ns()), |app, cx| app.start(cx));
+            let listens = worker.with(instant(clock::now_ns()), |app, cx| {
+                app.begin(cx);
+                app.app_mut().start(cx)
+            });
             if let Err(error) = listens {
                 refuse(&error.to_string());
             }
+            crate::control::say(&mut worker, instant(clock::now_ns()));
             core.seal();
             if core.id() == 0 {
                 let now = clock::now_ns();
@@ -142,8 +148,12 @@ fn bring_up(machine: &Machine, settings: &Settings, plan: Plan) -> Result<Vec<Ca
     if errors.is_empty() { Ok(cards) } else { Err(errors) }
 }
 
-/// The stack's configuration, in the memory that there is.
-fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config, Vec<String>> {
+/// The stack's configuration, in the memory that there is, and the control plane's.
+fn assemble(
+    settings: &Settings,
+    cards: &[Card],
+    cores: Cores,
+) -> Result<(Config, control::Plan), Vec<String>> {
     let descriptions: Vec<_> = cards.iter().map(|card| card.description.clone()).collect();
     let mut seed = [0; 32];
     entropy::fill(&mut seed);
@@ -157,14 +167,17 @@ fn assemble(settings: &Settings, cards: &[Card], cores: Cores) -> Result<Config,
             "memory: {free} MiB are left for {cores} cores: expected {least}; maxcpus= takes fewer"
         )]
     })?;
-    for (interface, card) in config.interfaces.iter().zip(&descriptions) {
-        for (addr, prefix_bits) in &interface.addresses {
-            info!("ip {addr}/{prefix_bits} on {}", card.name);
+    for route in &config.routes {
+        let card = descriptions.get(usize::from(route.interface));
+        if let (Some(gateway), Some(card)) = (route.gateway, card) {
+            info!("gateway {gateway} on {}", card.name);
         }
     }
     let Capacity { connections, chunks, .. } = config.capacity;
     info!("stack: for each core {connections} connections and {} KiB in flight", chunks * 2);
-    Ok(config)
+    let mut plan = control::Plan::of(settings, &descriptions, seed);
+    plan.clock = clock::unix_seconds().map(|seconds| (Duration::from_secs(seconds), "RTC"));
+    Ok((config, plan))
 }
 
 /// A card's parts, to whom they belong: what looks after it, and for each core its queue pairs.

@@ -2,8 +2,8 @@
 //!
 //! The only place where everything meets. `boot.rs` reads the command line, finds the cards and gives
 //! each core its worker; `card.rs` is an 82599 brought up on this machine; `serve.rs` is the loop of a
-//! core, `departure.rs` the order in which cores leave it, `report.rs` what they say then. What they say
-//! to each other is in the crates below.
+//! core, `departure.rs` the order in which cores leave it, `report.rs` what they say then; `control.rs` is
+//! what prints for the control plane. What they say to each other is in the crates below.
 //!
 //! ```text
 //!   kernel ── Machine ──▶ boot.rs ── Card::bring_up ──▶ card.rs      core 0, before the others work
@@ -21,6 +21,7 @@ extern crate alloc;
 mod boot;
 mod capacity;
 mod card;
+mod control;
 mod departure;
 mod report;
 mod serve;

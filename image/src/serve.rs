@@ -1,5 +1,6 @@
 //! The loop of a core: turn, rest, turn. And how it ends.
 
+use penstock_control::{Application, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::{Link, Nic, Queue, Report};
 use penstock_kernel::idle::Sleeper;
@@ -12,6 +13,7 @@ use penstock_stack::{App, Counters, Cx, Instant, Worker};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::control;
 use crate::departure::{Departure, Step};
 use crate::report;
 
@@ -60,9 +62,9 @@ impl Service for Server {
 }
 
 /// Serves until the machine is to stop and whoever was there has left, or has had his time.
-pub(crate) fn serve<A: Service>(
+pub(crate) fn serve<A: Service + Application>(
     core: &mut Core,
-    mut worker: Served<A>,
+    mut worker: Served<WithControl<A>>,
     mut nics: Nics,
     mut departure: Departure,
 ) {
@@ -81,7 +83,10 @@ pub(crate) fn serve<A: Service>(
             }
             tell(*address, report);
         }
-        watcher.look(core.id(), now_ns, &worker);
+        watcher.look(core.id(), now_ns, &mut worker);
+        if worker.app().has_lines() {
+            control::say(&mut worker, now);
+        }
         if core.stop_requested() {
             match departure.step(now_ns, worker.census().connections) {
                 Step::Serve => {}
@@ -123,13 +128,19 @@ impl<D: Copy + Default + PartialEq + fmt::Display> Watcher<D> {
         Watcher { next_ns, before: D::default() }
     }
 
-    fn look<A: Service<Done = D>>(&mut self, core: usize, now_ns: u64, worker: &Served<A>) {
+    fn look<A: Service<Done = D> + Application>(
+        &mut self,
+        core: usize,
+        now_ns: u64,
+        worker: &mut Served<WithControl<A>>,
+    ) {
         if now_ns < self.next_ns {
             return;
         }
         let now = worker.app().done(worker.counters());
         if now != self.before {
-            info!("core {core}: {}", A::since(&now, &self.before));
+            let since = A::since(&now, &self.before);
+            control::tell(worker, instant(now_ns), format_args!("core {core}: {since}"));
         }
         self.before = now;
         self.next_ns = now_ns + SECOND_NS;

@@ -25,6 +25,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-stack",
             "penstock-fault",
             "penstock-config",
+            "penstock-control",
             "penstock-server",
             "penstock-tap",
         ],
@@ -36,6 +37,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
         "penstock-image",
         &[
             "penstock-config",
+            "penstock-control",
             "penstock-hw",
             "penstock-ixgbe",
             "penstock-kernel",
@@ -65,7 +67,14 @@ pub const FLOORS: &[(&str, &[&str])] = &[
     ("penstock-relay", &["penstock-wire", "penstock-stack"]),
     (
         "penstock-server",
-        &["penstock-wire", "penstock-stack", "penstock-config", "penstock-http", "penstock-relay"],
+        &[
+            "penstock-wire",
+            "penstock-stack",
+            "penstock-config",
+            "penstock-control",
+            "penstock-http",
+            "penstock-relay",
+        ],
     ),
     ("penstock-control", &["penstock-wire", "penstock-stack", "penstock-config"]),
     (

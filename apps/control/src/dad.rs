@@ -26,9 +26,10 @@ pub(crate) struct Checks {
 }
 
 /// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Ask.
-    Send(u8, Frame),
+    /// Ask for it with [`question`].
+    Ask(u8, Addr),
     /// Nobody has it.
     Free(u8, Addr),
 }
@@ -61,7 +62,7 @@ impl Checks {
     }
 
     /// The next thing to be done by `now`.
-    pub(crate) fn poll(&mut self, now: Instant, mac: impl Fn(u8) -> Mac) -> Option<Act> {
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Act> {
         let due = |place: &&mut Option<Check>| place.is_some_and(|check| check.next_at <= now);
         let place = self.list.iter_mut().find(due)?;
         let check = place.as_mut()?;
@@ -74,19 +75,21 @@ impl Checks {
         }
         check.sent += 1;
         check.next_at = now + interval;
-        let mac = mac(interface);
-        let frame = if addr.is_v4() {
-            frame::arp_request(mac, Addr::v4(0), addr)
-        } else {
-            //= rfc4862#5.4.2
-            //# The solicitation's Target Address is set to the address being checked, the IP source
-            //# is set to the unspecified address, and the IP destination is set to the
-            //# solicited-node multicast address of the target address.
-            let message = Outgoing::NeighbourSolicitation { target: addr, source_mac: None };
-            frame::ndp(mac, Addr::UNSPECIFIED, addr.solicited_node(), &message)
-        };
-        Some(Act::Send(interface, frame))
+        Some(Act::Ask(interface, addr))
     }
+}
+
+/// The frame that asks whether `addr` is another's.
+pub(crate) fn question(mac: Mac, addr: Addr) -> Frame {
+    if addr.is_v4() {
+        return frame::arp_request(mac, Addr::v4(0), addr);
+    }
+    //= rfc4862#5.4.2
+    //# The solicitation's Target Address is set to the address being checked, the IP source
+    //# is set to the unspecified address, and the IP destination is set to the
+    //# solicited-node multicast address of the target address.
+    let message = Outgoing::NeighbourSolicitation { target: addr, source_mac: None };
+    frame::ndp(mac, Addr::UNSPECIFIED, addr.solicited_node(), &message)
 }
 
 //= rfc5227#1.1 type=exception

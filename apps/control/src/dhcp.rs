@@ -77,7 +77,7 @@ pub(crate) enum Act {
     /// Send this message to the server, from the leased address.
     Unicast(Kind, Addr, Addr),
     /// Nobody has renewed it: the address is not ours any more.
-    Expired(Lease),
+    Expired(Addr),
     /// The server is silent, or so it seems: a line for people.
     Silent(Silence),
 }
@@ -88,7 +88,12 @@ pub(crate) enum Silence {
     /// Nobody offers an address.
     NoOffer,
     /// The server of the lease does not answer: any other is asked.
-    NotRenewed(Lease),
+    NotRenewed {
+        /// The address.
+        addr: Addr,
+        /// The server.
+        server: Addr,
+    },
 }
 
 /// What came of a message.
@@ -174,7 +179,8 @@ impl Client {
             State::Renewing(lease) if now >= self.rebind_at => {
                 self.state = State::Rebinding(lease);
                 self.next_at = now;
-                Some(Act::Silent(Silence::NotRenewed(lease)))
+                let Lease { addr, server, .. } = lease;
+                Some(Act::Silent(Silence::NotRenewed { addr, server }))
             }
             State::Renewing(lease) => {
                 self.asked_at = now;
@@ -184,7 +190,7 @@ impl Client {
             State::Rebinding(lease) if now >= self.expire_at => {
                 self.wanted = Some(lease.addr);
                 self.begin(now, Duration(0), random);
-                Some(Act::Expired(lease))
+                Some(Act::Expired(lease.addr))
             }
             State::Rebinding(lease) => {
                 self.asked_at = now;

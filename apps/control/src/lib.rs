@@ -9,7 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `plane.rs` | an application with the control plane beneath it: the upcalls, and what other cores do |
-//! | `control.rs` | the control plane on core 0: its parts, brought together |
+//! | `control.rs` | the control plane on core 0: its parts, brought together; within it `numbering.rs`: addresses |
 //! | `plan.rs` | what it is told before it starts |
 //! | `application.rs` | what an application may ask and hears |
 //! | `journal.rs` | what the other cores are to be told, until they have heard it |

@@ -51,10 +51,19 @@ impl<A: Application> WithControl<A> {
     }
 
     /// Begins. Once, on every core, before the first turn; the application begins apart.
-    pub fn start(&mut self, cx: &mut Cx<'_>) {
+    pub fn begin(&mut self, cx: &mut Cx<'_>) {
         cx.attend();
         if let Some(control) = &mut self.control {
             control.start(cx);
+        }
+        self.settle(cx);
+    }
+
+    /// The machine is to stop, when whoever is served has left: nothing new is asked. The application
+    /// stops apart.
+    pub fn retire(&mut self, cx: &mut Cx<'_>) {
+        if let Some(control) = &mut self.control {
+            control.stop(cx);
         }
         self.settle(cx);
     }

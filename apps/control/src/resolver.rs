@@ -128,6 +128,17 @@ impl Resolver {
         self.look_at = Some(now);
     }
 
+    /// Asks nobody any more.
+    pub(crate) fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.servers = [None; limits::SERVERS_MAX];
+        self.look_at = None;
+        (0..self.questions.len()).for_each(|at| self.end(cx, at));
+        if let Some(conn) = self.stream.conn.take() {
+            cx.abort(conn);
+        }
+        self.names.iter_mut().flat_map(|name| &mut name.known).for_each(|it| it.ask_at = None);
+    }
+
     pub(crate) fn text_of(&self, name: u16) -> &str {
         self.names.get(name as usize).map_or("", |name| &name.text)
     }

@@ -86,6 +86,14 @@ impl Sntp {
         }
     }
 
+    /// Asks nobody any more.
+    pub(crate) fn stop(&mut self, cx: &mut Cx<'_>) {
+        if let Some(question) = self.question.take() {
+            cx.udp_unbind(question.socket);
+        }
+        (self.servers, self.next_at) = ([None; limits::SERVERS_MAX], None);
+    }
+
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.question.map(|question| question.deadline).or(self.next_at)
     }
@@ -221,7 +229,7 @@ fn read(bytes: &[u8], question: &Question, now: Instant) -> Option<Answer> {
 fn unix_us(stamp: u64) -> u64 {
     let (seconds, fraction) = (stamp >> 32, stamp & 0xffff_ffff);
     let era = if seconds & 0x8000_0000 == 0 { 1 << 32 } else { 0 };
-    (seconds + era).saturating_sub(SECONDS_TO_1970) * 1_000_000 + (fraction * 1_000_000 >> 32)
+    (seconds + era).saturating_sub(SECONDS_TO_1970) * 1_000_000 + ((fraction * 1_000_000) >> 32)
 }
 
 const MESSAGE_BYTES: usize = 48;

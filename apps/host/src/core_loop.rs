@@ -36,6 +36,23 @@ pub(crate) trait Service: App + Send {
 
     /// What happened since the last such line.
     fn second(&self, counters: &Counters, seen: &mut Self::Seen) -> String;
+
+    /// Whether what stands beneath it has a line for people.
+    #[inline]
+    fn has_lines(&self) -> bool {
+        false
+    }
+
+    /// The next such line.
+    fn line(&mut self, cx: &mut Cx<'_>) -> Option<String> {
+        let _ = cx;
+        None
+    }
+
+    /// A line of the application's was printed: it may have to go elsewhere too.
+    fn log(&mut self, cx: &mut Cx<'_>, line: &str) {
+        let _ = (cx, line);
+    }
 }
 
 /// What all cores of the process see.
@@ -130,6 +147,9 @@ impl<A: Service> Core<A> {
         while !orders.is_over() {
             let turn = self.worker.turn(orders.now());
             self.follow(orders);
+            if self.worker.app().has_lines() {
+                self.say_lines(orders.now());
+            }
             orders.ring(self.take_mailed());
             if self.is_gone() {
                 return Remains::of(&self, orders.now(), Some("the TAP device is gone"));
@@ -139,6 +159,13 @@ impl<A: Service> Core<A> {
             }
         }
         Remains::of(&self, orders.now(), None)
+    }
+
+    /// Prints what the control plane has to say.
+    pub(crate) fn say_lines(&mut self, now: Instant) {
+        while let Some(line) = self.worker.with(now, |app, cx| app.line(cx)) {
+            report::say(line);
+        }
     }
 
     /// Sleeps until the next deadline at most.
@@ -172,7 +199,9 @@ impl<A: Service> Core<A> {
             && line_at <= orders.now()
         {
             let line = self.worker.app().second(self.worker.counters(), &mut self.seen);
-            orders.say(&format!("core {}: {line}", self.number));
+            let line = format!("core {}: {line}", self.number);
+            orders.say(&line);
+            self.worker.with(orders.now(), |app, cx| app.log(cx, &line));
             // Not one for each second that a stopped process has missed.
             self.line_at = Some(orders.now().max(line_at) + SECOND);
         }

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use penstock_config::{Card, Idle, Machine, Steer};
+use penstock_control::{Application, Plan, WithControl};
 use penstock_fault::FaultyQueue;
 use penstock_queue::Chunks;
 use penstock_stack::mail::{self, Post};
-use penstock_stack::{Capacity, Config, Steering, Worker, rfd};
+use penstock_stack::{Capacity, Config, Duration, Steering, Worker, rfd};
 use penstock_tap::{Tap, TapQueue};
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -27,6 +28,8 @@ pub(crate) struct Ground {
     taps: Vec<Tap>,
     config: Config,
     cores: rfd::Cores,
+    /// What the control plane is told.
+    plan: Plan,
 }
 
 impl Ground {
@@ -55,8 +58,8 @@ impl Ground {
                 say(format_args!("tap {name}: its other end is down: ip link set {name} up"));
             }
         }
-        let config = assemble(machine, &taps, count)?;
-        Ok(Ground { taps, config, cores })
+        let (config, plan) = assemble(machine, &taps, count)?;
+        Ok(Ground { taps, config, cores, plan })
     }
 
     /// How many cores there are to be.
@@ -73,14 +76,14 @@ impl Ground {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub(crate) fn settle<A: Service + 'static>(
+    pub(crate) fn settle<A: Service + Application + 'static>(
         self,
         machine: &Machine,
         app: impl Fn() -> A,
         options: &Options,
         log: Option<File>,
     ) -> Result<House, Vec<String>> {
-        let Ground { taps, config, cores } = self;
+        let Ground { taps, config, cores, plan } = self;
         let told = |error: io::Error| vec![error.to_string()];
         let bells: Result<Vec<Bell>, io::Error> = (0..cores.count()).map(|_| Bell::new()).collect();
         let orders = Orders {
@@ -105,12 +108,15 @@ impl Ground {
             };
             let queues: Vec<Queue> = lane.into_iter().map(wrap).collect();
             let chunks = Chunks::new(config.capacity.chunks);
-            let worker = Worker::new(config.clone(), number, queues, chunks, post, app());
+            let app = WithControl::new(app(), number, &plan);
+            let worker = Worker::new(config.clone(), number, queues, chunks, post, app);
             let mut worker = worker.map_err(|error| vec![error.to_string()])?;
             worker.start(orders.now());
             let started = worker.with(orders.now(), |app, cx| app.start(cx));
             started.map_err(|line| vec![line])?;
-            ready.push(Core::new(number, worker, files.map_err(told)?));
+            let mut core = Core::new(number, worker, files.map_err(told)?);
+            core.say_lines(orders.now());
+            ready.push(core);
         }
         House::open(ready, orders, options.grace, options.stats).map_err(told)
     }
@@ -128,7 +134,7 @@ fn lanes(taps: Vec<Tap>, cores: rfd::Cores) -> Vec<Vec<(TapQueue, Post)>> {
     lanes
 }
 
-fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<Config, Vec<String>> {
+fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<(Config, Plan), Vec<String>> {
     let cards: Vec<Card> = taps
         .iter()
         .map(|Tap { name, mtu, mac, .. }| Card {
@@ -143,18 +149,16 @@ fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<Config, Vec<S
         return Err(vec!["no random bytes from the kernel".to_owned()]);
     }
     let config = machine.assemble(&cards, cores, seed).map_err(|errors| lines(&errors))?;
-    for (interface, card) in config.interfaces.iter().zip(&cards) {
-        for (addr, prefix_bits) in &interface.addresses {
-            say(format_args!("ip {addr}/{prefix_bits} on {}", card.name));
-        }
-    }
     for route in &config.routes {
         if let (Some(gateway), Some(card)) = (route.gateway, cards.get(route.interface as usize)) {
             say(format_args!("gateway {gateway} on {}", card.name));
         }
     }
     print_faults(machine);
-    Ok(config)
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut plan = Plan::of(machine, &cards, seed);
+    plan.clock = Some((Duration(since_1970.as_micros() as u64), "the host's"));
+    Ok((config, plan))
 }
 
 fn print_faults(machine: &Machine) {

@@ -15,6 +15,7 @@
 //! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
 //! | `bell.rs` | how a core sleeps, and how another wakes it |
 //! | `house.rs` | the thread that waits for signals and for the end of the others |
+//! | `control.rs` | the control plane beneath it, as something this host can run |
 //! | `server.rs` | the demo server as something this host can run |
 //! | `report.rs` | counters as lines, and what is left at the end |
 //!
@@ -22,6 +23,7 @@
 
 mod bell;
 mod boot;
+mod control;
 mod core_loop;
 mod ground;
 mod house;

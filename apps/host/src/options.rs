@@ -122,6 +122,7 @@ Runs a Penstock application as a Linux process on a TAP device, one thread for e
 
 The boot string is the image's: machine keys, then --, then the application and its words.
   ip=10.82.0.2/24   an address; again for each        gateway=10.82.0.1   the way out
+  ip=dhcp           by DHCP, as when nothing is said  log=10.82.0.1:514   a syslog server
   maxcpus=2         how many cores                    idle=poll           never sleep
   sysctl.net.ipv4.tcp_sack=0                          Linux's knobs, as in its documentation
   fault=loss=1%,reorder=2%,corrupt=0.1%,seed=7        a worse network

@@ -48,8 +48,8 @@ def boot_errors(lab):
         (boot, ["ip=10.0.0.300/24: expected", "did you mean maxcpus=", "tcp_sack=2: expected 0 or 1",
                 "-a nowhere: expected", "-q: no such option"]),
         ("ip=10.0.0.2/24 -- sever", ["-- sever: expected an application", "did you mean server"]),
-        ("ip=dhcp", ["not supported yet"]),
-        ("-- server", ["ip: expected at least one address"]),
+        ("ip=rarp", ["ip=rarp: expected dhcp, auto6, off"]),
+        ("ip=dhcp log=:514", ["log=:514: expected host:port,facility"]),
     ]:
         with Host(lab, wrong, ready=False) as host:
             host.wait(1)

@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use penstock_control::Application;
 use penstock_http::Gatherer;
 use penstock_relay::Relay;
 use penstock_stack::{
@@ -196,6 +197,8 @@ impl Server {
         }
     }
 }
+
+impl Application for Server {}
 
 impl App for Server {
     #[inline]
