@@ -1,0 +1,240 @@
+//! The pieces of a format, section 8.2.4.
+
+use core::fmt::Write;
+
+use penstock_config::haproxy::{Format, Item, ItemOptions, Variable};
+use penstock_stack::{Duration, Endpoint};
+
+use super::Record;
+use super::header::{PID, write_time};
+use crate::date::Date;
+use crate::known::Known;
+use crate::line::Line;
+use crate::sample::{View, Workspace, fetch};
+
+/// What becomes of spaces in a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spaces {
+    /// Several are one, and none stands in front: `log-format`, `unique-id-format`.
+    Merged,
+    /// They stand as they are: everything else that is a format.
+    Kept,
+}
+
+/// Writes a line for a session. Samples are taken from `view`, which should be final.
+pub fn write_session(
+    format: &Format,
+    spaces: Spaces,
+    record: &Record<'_>,
+    view: &impl View,
+    work: &mut Workspace,
+    line: &mut Line<'_>,
+) {
+    let mut after_space = true;
+    for item in &format.0 {
+        match item {
+            Item::Text(text) => write_text(text, spaces, &mut after_space, line),
+            Item::Variable(variable, options) => {
+                if !is_http_list(*variable) {
+                    after_space = false;
+                }
+                write_variable(*variable, *options, record, line);
+            }
+            Item::Sample(sample, options) => {
+                let mut fetched = fetch(sample, view, work);
+                let text = match fetched.value {
+                    Known::Is(value) => value.text(&mut fetched.room),
+                    Known::Never | Known::NotYet => b"",
+                };
+                write_word(text, *options, line);
+                after_space = false;
+            }
+        }
+    }
+}
+
+/// Text as it stands, but for spaces that follow one.
+fn write_text(text: &[u8], spaces: Spaces, after_space: &mut bool, line: &mut Line<'_>) {
+    for byte in text {
+        let is_space = *byte == b' ' && spaces == Spaces::Merged;
+        if !(is_space && *after_space) {
+            line.byte(*byte);
+        }
+        *after_space = is_space;
+    }
+}
+
+/// Variables that are nothing at all in mode `tcp`, not even a word between two spaces.
+fn is_http_list(variable: Variable) -> bool {
+    matches!(
+        variable,
+        Variable::RequestHeaders
+            | Variable::RequestHeaderList
+            | Variable::ResponseHeaders
+            | Variable::ResponseHeaderList
+    )
+}
+
+fn write_variable(
+    variable: Variable,
+    options: ItemOptions,
+    record: &Record<'_>,
+    line: &mut Line<'_>,
+) {
+    let Record { timers, counts, accepted_at, .. } = record;
+    let word = |text: &[u8], line: &mut Line<'_>| write_word(text, options, line);
+    let count = |number: u32, line: &mut Line<'_>| line.number(u64::from(number));
+    let growing = |number: u64, line: &mut Line<'_>| {
+        if record.is_early {
+            line.byte(b'+');
+        }
+        line.number(number);
+    };
+    match variable {
+        Variable::Client => write_addr(record.client, options, line),
+        Variable::ClientPort => write_port(record.client, options, line),
+        Variable::FrontendAddress => write_addr(record.frontend_end, options, line),
+        Variable::FrontendPort => write_port(record.frontend_end, options, line),
+        Variable::BackendSource => write_addr(record.backend_end, options, line),
+        Variable::BackendSourcePort => write_port(record.backend_end, options, line),
+        Variable::ServerAddress => write_addr(record.server_end, options, line),
+        Variable::ServerPort => write_port(record.server_end, options, line),
+
+        Variable::Frontend => word(record.frontend.as_bytes(), line),
+        Variable::FrontendTransport => {
+            // Neither escaped nor replaced by `-`, but quoted.
+            let options = ItemOptions { quote: options.quote, ..ItemOptions::default() };
+            write_word(record.frontend.as_bytes(), options, line);
+        }
+        Variable::Backend => word(record.backend.as_bytes(), line),
+        Variable::Server => word(record.server.unwrap_or("<NOSRV>").as_bytes(), line),
+        Variable::HostName => word(record.host_name.as_bytes(), line),
+        Variable::UniqueId => word(record.unique_id, line),
+        Variable::TlsCipher | Variable::TlsVersion => word(b"", line),
+
+        Variable::Date => write_date(*accepted_at, line),
+        Variable::DateGmt | Variable::DateLocal => write_date_with_zone(*accepted_at, line),
+        Variable::Timestamp => write_count(accepted_at.0 / 1_000_000, options, line),
+        Variable::Milliseconds => {
+            let millis = accepted_at.0 / 1_000 % 1_000;
+            match options.hexadecimal {
+                true => line.hexadecimal(millis, 2),
+                false => line.padded(millis, 3, b'0'),
+            }
+        }
+
+        Variable::HandshakeTime => count(timers.handshake_ms, line),
+        Variable::QueueTime => write_time_or_none(timers.queued(), line),
+        Variable::ConnectTime => write_time_or_none(timers.connecting(), line),
+        Variable::DataTime => write_time_or_none(timers.transferring(), line),
+        Variable::TotalTime | Variable::UserTime => growing(u64::from(timers.close_ms), line),
+
+        Variable::Bytes => growing(record.bytes_down, line),
+        Variable::BytesUp => line.number(record.bytes_up),
+        Variable::Status => line.byte(b'0'),
+        Variable::Termination => line.push(&record.termination),
+        Variable::TerminationCookie => {
+            line.push(&record.termination);
+            line.push(b"--");
+        }
+
+        Variable::ProcessConnections => count(counts.process, line),
+        Variable::FrontendConnections => count(counts.frontend, line),
+        Variable::BackendConnections => count(counts.backend, line),
+        Variable::ServerConnections => count(counts.server, line),
+        Variable::Retries => {
+            if record.is_redispatched {
+                line.byte(b'+');
+            }
+            count(record.retries, line);
+        }
+        Variable::ServerQueue => count(record.server_queue, line),
+        Variable::BackendQueue => count(record.backend_queue, line),
+
+        Variable::LogCounter => write_count(u64::from(record.lines_before), options, line),
+        Variable::RequestCounter => write_count(u64::from(record.sessions_before), options, line),
+        Variable::Pid => write_count(u64::from(PID), options, line),
+        Variable::RequestHeaders
+        | Variable::RequestHeaderList
+        | Variable::ResponseHeaders
+        | Variable::ResponseHeaderList => {}
+    }
+}
+
+/// Text with its quotes and escapes; `-` for none where the place is mandatory.
+fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
+    let ItemOptions { quote, escape, mandatory, hexadecimal: _ } = options;
+    if quote {
+        line.byte(b'"');
+    }
+    if text.is_empty() && mandatory && !quote {
+        line.byte(b'-');
+    }
+    for byte in text {
+        if escape && matches!(byte, b'"' | b'\\' | b']') {
+            line.byte(b'\\');
+        }
+        line.byte(*byte);
+    }
+    if quote {
+        line.byte(b'"');
+    }
+}
+
+fn write_addr(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) {
+    let Some(Endpoint { addr, .. }) = end else { return write_word(b"", options, line) };
+    if options.hexadecimal {
+        let bytes = addr.bytes();
+        let from = if addr.is_v4() { 12 } else { 0 };
+        bytes[from..].iter().for_each(|byte| line.hex_byte(*byte));
+        return;
+    }
+    let mut text = [0; ADDRESS_BYTES_MAX];
+    let mut word = Line::new(&mut text);
+    // A Line takes everything, or its beginning: writing never fails.
+    let _ = write!(word, "{addr}");
+    write_word(word.as_bytes(), options, line);
+}
+
+fn write_port(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) {
+    match end {
+        None => write_word(b"", options, line),
+        Some(Endpoint { port, .. }) => write_count(u64::from(port), options, line),
+    }
+}
+
+/// A number that `+X` turns into hexadecimal of four digits or more.
+fn write_count(number: u64, options: ItemOptions, line: &mut Line<'_>) {
+    if options.hexadecimal { line.hexadecimal(number, 4) } else { line.number(number) }
+}
+
+fn write_time_or_none(time_ms: Option<u32>, line: &mut Line<'_>) {
+    line.signed(time_ms.map_or(-1, i64::from));
+}
+
+/// `21/Nov/2026:04:03:24.820`.
+pub(super) fn write_date(at: Duration, line: &mut Line<'_>) {
+    let date = Date::at(at);
+    write_day_and_time(&date, line);
+    line.byte(b'.');
+    line.padded(u64::from(date.micros / 1_000), 3, b'0');
+}
+
+/// `21/Nov/2026:04:03:24 +0000`.
+fn write_date_with_zone(at: Duration, line: &mut Line<'_>) {
+    write_day_and_time(&Date::at(at), line);
+    line.push(b" +0000");
+}
+
+fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
+    line.padded(u64::from(date.day), 2, b'0');
+    line.byte(b'/');
+    line.push(date.month_name());
+    line.byte(b'/');
+    line.padded(date.year, 4, b'0');
+    line.byte(b':');
+    write_time(date, line);
+}
+
+/// Eight groups of four digits, and colons between them.
+const ADDRESS_BYTES_MAX: usize = 39;
