@@ -5,7 +5,7 @@ import os
 import time
 
 from judge import DONE, PATIENCE, Failed, expect
-from lab import LOGS, ab, check, counted, downloads, fetched, serve, wrk
+from lab import LOGS, ab, check, counted, downloads, fetched, serve, until, wrk
 
 
 @check(("1-core", 1), ("2-cores", 2), ("4-cores", 4))
@@ -69,6 +69,28 @@ def speaks_ipv6(start):
     expect(boot.text(), r"ip fd00:82:\d+::2/64")
     downloads(url, 1_000_000)
     return f"{ab(url, 5_000):.0f}/s"
+
+
+@check()
+def shows_itself_to_a_browser(start):
+    """The page at /: what the machine is, and its cores at work, live; and the same for curl."""
+    _, url = serve(start, cpus=4)
+    page = fetched(url + "/", "-H", "Accept: text/html,*/*;q=0.8").decode()
+    expect(page, r"<dt>card eth0</dt><dd>82599 at 0000:01:00.0", r"<dt>cores</dt><dd>4 of 4", r"<td>3</td><td><meter")
+    ab(url, 1_000)
+    until("the page has heard of a thousand connections", lambda: accepted(url)[-1] >= 1_000)
+    *cores, total = accepted(url)
+    if len(cores) != 4 or sum(cores) != total or not all(cores):
+        raise Failed(f"accepted by cores: {cores}, by all: {total}")
+    if fetched(url + "/") != b"Hello from Penstock.\n":
+        raise Failed("who takes anything did not get the short answer")
+    return f"accepted by cores: {cores}"
+
+
+def accepted(url):
+    """What each core has accepted, and all, as the page has it."""
+    lines = fetched(url + "/status").decode().split("\ncore ", 1)[1].splitlines()[1:]
+    return [int(line.split()[3]) for line in lines]
 
 
 @check()

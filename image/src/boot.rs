@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -13,10 +14,11 @@ use penstock_kernel::leave::{self, Outcome};
 use penstock_kernel::machine::{Core, Machine};
 use penstock_kernel::{clock, entropy, heap, info, log, notice};
 use penstock_queue::Chunks;
-use penstock_server::{Arguments, Server};
+use penstock_server::{Arguments, Board, Server};
 use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
 use penstock_stack::{Capacity, Config, Duration, Endpoint, Worker, mail};
 
+use crate::about;
 use crate::capacity;
 use crate::card::{self, Card, Plan};
 use crate::departure::Departure;
@@ -56,6 +58,8 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let with_cards = clock::now_ns();
     let for_cards_ms = (with_cards - begin) / 1_000_000;
     let (config, beneath) = assemble(&settings, &cards, plan.cores)?;
+    let facts = about::facts(machine, &cards, plan.cores.count(), &config.capacity);
+    let board = Arc::new(Board::new(plan.cores.count(), facts));
     let (nics, lanes) = deal(cards, plan.cores);
     let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
     for Endpoint { addr, port } in &arguments.listen {
@@ -68,12 +72,13 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let posts = mail::network(plan.cores, mail_frames);
     let departures = Departure::of_cores(plan.cores.count());
     for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
-        let (config, arguments, beneath) = (config.clone(), arguments.clone(), beneath.clone());
+        let (config, arguments) = (config.clone(), arguments.clone());
+        let (beneath, board) = (beneath.clone(), board.clone());
         let nics = nics.take().unwrap_or_default();
         machine.start(number as usize, move |mut core: Core| {
             let queues = seeds.into_iter().map(Seed::start).collect();
             let chunks = Chunks::new(config.capacity.chunks);
-            let app = Server::new(arguments, &config.capacity);
+            let app = Server::new(arguments, &config.capacity).on_board(board);
             let app = WithControl::new(app, number, &beneath);
             let worker = Worker::new(config, number, queues, chunks, post, app);
             let mut worker = match worker {

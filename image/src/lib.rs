@@ -3,7 +3,8 @@
 //! The only place where everything meets. `boot.rs` reads the command line, finds the cards and gives
 //! each core its worker; `card.rs` is an 82599 brought up on this machine; `serve.rs` is the loop of a
 //! core, `departure.rs` the order in which cores leave it, `report.rs` what they say then; `control.rs` is
-//! what prints for the control plane. What they say to each other is in the crates below.
+//! what prints for the control plane, `about.rs` what the demo server's page says of the machine. What
+//! they say to each other is in the crates below.
 //!
 //! ```text
 //!   kernel ── Machine ──▶ boot.rs ── Card::bring_up ──▶ card.rs      core 0, before the others work
@@ -18,6 +19,7 @@ extern crate std;
 
 extern crate alloc;
 
+mod about;
 mod boot;
 mod capacity;
 mod card;

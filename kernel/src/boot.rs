@@ -77,7 +77,7 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     console::print(format_args!("\n"));
     log::set_level(options.log_level);
     leave::open(options);
-    crate::info!("penstock {} on {}", env!("CARGO_PKG_VERSION"), Brand(cpuid::brand()));
+    crate::info!("penstock {} on {}", env!("CARGO_PKG_VERSION"), cpuid::brand());
     let command_line = command_line?;
     crate::info!("boot: {}, command line: {command_line}", handover.loader.name());
     if let Some(bad) = bad {
@@ -114,7 +114,7 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     apic::end_measuring(timer);
     let mut files = modules.files();
     files.extend(fw_cfg::files());
-    Ok(Machine { command_line, files, functions })
+    Ok(Machine { command_line, files, functions, processor: cpuid::brand() })
 }
 
 /// Copies the command line to where it stays: the loader's, or what a file says instead.
@@ -231,16 +231,6 @@ impl Physical for Early {
         // SAFETY: the range is mapped, and while firmware's structures are read nothing is written.
         // Where a damaged table points at a device, its registers are read; that is all.
         Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
-    }
-}
-
-/// The processor's name, without what pads it.
-struct Brand([u8; 48]);
-
-impl core::fmt::Display for Brand {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let name = until_zero(&self.0);
-        out.write_str(core::str::from_utf8(name).unwrap_or("an unnamed processor").trim())
     }
 }
 

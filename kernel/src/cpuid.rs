@@ -4,6 +4,9 @@
 use core::arch::x86_64::{__cpuid_count, _rdtsc};
 
 pub(crate) use core::arch::x86_64::CpuidResult;
+use core::fmt;
+
+use crate::firmware::bytes::until_zero;
 
 /// One leaf; zeros when the processor has none of that number.
 pub(crate) fn leaf(number: u32) -> CpuidResult {
@@ -67,8 +70,19 @@ pub(crate) fn hypervisor() -> [u8; 12] {
 /// Leaves of the hypervisor have no bit in common with the others' numbering.
 pub(crate) const HYPERVISOR: u32 = 0x4000_0000;
 
-/// The processor's own name for people.
-pub(crate) fn brand() -> [u8; 48] {
+/// The processor's own name for people, without what pads it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brand([u8; 48]);
+
+impl fmt::Display for Brand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = until_zero(&self.0);
+        out.write_str(core::str::from_utf8(name).unwrap_or("an unnamed processor").trim())
+    }
+}
+
+/// What it calls itself.
+pub(crate) fn brand() -> Brand {
     let mut name = [0; 48];
     for (index, part) in name.chunks_exact_mut(16).enumerate() {
         let leaf = leaf(0x8000_0002 + index as u32);
@@ -78,7 +92,7 @@ pub(crate) fn brand() -> [u8; 48] {
             bytes.copy_from_slice(&register.to_le_bytes());
         }
     }
-    name
+    Brand(name)
 }
 
 /// The time stamp counter.

@@ -20,9 +20,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::cpuid::Brand;
 use crate::idle::Sleeper;
 use crate::leave::{self, Outcome};
 use crate::pci::Function;
@@ -47,6 +49,7 @@ pub struct Machine {
     pub(crate) command_line: &'static str,
     pub(crate) files: Vec<File>,
     pub(crate) functions: Vec<Function>,
+    pub(crate) processor: Brand,
 }
 
 impl Machine {
@@ -63,6 +66,11 @@ impl Machine {
     /// PCI functions that are no bridges, in the order of their addresses.
     pub fn functions(&self) -> &[Function] {
         &self.functions
+    }
+
+    /// The processor's name, as it says it.
+    pub fn processor(&self) -> &impl fmt::Display {
+        &self.processor
     }
 
     /// How many cores there are; their numbers begin at 0.

@@ -1,10 +1,11 @@
 //! From a boot string to a process at work: what is wrong is found before anything starts.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Instant;
 
 use penstock_config::{Boot, Error, nearest};
-use penstock_server::{Arguments, Server};
+use penstock_server::{Arguments, Board, Server};
 
 use crate::ground::Ground;
 use crate::house::House;
@@ -29,7 +30,17 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     let ground = Ground::open(&boot.machine, &options.taps)?;
     arguments.check(ground.cores()).map_err(|errors| lines(&errors))?;
     let capacity = ground.capacity();
-    let app = || Server::new(arguments.clone(), &capacity);
+    let facts = vec![
+        (
+            "this is".into(),
+            concat!("Penstock ", env!("CARGO_PKG_VERSION"), ", a Linux process").into(),
+        ),
+        ("cores".into(), format!("{}, a thread each", ground.cores())),
+        ("devices".into(), options.taps.join(", ")),
+        ("boot string".into(), options.boot.clone()),
+    ];
+    let board = Arc::new(Board::new(ground.cores(), facts));
+    let app = || Server::new(arguments.clone(), &capacity).on_board(Arc::clone(&board));
     let log =
         arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
     let house = ground.settle(&boot.machine, app, options, log)?;

@@ -4,6 +4,7 @@ use penstock_http::{Framing, Gather, Head, Status};
 use penstock_stack::{ConnId, Cx};
 
 use crate::limits::{AHEAD_BYTES_MIN, DRIP_BYTES};
+use crate::page::Form;
 use crate::path::Manner;
 use crate::pattern::PATTERN_BYTES;
 
@@ -32,6 +33,8 @@ pub(crate) enum Matter {
     /// The head of the request, which lies in a buffer.
     Head(Gather, u16),
     Drip,
+    /// The page about this machine, of so many bytes.
+    Page(Form, u32),
     /// A greeting, when its time has come: this many milliseconds after the request.
     Later(u32),
 }
@@ -46,7 +49,8 @@ struct Chunk {
 /// Where the bytes of bodies lie.
 pub(crate) struct Matters<'a> {
     pub(crate) pattern: &'a [u8],
-    pub(crate) head: &'a [u8],
+    /// The head sent back, or the page.
+    pub(crate) text: &'a [u8],
 }
 
 impl Answer {
@@ -57,6 +61,7 @@ impl Answer {
             _ if manner.head_only => 0,
             Matter::Pattern(bytes) => bytes,
             Matter::Head(_, bytes) => bytes as u64,
+            Matter::Page(_, bytes) => bytes as u64,
             Matter::Drip => DRIP_BYTES,
             Matter::Greeting | Matter::Status(_) | Matter::Echo(_) | Matter::Later(_) => 0,
         };
@@ -93,8 +98,8 @@ impl Answer {
         match self.matter {
             Matter::Greeting | Matter::Later(_) | Matter::Status(_) => true,
             Matter::Pattern(_) => self.push_pattern(cx, conn, from.pattern),
-            Matter::Head(..) => {
-                let rest = from.head.get(self.at as usize..).unwrap_or_default();
+            Matter::Head(..) | Matter::Page(..) => {
+                let rest = from.text.get(self.at as usize..).unwrap_or_default();
                 let taken = cx.send(conn, &rest[..rest.len().min(self.left as usize)]);
                 self.at += taken as u32;
                 self.left -= taken as u64;
@@ -152,6 +157,11 @@ impl Answer {
             }
             Matter::Head(_, bytes) => {
                 head.field("Content-Type", text).count("Content-Length", bytes as u64);
+            }
+            Matter::Page(form, bytes) => {
+                let kind = if form == Form::Html { "text/html; charset=utf-8" } else { text };
+                head.field("Content-Type", kind).count("Content-Length", bytes as u64);
+                head.field("Cache-Control", "no-store");
             }
         }
         match self.manner {

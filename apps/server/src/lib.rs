@@ -11,6 +11,7 @@
 //!   answer.rs      what is sent, from where it stopped
 //!   services.rs    echo, discard, chargen          pattern.rs   bytes that anyone can check
 //!   proxy.rs       backends, for the relay
+//!   page.rs        the page at `/`                 board.rs      what the cores tell for it
 //!   arguments.rs   the command line                statistics.rs
 //! ```
 //! Back-pressure is the only queue: while an answer does not fit into the send buffer, what the
@@ -27,8 +28,10 @@ extern crate alloc;
 
 mod answer;
 mod arguments;
+mod board;
 mod client;
 pub mod limits;
+mod page;
 mod path;
 mod pattern;
 mod proxy;
@@ -38,6 +41,7 @@ mod statistics;
 mod web;
 
 pub use arguments::{Arguments, Service};
+pub use board::Board;
 pub use pattern::{PATTERN_BYTES, pattern_byte};
 pub use server::{Server, StartError};
 pub use statistics::Statistics;

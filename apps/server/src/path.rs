@@ -3,6 +3,7 @@
 use penstock_http::{Facts, Method, Request, Status, Version};
 
 use crate::limits::DELAY_MS_MAX;
+use crate::page::Form;
 
 /// What is to be done about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Wish {
     Delay(u32),
     /// A body that comes byte by byte.
     Drip,
+    /// The page about this machine.
+    Page(Form),
 }
 
 impl Wish {
@@ -65,6 +68,25 @@ impl Wish {
         }
     }
 }
+
+/// Whether a request without a meaning of its own asks for the page: `/status`, or `/` by somebody
+/// who names HTML among what he takes. Whoever takes anything gets the short answer.
+pub(crate) fn page_of(request: &Request<'_>) -> Option<Form> {
+    //= rfc9110#12.5.1
+    //# The "Accept" header field can be used by user agents to specify their preferences regarding
+    //# response media types.
+    let takes_html = |request: &Request<'_>| {
+        let mut accepts = request.fields().filter(|field| field.is(b"accept"));
+        accepts.any(|field| field.value.windows(HTML.len()).any(|part| part == HTML))
+    };
+    match request.path() {
+        b"/" if takes_html(request) => Some(Form::Html),
+        b"/status" => Some(Form::Plain),
+        _ => None,
+    }
+}
+
+const HTML: &[u8] = b"text/html";
 
 /// A decimal number of at most 18 digits: more than any clock or disk has.
 fn number(digits: &[u8]) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! The upcalls, handed on by what a connection is; and how connections begin and end.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +14,9 @@ use penstock_stack::{
     SocketOptions,
 };
 
+use crate::board::Board;
 use crate::client::{Client, Stage};
+use crate::page::Page;
 use crate::statistics::Counts;
 use crate::{Arguments, Service, Statistics, limits, pattern};
 
@@ -33,6 +36,11 @@ pub struct Server {
     pub(crate) backend_next: usize,
     pub(crate) relay: Relay,
     pub(crate) counts: Counts,
+    /// There is one where the ground knows what to say of its machine.
+    pub(crate) page: Option<Page>,
+    board: Option<Arc<Board>>,
+    /// What it had accepted when it told the board last.
+    accepted_before: u64,
 }
 
 /// Why a core does not serve.
@@ -77,7 +85,15 @@ impl Server {
             pattern: pattern::period(),
             lines: pattern::lines(),
             counts: Counts::default(),
+            page: None,
+            board: None,
+            accepted_before: 0,
         }
+    }
+
+    /// With a page about the machine, and a place for this core on it.
+    pub fn on_board(self, board: Arc<Board>) -> Server {
+        Server { board: Some(board), ..self }
     }
 
     /// Listens, if this core is one of those that serve.
@@ -85,6 +101,10 @@ impl Server {
     /// # Errors
     /// The first place where it cannot.
     pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+        if let Some(board) = self.board.take() {
+            self.page = Some(Page::new(board, cx.now()));
+            cx.wake_at(Some(cx.now() + TELL_AFTER));
+        }
         if !self.arguments.serves(cx.core()) {
             return Ok(());
         }
@@ -267,6 +287,14 @@ impl App for Server {
         }
     }
 
+    fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        let Some(page) = &self.page else { return };
+        let statistics = self.counts.statistics(cx.counters());
+        page.board().publish(cx.core(), &statistics, statistics.accepted - self.accepted_before);
+        self.accepted_before = statistics.accepted;
+        cx.wake_at(Some(cx.now() + TELL_AFTER));
+    }
+
     fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.clients[conn.index()].stage {
             Stage::Relayed => {
@@ -279,6 +307,9 @@ impl App for Server {
         }
     }
 }
+
+/// How often a core tells the others how it fares.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// Answers are written in one go: there is nothing for Nagle to gather.
 pub(crate) const OPTIONS: SocketOptions =

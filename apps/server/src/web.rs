@@ -14,7 +14,8 @@ use penstock_stack::{ConnId, Cx, Duration};
 use crate::answer::{Answer, Matter, Matters};
 use crate::client::Stage;
 use crate::limits;
-use crate::path::{Manner, Wish};
+use crate::page::Form;
+use crate::path::{Manner, Wish, page_of};
 use crate::server::Server;
 
 /// What is left of a request when its head has been read.
@@ -29,9 +30,13 @@ struct Ask {
 
 impl Ask {
     #[inline]
-    fn of(request: &Request<'_>, keep_alive: bool) -> Ask {
+    fn of(request: &Request<'_>, keep_alive: bool, has_page: bool) -> Ask {
+        let mut wish = Wish::of(request);
+        if has_page && wish == Wish::Greeting {
+            wish = page_of(request).map_or(wish, Wish::Page);
+        }
         Ask {
-            wish: Wish::of(request),
+            wish,
             manner: Manner::of(&request.facts, keep_alive),
             framing: request.facts.framing,
             expects_continue: request.facts.expects_continue,
@@ -75,7 +80,7 @@ impl Server {
         let mut parser = Parser::new();
         match parser.advance(rest) {
             Ok(Some(request)) => {
-                let ask = Ask::of(&request, self.keep_alive);
+                let ask = Ask::of(&request, self.keep_alive, self.page.is_some());
                 let place = Place::Frame(request.bytes());
                 self.begin(cx, conn, ask, place, rest.len() - ask.head_bytes);
                 Some(ask.head_bytes)
@@ -101,10 +106,10 @@ impl Server {
         gather: Gather,
         rest: &[u8],
     ) -> Option<usize> {
-        let keep_alive = self.keep_alive;
+        let (keep_alive, has_page) = (self.keep_alive, self.page.is_some());
         match self.heads.advance(gather, rest) {
             Ok((taken, Some(request))) => {
-                let ask = Ask::of(&request, keep_alive);
+                let ask = Ask::of(&request, keep_alive, has_page);
                 self.clients[conn.index()].stage = Stage::Idle;
                 self.begin(cx, conn, ask, Place::Buffer(gather), rest.len() - taken);
                 Some(taken)
@@ -151,6 +156,7 @@ impl Server {
             Wish::Echo => Matter::Echo(ask.framing),
             Wish::Delay(delay_ms) => Matter::Later(delay_ms),
             Wish::Drip => Matter::Drip,
+            Wish::Page(form) => self.draw(cx, form),
             Wish::Headers => {
                 let gather = match place {
                     Place::Buffer(gather) => gather,
@@ -185,6 +191,13 @@ impl Server {
         } else {
             self.wait(cx, conn, Stage::Body, limits::STALL_TIMEOUT);
         }
+    }
+
+    /// The page as it is now.
+    fn draw(&mut self, cx: &Cx<'_>, form: Form) -> Matter {
+        let Some(page) = &mut self.page else { return Matter::Greeting };
+        page.draw(cx.now());
+        Matter::Page(form, page.text(form).len() as u32)
     }
 
     /// The request is over, its body too.
@@ -263,7 +276,12 @@ impl Server {
     fn pump(&mut self, cx: &mut Cx<'_>, conn: ConnId, is_last: bool) {
         let client = &mut self.clients[conn.index()];
         let head = client.answer.gather().map_or(&[][..], |gather| self.heads.bytes(gather));
-        let from = Matters { pattern: &self.pattern, head };
+        let page = match client.answer.matter {
+            Matter::Page(form, _) => self.page.as_ref().map_or(&[][..], |page| page.text(form)),
+            _ => &[],
+        };
+        let from =
+            Matters { pattern: &self.pattern, text: if page.is_empty() { head } else { page } };
         if client.answer.pump(cx, conn, &from) {
             let manner = client.answer.manner;
             self.next(cx, conn, manner, is_last);

@@ -66,6 +66,31 @@ fn requests_in_a_row_are_answered_in_order_however_they_are_cut() {
 }
 
 #[test]
+fn a_browser_sees_the_machine_and_everybody_else_is_greeted() {
+    let mut street = Street::new("-k", &[]);
+    street.alone(Visitor::saying(LAST), 1500);
+    let ask = |path: &str, accept: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
+    };
+    let browser = "application/xhtml+xml,text/html;q=0.9,*/*;q=0.8";
+    let seen = street.alone(Visitor::saying(ask("/", browser)), 1000);
+    assert!(seen.text().contains("Content-Type: text/html; charset=utf-8\r\n"));
+    assert!(seen.text().contains("<dt>machine</dt><dd>a test</dd>"));
+    let length = format!("Content-Length: {}\r\n", body(&seen.heard).len());
+    assert!(seen.text().contains(&length) && seen.text().ends_with("</html>\n"));
+    let plain = street.alone(Visitor::saying(ask("/status", "*/*")), 1000).text().to_string();
+    assert!(plain.contains("Content-Type: text/plain\r\n"));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // One was there before, and the browser, who has left; this one is told of when its second is over.
+    assert!(words(&plain).contains("all 0 1 2 2 0"), "{plain}");
+    for (path, accept) in [("/", "*/*"), ("/", "text/plain"), ("/anything", browser)] {
+        let greeted = street.alone(Visitor::saying(ask(path, accept)), 1000);
+        assert_eq!(body(&greeted.heard), b"Hello from Penstock.\n", "{path} {accept}");
+    }
+    street.is_clean();
+}
+
+#[test]
 fn many_bytes_are_the_ones_that_were_promised() {
     let mut street = Street::new("-k", &[]);
     let visitor = street.alone(Visitor::saying(get("/bytes/3000000")), 20_000);

@@ -3,8 +3,10 @@
 
 mod visitor;
 
+use std::sync::Arc;
+
 use penstock_queue::{Chunks, MemoryQueue};
-use penstock_server::{Arguments, Server};
+use penstock_server::{Arguments, Board, Server};
 use penstock_stack::{
     App, Capacity, Config, ConnId, Endpoint, Instant, Interface, SocketOptions, Steering, Tcp,
     Worker, mail, rfd,
@@ -114,7 +116,10 @@ impl Street {
 fn serving(last: u8, options: &str) -> Worker<MemoryQueue, Server> {
     let words: Vec<&str> = options.split_whitespace().collect();
     let arguments = Arguments::parse(&words).expect("good options");
-    let mut server = worker(last, Server::new(arguments, &config(last).capacity));
+    let facts = vec![("machine".to_string(), "a test".to_string())];
+    let board = Arc::new(Board::new(1, facts));
+    let app = Server::new(arguments, &config(last).capacity).on_board(board);
+    let mut server = worker(last, app);
     server.start(BEGIN);
     server.with(BEGIN, |app, cx| app.start(cx)).expect("free ports");
     server
