@@ -1,12 +1,17 @@
-//! What the demo server costs on the stack: short connections, kept ones, long answers and long
-//! requests, and what it costs to be a proxy.
+//! What applications cost on the stack. The demo server: short connections, kept ones, long answers
+//! and long requests, and its proxy mode. The proxy: short connections and long answers in `mode tcp`.
 
 use std::fmt;
 
+use penstock_config::haproxy::{
+    self, Address, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies,
+};
+use penstock_proxy::{Proxy, Setup};
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::Cores;
-use penstock_stack::{Capacity, Instant, Worker, mail};
+use penstock_stack::{App, Capacity, Duration, Instant, Worker, mail};
+use penstock_wire::Addr;
 use stats_alloc::Region;
 
 use crate::ALLOCATOR;
@@ -23,13 +28,22 @@ use crate::world::{Meter, World};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
     name: &'static str,
-    options: &'static str,
+    what: What,
     errand: Errand,
     request: &'static [u8],
     clients: u16,
     /// What is counted, and how many of it while the meter is on.
     unit: &'static str,
     units: u64,
+}
+
+/// What serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The demo server, with these options.
+    Server(&'static str),
+    /// The proxy, in `mode tcp`, in front of one server.
+    Proxy,
 }
 
 /// What was measured of a row.
@@ -49,10 +63,10 @@ pub struct Served {
 
 impl Service {
     /// Every row, in the order of the table.
-    pub const ALL: [Service; 6] = [
+    pub const ALL: [Service; 8] = [
         Service {
             name: "server-short",
-            options: "",
+            what: What::Server(""),
             errand: Errand::Once,
             request: counterpart::ONCE,
             clients: 16,
@@ -61,7 +75,7 @@ impl Service {
         },
         Service {
             name: "server-kept",
-            options: "-k",
+            what: What::Server("-k"),
             errand: Errand::Again,
             request: counterpart::AGAIN,
             clients: 16,
@@ -70,7 +84,7 @@ impl Service {
         },
         Service {
             name: "server-down",
-            options: "-k",
+            what: What::Server("-k"),
             errand: Errand::Hear,
             request: counterpart::HEAR,
             clients: 4,
@@ -79,7 +93,7 @@ impl Service {
         },
         Service {
             name: "server-up",
-            options: "-k",
+            what: What::Server("-k"),
             errand: Errand::Speak,
             request: counterpart::SPEAK,
             clients: 4,
@@ -88,7 +102,7 @@ impl Service {
         },
         Service {
             name: "proxy-short",
-            options: "-x 10.64.0.1:80",
+            what: What::Server("-x 10.64.0.1:80"),
             errand: Errand::Once,
             request: counterpart::ONCE,
             clients: 16,
@@ -97,7 +111,25 @@ impl Service {
         },
         Service {
             name: "proxy-down",
-            options: "-x 10.64.0.1:80",
+            what: What::Server("-x 10.64.0.1:80"),
+            errand: Errand::Hear,
+            request: counterpart::HEAR,
+            clients: 4,
+            unit: "KB",
+            units: 40_960,
+        },
+        Service {
+            name: "tcp-short",
+            what: What::Proxy,
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 16,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "tcp-down",
+            what: What::Proxy,
             errand: Errand::Hear,
             request: counterpart::HEAR,
             clients: 4,
@@ -121,7 +153,14 @@ impl Service {
     /// # Errors
     /// What went wrong.
     pub fn inside(&self) -> Result<(), String> {
-        let mut world = World::new(Serving::new(self.options), Family::V4);
+        match self.what {
+            What::Server(options) => self.inside_with(Serving::server(options)),
+            What::Proxy => self.inside_with(Serving::proxy()),
+        }
+    }
+
+    fn inside_with<A: App>(&self, serving: Serving<A>) -> Result<(), String> {
+        let mut world = World::new(serving, Family::V4);
         let mut counterpart = Counterpart::new(self.errand, self.clients, self.request);
         // Every answer is looked at while warming up, and never while measuring.
         world.subject.card().set_checking(true);
@@ -199,6 +238,11 @@ pub fn all(report: &mut Report) {
             [25_000.0, 8000.0, 4000.0],
         ),
         figure(
+            "instructions, short connection through the proxy, mode tcp",
+            instructions("tcp-short"),
+            [25_000.0, 8000.0, 4000.0],
+        ),
+        figure(
             "allocations while running, all applications",
             report.served.iter().map(|served| served.allocations).sum::<u64>() as f64,
             [0.0; 3],
@@ -208,8 +252,8 @@ pub fn all(report: &mut Report) {
 }
 
 /// Runs until `units` more are done.
-fn run(
-    world: &mut World<Serving>,
+fn run<A: App>(
+    world: &mut World<Serving<A>>,
     counterpart: &mut Counterpart,
     meter: Meter,
     units: u64,
@@ -233,30 +277,70 @@ fn run(
     Ok(())
 }
 
-/// A worker with the demo server on it.
-struct Serving {
-    worker: Worker<Card, Server>,
+/// A worker with an application on it.
+struct Serving<A: App> {
+    worker: Worker<Card, A>,
+    /// What the application has done, for a message.
+    explain: fn(&Worker<Card, A>) -> String,
 }
 
-impl Serving {
-    fn new(options: &str) -> Serving {
-        let words: Vec<&str> = options.split_whitespace().collect();
-        let arguments = Arguments::parse(&words).expect("the rows' options are good");
+impl<A: App> Serving<A> {
+    fn new(app: impl FnOnce(&Capacity) -> A, explain: fn(&Worker<Card, A>) -> String) -> Self {
         let capacity = Capacity::default();
         let post = mail::network(Cores::new(1).expect("one core is allowed"), 1).remove(0);
         let queues = vec![Card::new(ChecksumBy::Card)];
-        let server = Server::new(arguments, &capacity);
         let chunks = Chunks::new(capacity.chunks);
-        let mut worker = Worker::new(config(capacity), 0, queues, chunks, post, server)
+        let app = app(&capacity);
+        let mut worker = Worker::new(config(capacity), 0, queues, chunks, post, app)
             .expect("the configuration is valid");
-        let now = Instant(1);
-        worker.start(now);
-        worker.with(now, |app, cx| app.start(cx)).expect("the ports are free");
-        Serving { worker }
+        worker.start(Instant(1));
+        Serving { worker, explain }
     }
 }
 
-impl Subject for Serving {
+impl Serving<Server> {
+    fn server(options: &str) -> Serving<Server> {
+        let words: Vec<&str> = options.split_whitespace().collect();
+        let arguments = Arguments::parse(&words).expect("the rows' options are good");
+        let app = |capacity: &Capacity| Server::new(arguments, capacity);
+        let explain =
+            |worker: &Worker<Card, Server>| worker.app().statistics(worker.counters()).to_string();
+        let mut serving = Serving::new(app, explain);
+        serving.worker.with(Instant(1), |app, cx| app.start(cx)).expect("the ports are free");
+        serving
+    }
+}
+
+impl Serving<Proxy> {
+    fn proxy() -> Serving<Proxy> {
+        let setup = Setup::freeze(proxies()).expect("the row's configuration is good");
+        let app = |capacity: &Capacity| Proxy::new(setup, 0, 1, capacity);
+        let explain = |worker: &Worker<Card, Proxy>| worker.app().statistics().to_string();
+        let mut serving = Serving::new(app, explain);
+        serving.worker.with(Instant(1), |app, cx| app.start(cx)).expect("the ports are free");
+        serving
+    }
+}
+
+/// `frontend fe`, `bind :80`, and a backend of one server.
+fn proxies() -> Proxies {
+    let at = BindAddress { addr: Addr::UNSPECIFIED, port: counterpart::PORT };
+    let mut frontend = Frontend {
+        name: "fe".into(),
+        binds: vec![Bind::new(at)],
+        default_backend: Some(BackendId(0)),
+        ..Frontend::default()
+    };
+    let address = Address::Addr(Addr::v4(counterpart::BACKEND));
+    let server = haproxy::Server::new("s", address, Port::Fixed(counterpart::PORT));
+    let mut backend = Backend { name: "be".into(), servers: vec![server], ..Backend::default() };
+    frontend.timeouts.client = Some(Duration::from_secs(60));
+    backend.timeouts.connect = Some(Duration::from_secs(5));
+    backend.timeouts.server = Some(Duration::from_secs(60));
+    Proxies { frontends: vec![frontend], backends: vec![backend], ..Proxies::default() }
+}
+
+impl<A: App> Subject for Serving<A> {
     fn card(&mut self) -> &mut Card {
         self.worker.queue_mut(0).expect("there is one interface")
     }
@@ -279,7 +363,7 @@ impl Subject for Serving {
         let counters = self.worker.counters().iter().filter(|(_, count)| *count > 0);
         let counters: Vec<String> =
             counters.map(|(name, count)| format!("{name} {count}")).collect();
-        let statistics = self.worker.app().statistics(self.worker.counters());
+        let statistics = (self.explain)(&self.worker);
         format!("{statistics}; {:?}; {}", self.population(), counters.join(", "))
     }
 }

@@ -58,6 +58,8 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-queue",
             "penstock-wire",
             "penstock-stack",
+            "penstock-config",
+            "penstock-proxy",
             "penstock-server",
             "penstock-hw",
             "penstock-ixgbe",

@@ -206,3 +206,210 @@ fn a_server_in_maintenance_gets_nobody_and_its_queue_moves_on() {
     assert!(visits.iter().all(|&visit| world.client(visit).heard.len() == 2));
     assert_eq!(world.remains(), "");
 }
+
+/// A client and a server that are both there, and what the proxy may wait for.
+fn timeouts(
+    set: impl FnOnce(&mut Proxies),
+    ways: Ways,
+    client: Client,
+) -> (World, penstock_stack::ConnId) {
+    let mut proxies = proxies(Algorithm::RoundRobin, 1);
+    proxies.frontends[0].timeouts.client = Some(Duration::from_secs(2));
+    proxies.backends[0].timeouts.server = Some(Duration::from_secs(4));
+    set(&mut proxies);
+    let mut world = World::new(&Plan::fair(proxies, 1, &[Ways::default()]));
+    world.warm();
+    world.servers[0].as_mut().expect("alive").app_mut().ways = ways;
+    let visit = world.visit(80, client);
+    world.pass_ms(20);
+    (world, visit)
+}
+
+const MUTE: Ways = Ways { refuses: false, is_mute: true, after_ms: 0, closes: false };
+
+fn ended_after_ms(world: &mut World, visit: penstock_stack::ConnId) -> u64 {
+    let begin = world.now;
+    world.pass(20);
+    (world.client(visit).ended_at.expect("over").0 - begin.0) / 1000
+}
+
+#[test]
+fn a_silent_client_is_taken_to_have_closed_and_its_server_may_still_answer() {
+    let (mut world, visit) = timeouts(|_| {}, Ways::default(), Client::default());
+    // The server hears the end of the client after 2 s, and closes at once.
+    let ms = ended_after_ms(&mut world, visit);
+    assert!((1950..2050).contains(&ms), "{ms}");
+    assert_eq!(world.remains(), "");
+}
+
+#[test]
+fn a_silent_server_is_given_its_own_time() {
+    let (mut world, visit) = timeouts(|_| {}, MUTE, Client::saying(b"x"));
+    let ms = ended_after_ms(&mut world, visit);
+    assert!((3950..4050).contains(&ms), "{ms}");
+    assert_eq!(world.client(visit).end, Some(penstock_stack::Close::Finished));
+}
+
+#[test]
+fn a_fin_begins_another_time() {
+    let set = |proxies: &mut Proxies| {
+        proxies.backends[0].timeouts.server_fin = Some(Duration::from_secs(1));
+    };
+    let (mut world, visit) = timeouts(set, MUTE, Client::saying(b"x"));
+    let ms = ended_after_ms(&mut world, visit);
+    assert!((950..1050).contains(&ms), "{ms}");
+}
+
+#[test]
+fn a_tunnel_has_one_time_for_both() {
+    let set = |proxies: &mut Proxies| {
+        proxies.backends[0].timeouts.tunnel = Some(Duration::from_secs(7));
+    };
+    let (mut world, visit) = timeouts(set, Ways::default(), Client::default());
+    let ms = ended_after_ms(&mut world, visit);
+    assert!((6950..7050).contains(&ms), "{ms}");
+}
+
+#[test]
+fn a_client_that_does_not_listen_is_cut() {
+    let (mut world, visit) = timeouts(|_| {}, Ways::default(), Client::default());
+    // It says much and takes nothing of what comes back.
+    world.act(|clients, cx| {
+        clients.by_conn.remove(&visit);
+        cx.pause(visit);
+        clients.deaf = Some(visit);
+    });
+    for _ in 0..2000 {
+        world.act(|_, cx| {
+            cx.send(visit, &[7; 1000]);
+        });
+        world.pass_ms(1);
+    }
+    world.pass_ms(3000);
+    assert_eq!(world.sessions(), 0, "it was given 2 s to take something");
+}
+
+#[test]
+fn a_reset_reaches_the_other_side_and_an_end_stays_an_end() {
+    let (mut world, visit) = timeouts(|_| {}, MUTE, Client::default());
+    world.act(|_, cx| cx.abort(visit));
+    world.pass_ms(50);
+    let server = world.servers[0].as_ref().expect("alive").app();
+    assert_eq!(server.ends, [penstock_stack::Close::Reset]);
+    assert_eq!(world.remains(), "");
+}
+
+#[test]
+fn a_client_that_leaves_while_it_waits_is_forgotten() {
+    let mut proxies = proxies(Algorithm::RoundRobin, 1);
+    proxies.backends[0].servers[0].maxconn = Some(1);
+    let mut world = World::new(&Plan::fair(proxies, 2, &[Ways::default()]));
+    world.warm();
+    world.servers[0].as_mut().expect("alive").app_mut().ways = MUTE;
+    let first = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
+    world.pass_ms(10);
+    let gone: Vec<_> = (0..4).map(|_| world.visit(80, Client::default())).collect();
+    world.pass_ms(10);
+    assert_eq!(world.sessions(), 5);
+    for visit in gone {
+        world.act(|_, cx| cx.close(visit));
+    }
+    world.pass_ms(10);
+    assert_eq!(world.sessions(), 1, "they had said nothing");
+    assert!(world.client(first).ended_at.is_none());
+    let server = world.servers[0].as_ref().expect("alive").app();
+    assert_eq!(server.accepted, 1);
+}
+
+/// Everything at once, from one seed: what a client hears is its server's name and the beginning of
+/// what it said itself, and if nothing broke, all of it.
+#[test]
+fn no_byte_is_lost_invented_or_given_to_the_wrong_client() {
+    let first = std::env::var("SEED").ok().map(|seed| seed.parse().expect("a seed"));
+    let seeds = first.map_or(0..40, |seed: u64| seed..seed + 1);
+    for seed in seeds {
+        let replay = format!("SEED={seed} cargo test -p penstock-proxy --test worlds no_byte");
+        let passed = std::panic::catch_unwind(|| storm(seed));
+        assert!(passed.is_ok(), "replay: {replay}");
+    }
+}
+
+fn storm(seed: u64) {
+    use penstock_fault::Rng;
+    let mut rng = Rng::new(seed, "storm");
+    let algorithms = [
+        Algorithm::RoundRobin,
+        Algorithm::StaticRoundRobin,
+        Algorithm::LeastConn,
+        Algorithm::Source,
+        Algorithm::First,
+        Algorithm::Random { draws: 2 },
+    ];
+    let count = rng.range(1, 4) as u32;
+    let algorithm = algorithms[rng.below(6) as usize].clone();
+    let mut proxies = proxies(algorithm, count);
+    let limit = rng.pick(&[None, None, Some(1), Some(3)]);
+    for server in &mut proxies.backends[0].servers {
+        server.maxconn = limit;
+        server.weight = rng.range(1, 5) as u16;
+    }
+    proxies.frontends[0].maxconn = rng.pick(&[None, None, Some(4)]);
+    proxies.backends[0].redispatch =
+        rng.pick(&[None, Some(penstock_config::haproxy::Redispatch::FromLast(1))]);
+    let weather = world::Weather {
+        loss_ppm: rng.pick(&[0, 10_000, 50_000]),
+        damage_ppm: rng.pick(&[0, 5_000]),
+        repeat_ppm: rng.pick(&[0, 10_000]),
+        delay_us: rng.pick(&[0, 500, 20_000]),
+    };
+    let ways = |rng: &mut Rng| Ways {
+        refuses: rng.percent(15),
+        is_mute: rng.percent(5),
+        after_ms: rng.pick(&[0, 0, 3, 50]),
+        closes: rng.percent(5),
+    };
+    let servers: Vec<Ways> = (0..count).map(|_| ways(&mut rng)).collect();
+    let is_fair = weather.loss_ppm + weather.damage_ppm == 0
+        && servers.iter().all(|ways| !ways.refuses && !ways.is_mute && !ways.closes);
+    let plan = Plan {
+        seed,
+        weather,
+        proxies,
+        cores: rng.pick(&[1, 2, 4]),
+        connections: 128,
+        chunks: rng.pick(&[256, 4096]),
+        servers,
+    };
+    let mut world = World::new(&plan);
+    world.warm();
+    let kills = rng.percent(20);
+    let mut visits = Vec::new();
+    for number in 0..rng.range(5, 40) {
+        let len = rng.pick(&[0, 1, 100, 3_000, 60_000]);
+        let says: Vec<u8> =
+            (0..len).map(|at: u64| penstock_fault::mix(number << 32 | at) as u8).collect();
+        let leaves_after = rng.percent(10).then(|| rng.range(1, 1000) as usize);
+        let client = Client { leaves_after, ..Client::saying(&says) };
+        let breaks = rng.percent(5);
+        let visit = world.visit(80, client);
+        visits.push((visit, says, leaves_after.is_some() || breaks));
+        world.pass_ms(rng.below(20));
+        if breaks {
+            world.act(|_, cx| cx.abort(visit));
+        }
+        if kills && number == 4 {
+            world.kill(0);
+        }
+    }
+    world.pass(400);
+    for (visit, says, left) in &visits {
+        let client = world.client(*visit);
+        if let Some((name, rest)) = client.heard.split_first() {
+            assert!((3..3 + count as u8).contains(name), "no server's name");
+            assert!(says.starts_with(rest), "what another said, or nobody");
+            let is_whole = rest.len() == says.len();
+            assert!(is_whole || *left || !is_fair || kills, "a part is missing");
+        }
+    }
+    assert_eq!(world.remains(), "", "left behind");
+}

@@ -44,6 +44,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     pub(crate) by_conn: BTreeMap<ConnId, Client>,
+    /// One that refuses whatever comes.
+    pub(crate) deaf: Option<ConnId>,
 }
 
 impl App for Clients {
@@ -59,6 +61,9 @@ impl App for Clients {
     }
 
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
+        if self.deaf == Some(conn) {
+            return 0;
+        }
         let Some(client) = self.by_conn.get_mut(&conn) else { return bytes.len() };
         client.heard_at.get_or_insert(cx.now());
         client.heard.extend_from_slice(bytes);
