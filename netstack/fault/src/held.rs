@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use penstock_queue::{Checksums, SLOT_BYTES};
+use penstock_queue::Checksums;
+use penstock_stack::mail::{self, FRAME_BYTES_MAX};
 
 /// A fixed number of frames that wait, or are being shown to the worker.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Held {
 /// One frame.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    bytes: Box<[u8; SLOT_BYTES]>,
+    bytes: Box<mail::Buffer>,
     len: usize,
     /// What the card said of it.
     pub(crate) checksums: Checksums,
@@ -39,7 +40,7 @@ impl Slot {
 impl Held {
     pub(crate) fn new(count: usize) -> Held {
         let slot = || Slot {
-            bytes: Box::new([0; SLOT_BYTES]),
+            bytes: Box::new([0; FRAME_BYTES_MAX]),
             len: 0,
             checksums: Checksums::Unverified,
             state: State::Free,
@@ -49,7 +50,9 @@ impl Held {
 
     /// Keeps a copy of `bytes` until `frames` others have passed. `false`: no room, or too long.
     pub(crate) fn keep(&mut self, bytes: &[u8], checksums: Checksums, frames: u32) -> bool {
-        let Some(slot) = self.free().filter(|_| bytes.len() <= SLOT_BYTES) else { return false };
+        let Some(slot) = self.free().filter(|_| bytes.len() <= FRAME_BYTES_MAX) else {
+            return false;
+        };
         slot.bytes[..bytes.len()].copy_from_slice(bytes);
         slot.len = bytes.len();
         slot.checksums = checksums;
@@ -60,7 +63,7 @@ impl Held {
     /// Lets `fill` write a frame into a free slot; it says how long it is. Its index, already shown.
     pub(crate) fn fill(
         &mut self,
-        fill: impl FnOnce(&mut [u8; SLOT_BYTES]) -> Option<(usize, Checksums)>,
+        fill: impl FnOnce(&mut mail::Buffer) -> Option<(usize, Checksums)>,
     ) -> Option<usize> {
         let at = self.slots.iter().position(|slot| slot.state == State::Free)?;
         let slot = &mut self.slots[at];

@@ -85,7 +85,8 @@ impl Host {
         self.cards = self.make_cards(&config);
         let cores = config.cores;
         let Some(all) = rfd::Cores::new(cores) else { return };
-        let posts = mail::network(all, MAIL_FRAMES);
+        let jumbo = config.interfaces.iter().any(|interface| interface.mtu > 2_000);
+        let posts = mail::network(all, if jumbo { MAIL_FRAMES_JUMBO } else { MAIL_FRAMES });
         for (core, post) in (0..cores).zip(posts) {
             let queues = self.make_queues(core);
             let chunks = Chunks::new(config.capacity.chunks);
@@ -291,6 +292,8 @@ fn steering(
 
 /// Frames that a mailbox holds: few, so that some worlds fill it.
 const MAIL_FRAMES: usize = 2;
+/// The same where a frame may be as long as five ordinary ones.
+const MAIL_FRAMES_JUMBO: usize = 5;
 /// Rounds over the cores at one moment of virtual time.
 const ROUNDS_MAX: usize = 64;
 /// Turns that find work at one moment.

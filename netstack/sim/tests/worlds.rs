@@ -212,6 +212,24 @@ fn jumbo_frames_come_in_parts() {
     run(plan);
 }
 
+/// A card hashes a client to a core where nobody listens, so every frame of its connection crosses,
+/// the longest ones too.
+#[test]
+fn jumbo_frames_cross_between_cores() {
+    let mut plan = Plan::pair(20, "jumbo crosses", [2, 4])
+        .carded(|card| card.mtu = 9000)
+        .configured(|config| config.interfaces[0].mtu = 9000)
+        .talking(Style::Bulk, 6, 100_000)
+        .timed(0, 300_000_000);
+    for host in &mut plan.hosts {
+        host.listening = 1;
+    }
+    let outcome = run(plan);
+    assert_eq!(outcome.completed, (6, 6));
+    assert!(outcome.counter("RfdMisdirected") > 0);
+    assert_eq!(outcome.counter("RfdMailTooLong"), 0);
+}
+
 #[test]
 fn each_congestion_control_and_option_set_survives_loss() {
     for options in 0..16u32 {

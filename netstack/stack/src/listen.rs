@@ -245,7 +245,7 @@ mod tests {
         let cores = Cores::new(3).expect("valid");
         let mut posts = mail::network(cores, 1);
         let [mut own, mut idle, mut busy] = [posts.remove(0), posts.remove(0), posts.remove(0)];
-        let frame = [0; mail::FRAME_BYTES_MAX];
+        let frame = vec![0; own.frame_bytes_max()];
         while own.send_frame(2, 0, Checksums::Good, &frame).is_ok() {}
         while own.send(2, &Message::Stop).is_ok() {}
         let mut listeners = Listeners::new(8, 0, 3);

@@ -39,8 +39,12 @@ mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 
-/// The longest frame a message carries, in bytes.
-pub const FRAME_BYTES_MAX: usize = 2048;
+/// The longest frame that a message carries, in bytes, where the ring is long enough
+/// ([`Post::frame_bytes_max`]): a jumbo frame of 9,216 bytes and its header, in whole words.
+pub const FRAME_BYTES_MAX: usize = 9_232;
+
+/// The longest frame of an ordinary link, in bytes: what rings are counted in.
+const ORDINARY_FRAME_BYTES: usize = 2048;
 
 /// The most words that an application tells another core's in one message.
 pub const TOLD_WORDS_MAX: usize = 8;
@@ -86,7 +90,7 @@ pub enum Message<'a> {
         interface: u8,
         /// What the card said of its checksums.
         checksums: Checksums,
-        /// The frame from the Ethernet header on, at most [`FRAME_BYTES_MAX`].
+        /// The frame from the Ethernet header on, at most [`Post::frame_bytes_max`].
         bytes: &'a [u8],
     },
     /// The application of one core to its clone on another.
@@ -120,7 +124,7 @@ impl Words {
 pub enum Refused {
     /// The receiver is behind.
     Full,
-    /// A frame longer than [`FRAME_BYTES_MAX`], or more words than [`TOLD_WORDS_MAX`].
+    /// A frame longer than [`Post::frame_bytes_max`], or more words than [`TOLD_WORDS_MAX`].
     TooLong,
     /// No such core, or the sender itself.
     NoSuchCore,
@@ -142,9 +146,9 @@ pub struct Post {
 
 const _: () = assert!(CORES_MAX as u32 <= u128::BITS);
 
-/// The mail of `cores` cores, by core. Each ring holds at least `frames` frames of the longest kind
-/// (and at least one), unless the rings together would exceed [`NETWORK_BYTES_MAX`]: then they are
-/// as long as that allows.
+/// The mail of `cores` cores, by core. Each ring holds at least `frames` frames of 2048 bytes (and at
+/// least one), unless the rings together would exceed [`NETWORK_BYTES_MAX`]: then they are as long as
+/// that allows. From five frames on, and with 64 cores at most, the longest frames fit too.
 pub fn network(cores: Cores, frames: usize) -> Vec<Post> {
     let cores = cores.count();
     let rings = cores as usize * cores as usize;
@@ -221,6 +225,13 @@ impl Post {
     /// Whether a message waits for this core.
     pub fn has_mail(&mut self) -> bool {
         self.incoming.iter_mut().any(|(_, receiver)| receiver.has_mail())
+    }
+
+    /// The longest frame that can cross from here, in bytes: a worker lets no link carry longer ones,
+    /// because any may have to.
+    pub fn frame_bytes_max(&self) -> usize {
+        let shortest = self.outgoing.iter().flatten().map(|sender| sender.ring.words.len()).min();
+        shortest.map_or(FRAME_BYTES_MAX, |words| ((words - 1) * 8).min(FRAME_BYTES_MAX))
     }
 
     /// Whether there is no other core to hear from.
@@ -324,7 +335,8 @@ impl Sender {
                 self.push(header, &[remote.hi, remote.lo])
             }
             Message::Frame { interface, checksums, bytes } => {
-                if bytes.len() > FRAME_BYTES_MAX {
+                let words = 1 + bytes.len().div_ceil(8);
+                if bytes.len() > FRAME_BYTES_MAX || words > self.ring.words.len() {
                     return Err(Refused::TooLong);
                 }
                 let size = bytes.len() as u16;
@@ -550,10 +562,10 @@ const ONE_ADDRESS: u8 = 1;
 /// In the flags of [`LISTENING`]: it began.
 const LISTENS: u8 = 2;
 
-/// Words of the longest message.
-const MESSAGE_WORDS_MAX: usize = 1 + FRAME_BYTES_MAX / 8;
+/// Words of the longest message on an ordinary link.
+const MESSAGE_WORDS_MAX: usize = 1 + ORDINARY_FRAME_BYTES / 8;
 
-/// Words of the shortest ring: it holds the longest message.
+/// Words of the shortest ring: it holds the longest message of an ordinary link.
 const RING_WORDS_MIN: usize = MESSAGE_WORDS_MAX.next_power_of_two();
 
 const COUNTERS_PER_LINE: usize = 16;

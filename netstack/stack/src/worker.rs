@@ -86,18 +86,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 interfaces.limit_mtu(interface, slot as u16);
             }
         }
+        // Any frame may have to cross by mail, however a card steers: its connection may live where
+        // somebody listened, on another core than the hash says. A longer one could never arrive.
+        let crossing = post.frame_bytes_max() - ethernet::HEADER_BYTES;
         for (number, interface) in (0u8..).zip(&config.interfaces) {
-            match interface.steering {
-                Steering::FlowDirector(_) => {
-                    let rules = rfd::steering(cores, config.cores, range);
-                    rules.map_err(ConfigError::Steering)?.1.for_each(drop);
-                }
-                // Any frame may have to cross by mail: a longer one could never arrive.
-                Steering::Unknown if config.cores > 1 => {
-                    let slot = mail::FRAME_BYTES_MAX - ethernet::HEADER_BYTES;
-                    interfaces.limit_mtu(number, slot as u16);
-                }
-                Steering::Rss(_) | Steering::Unknown => {}
+            interfaces.limit_mtu(number, crossing as u16);
+            if matches!(interface.steering, Steering::FlowDirector(_)) {
+                let rules = rfd::steering(cores, config.cores, range);
+                rules.map_err(ConfigError::Steering)?.1.for_each(drop);
             }
         }
         let routes = Routes::new(&config, &interfaces)?;

@@ -193,9 +193,7 @@ impl Plan {
                 card.is_promiscuous = rng.percent(10);
                 card.write_back_us = rng.pick(&[(0, 0), (1, 20), (10, 2_000), (1_000, 30_000)]);
             }
-            // A longer frame fits into no mailbox.
-            let may_cross = host.config.interfaces.iter().all(|interface| interface.mtu < 2_000);
-            if may_cross && host.config.cores > 1 && rng.percent(15) {
+            if host.config.cores > 1 && rng.percent(15) {
                 host.listening = rng.range(1, host.config.cores as u64 - 1) as u16;
             }
             if family < 2 {
