@@ -285,8 +285,8 @@ impl<'a> Cx<'a> {
         if tcb.may_send() {
             tcb.set(Bits::FIN_QUEUED);
             if tcb.flight == NO_FLIGHT && core.want_flight(conn.index).is_none() {
-                // The FIN needs a flight; without one there is no way to see it through.
-                core.conns[conn.index].set(Bits::ABORT);
+                // The FIN needs a flight, or there is no way to see it through: it waits for one.
+                core.await_memory(conn.index);
             }
             core.mark_ready(conn.index);
         } else if matches!(tcb.state, State::SynSent | State::SynReceived) {
@@ -318,6 +318,9 @@ impl<'a> Cx<'a> {
         tcb.set(Bits::ORPHAN);
         tcb.clear(Bits::APP_TIMER);
         tcb.clear(Bits::PAUSED);
+        if tcb.awaits_flight() {
+            tcb.watch_orphan(&self.core.env);
+        }
         self.core.mark_ready(conn.index);
     }
 

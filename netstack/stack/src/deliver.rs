@@ -398,14 +398,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.app.on_remote_closed(&mut Cx::new(&mut self.core), conn);
     }
 
-    /// An orphan does not wait in FIN-WAIT-2 for ever (`tcp_fin_timeout`).
+    /// An orphan does not wait in FIN-WAIT-2 for ever.
     fn watch_orphan(&mut self, index: u32) {
         let opened = self.core.open(index);
         let tcb = opened.tcb;
         if tcb.state == State::FinWait2 && tcb.has(Bits::ORPHAN) && !tcb.has(Bits::APP_TIMER) {
-            tcb.set(Bits::APP_TIMER);
-            let timeout_ms = opened.env.tcp.fin_timeout.millis() as u32;
-            tcb.app_at = opened.env.millis.wrapping_add(timeout_ms);
+            tcb.watch_orphan(opened.env);
         }
     }
 
@@ -448,7 +446,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
             Expired::Closed(reason) => {
                 self.core.counters.event(Event::TcpAbortOnTimeout);
-                if reason == Close::KeepAlive {
+                if reason == Close::KeepAlive || self.core.conns[index].awaits_flight() {
                     self.send_reset(index);
                 }
                 self.end(index, reason);
@@ -551,8 +549,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
             let Some(index) = self.core.hungry.take() else { return };
-            let tcb = &self.core.conns[index];
-            if tcb.may_send() && !tcb.has(Bits::ORPHAN) {
+            let tcb = &mut self.core.conns[index];
+            if tcb.awaits_flight() {
+                if tcb.has(Bits::ORPHAN) {
+                    tcb.clear(Bits::APP_TIMER);
+                }
+                // There is one: otherwise nobody can be fed.
+                self.core.want_flight(index);
+                self.conclude(index);
+            } else if tcb.may_send() && !tcb.has(Bits::ORPHAN) {
                 self.core.current = index;
                 let conn = self.core.name(index);
                 self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, 0);

@@ -7,6 +7,7 @@
 //!                       └──────────────── all of them, once a slot is free ──────┘
 //!
 //!   send() takes too little ──▶ a bit ──memory is back──▶ on_acknowledged(0), visited
+//!   a FIN finds no flight    ──▶ a bit ──memory is back──▶ visited
 //! ```
 
 use alloc::boxed::Box;
@@ -176,7 +177,7 @@ impl Core {
         }
     }
 
-    /// The application of connection `index` wanted to send, and memory was short.
+    /// The application of connection `index` wanted to send, or to close, and memory was short.
     #[cold]
     #[inline(never)]
     pub(crate) fn await_memory(&mut self, index: u32) {

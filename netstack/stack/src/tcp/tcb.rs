@@ -379,6 +379,13 @@ impl Tcb {
         matches!(self.state, State::Established | State::CloseWait) && !self.has(Bits::FIN_QUEUED)
     }
 
+    /// Whether a FIN is to be sent that no flight is there to see through.
+    #[inline]
+    pub(crate) fn awaits_flight(&self) -> bool {
+        let unsent = matches!(self.state, State::Established | State::CloseWait);
+        unsent && self.has(Bits::FIN_QUEUED) && self.flight == NO_FLIGHT
+    }
+
     /// Our timestamp now.
     #[inline]
     pub(crate) fn timestamp(&self, millis: u32) -> u32 {

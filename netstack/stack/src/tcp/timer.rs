@@ -90,6 +90,12 @@ impl Tcb {
         self.keepalive_at(None, env).is_some_and(|at| is_due(at, env.millis))
     }
 
+    /// An orphan does not wait for ever (`tcp_fin_timeout`).
+    pub(crate) fn watch_orphan(&mut self, env: &Env) {
+        self.set(Bits::APP_TIMER);
+        self.app_at = env.millis.wrapping_add(bounded_ms(env.tcp.fin_timeout));
+    }
+
     /// Fires everything that is due.
     pub(crate) fn on_timer(&mut self, flight: Option<&mut Flight>, env: &Env) -> Expired {
         if self.has(Bits::ACK_LATER) && is_due(self.ack_due(env), env.millis) {
@@ -106,7 +112,7 @@ impl Tcb {
         if self.has(Bits::APP_TIMER) && is_due(self.app_at, env.millis) {
             self.clear(Bits::APP_TIMER);
             if self.has(Bits::ORPHAN) {
-                // FIN-WAIT-2 of an orphan (`tcp_fin_timeout`).
+                // FIN-WAIT-2 of an orphan (`tcp_fin_timeout`), or its FIN had to wait that long.
                 return Expired::Closed(Close::TimedOut);
             }
             return Expired::App;
