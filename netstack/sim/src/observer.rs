@@ -61,6 +61,8 @@ struct End {
     remote_fin: Option<u64>,
     /// What was delivered to it: disjoint, sorted `[from, to)`.
     delivered: Vec<(u64, u64)>,
+    /// What was delivered to it more than once, likewise.
+    again: Vec<(u64, u64)>,
     /// The last segment with content that repeated earlier content.
     repeat: Option<Repeat>,
     /// When a segment was last delivered to it.
@@ -277,6 +279,12 @@ impl End {
         let from = distance(segment.seq, remote_isn);
         let to = from.wrapping_add(segment.len() as u64);
         if to > from && to < FAR && !segment.flags.has(Flags::SYN) {
+            for range in &self.delivered {
+                let (from, to) = (from.max(range.0), to.min(range.1));
+                if from < to {
+                    add_range(&mut self.again, from, to);
+                }
+            }
             add_range(&mut self.delivered, from, to);
             if segment.flags.has(Flags::FIN) {
                 self.remote_fin = Some(to);
@@ -300,6 +308,7 @@ impl End {
         self.remote_scale = syn.scale;
         self.remote_mss = syn.mss;
         self.delivered = vec![(0, 1)];
+        self.again.clear();
         self.remote_fin = None;
         self.own_ack = 0;
         self.own_edge = 0;
@@ -386,11 +395,11 @@ impl End {
         }
         self.own_ack = ack;
         self.own_edge = self.own_edge.max(edge);
-        for (from, to) in segment.options.sack.iter() {
+        for (number, (from, to)) in segment.options.sack.iter().enumerate() {
             let (from, to) = (distance(from, remote_isn), distance(to, remote_isn));
-            let is_delivered =
-                self.delivered.iter().any(|range| range.0 <= from && to <= range.1 && from < to);
-            if !is_delivered || from < ack {
+            // What came twice may be told in the first block, below the acknowledgement too.
+            let is_told = number == 0 && is_within(&self.again, from, to);
+            if !is_within(&self.delivered, from, to) || from < ack && !is_told {
                 let delivered = &self.delivered;
                 return Err(format!("SACK {from}..{to} beyond {ack} of {delivered:?}"));
             }
@@ -511,6 +520,11 @@ fn fin_and_syn(segment: &Segment) -> u64 {
 /// From `isn` to `seq`; beyond [`FAR`] it lies before.
 fn distance(seq: SeqNum, isn: SeqNum) -> u64 {
     (seq - isn) as u64
+}
+
+/// Whether `[from, to)` is something, and lies in one of the ranges.
+fn is_within(ranges: &[(u64, u64)], from: u64, to: u64) -> bool {
+    from < to && ranges.iter().any(|range| range.0 <= from && to <= range.1)
 }
 
 /// Adds `[from, to)` to disjoint sorted ranges.

@@ -33,7 +33,7 @@ use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
-use crate::tcp::{Bits, Env, FREE, Flight, Flights, GENERATION_MIN, NO_FLIGHT, State, Tcb};
+use crate::tcp::{Bits, Env, FREE, Flight, Flights, GENERATION_MIN, NO_FLIGHT, Range, State, Tcb};
 use crate::time::{Instant, Wall};
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
@@ -81,6 +81,8 @@ pub(crate) struct Core {
     /// The connection whose segment, timer or turn is being served: it needs no place in the
     /// ready list.
     pub(crate) current: u32,
+    /// What the segment being served brought a second time: for the next acknowledgement to tell.
+    pub(crate) duplicate: Option<Range>,
     /// Connections to be visited, and for each interface those that wait for a transmit slot.
     pub(crate) ready: Row,
     pub(crate) slot_rows: Box<[Row]>,
@@ -150,6 +152,7 @@ impl Core {
             errors: RateLimit::new(config.tcp.reset_limit),
             counters: Counters::new(),
             current: NO_FLIGHT,
+            duplicate: None,
             ready: Row::EMPTY,
             slot_rows: vec![Row::EMPTY; config.interfaces.len()].into_boxed_slice(),
             hungry: Hungry::new(capacity.connections),

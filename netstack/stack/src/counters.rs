@@ -162,6 +162,10 @@ counters! {
         TcpRenoRecovery = "TcpExtTCPRenoRecovery",
         /// Segments that lay out of order.
         TcpOfoQueue = "TcpExtTCPOFOQueue",
+        /// Bytes that came a second time, reported to the peer (RFC 2883).
+        TcpDsackOldSent = "TcpExtTCPDSACKOldSent",
+        /// The same of bytes beyond a gap.
+        TcpDsackOfoSent = "TcpExtTCPDSACKOfoSent",
         /// Acknowledgements delayed.
         TcpDelayedAcks = "TcpExtDelayedACKs",
         /// Challenge acknowledgements sent.

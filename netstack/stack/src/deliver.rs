@@ -20,6 +20,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// Serves a segment of connection `index`.
     #[inline]
     pub(crate) fn serve(&mut self, index: u32, arrival: &Arrival, source: Source) {
+        self.core.duplicate = self.core.conns[index].known_part(&arrival.seg);
+        self.serve_segment(index, arrival, source);
+        self.core.duplicate = None;
+    }
+
+    fn serve_segment(&mut self, index: u32, arrival: &Arrival, source: Source) {
         self.core.current = index;
         let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
         let opened = self.core.open(index);
@@ -246,6 +252,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
         let Some(flight) = self.core.want_flight(index) else { return };
         let mut held = flight.held;
+        let known = held.common(from, from + len);
+        if known.is_some() {
+            self.core.duplicate = known;
+        }
         if held.insert(from, from + len) == Inserted::Full {
             self.core.drop(Drop::OutOfOrderLimit);
             return;

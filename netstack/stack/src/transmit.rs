@@ -24,7 +24,7 @@ use crate::counters::{Drop, Event};
 use crate::hash::{AddrId, Tuple};
 use crate::limits;
 use crate::neighbour::HopId;
-use crate::tcp::{Bits, Emit, Flight, State, Tcb};
+use crate::tcp::{Bits, Emit, Flight, Range, State, Tcb};
 
 /// No range.
 const NO_LENT: Lent = Lent { chunk: ChunkId::NONE, from: 0, len: 0 };
@@ -73,7 +73,8 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
         let emit = tcb.next_segment(flight.as_deref_mut(), burst_bytes, &core.env);
         let Some(emit) = emit else { return };
         let millis = core.env.millis;
-        if let Some(plain) = plain(tcb, flight.as_deref(), &emit, millis)
+        if core.duplicate.is_none()
+            && let Some(plain) = plain(tcb, flight.as_deref(), &emit, millis)
             && let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis)
         {
             let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
@@ -101,6 +102,7 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
     let tcb = &core.conns[index];
     let flight = core.flights.at(tcb.flight);
     let options = options_of(core, tcb, flight, emit);
+    let told = core.duplicate.filter(|known| options.sack.blocks[0] == (known.from, known.to));
     let tuple = tcb.tuple;
     let mut outgoing = Outgoing {
         local: tuple.local,
@@ -119,6 +121,11 @@ fn segment<Q: QueuePair>(core: &mut Core, queue: &mut Q, index: u32, emit: &Emit
         segment_bytes: emit.segment_bytes,
     };
     core.counters.event(sent_event(emit));
+    if let Some(known) = told {
+        let old = known.from.before(outgoing.header.ack);
+        core.counters.event(if old { Event::TcpDsackOldSent } else { Event::TcpDsackOfoSent });
+        core.duplicate = None;
+    }
     let sent = if emit.len == 0 {
         send(core, queue, &mut outgoing, &[], 0)
     } else {
@@ -149,25 +156,44 @@ fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> O
         let syn = Syn { mss, window_scale, sack_permitted: tcb.has(Bits::SACK) };
         return syn.options(timestamps);
     }
-    let sack = match flight {
-        Some(flight) if tcb.has(Bits::SACK) && !flight.held.is_empty() => sack_blocks(flight),
-        _ => SackBlocks::default(),
-    };
+    if !tcb.has(Bits::SACK) || !emit.flags.has(Flags::ACK) {
+        return Options { timestamps, ..Options::default() };
+    }
+    let held = flight.filter(|flight| !flight.held.is_empty());
+    // Text was cut to leave room for what is held, and for no more.
+    let room = tcb.mss as u32 >= emit.len + DUPLICATE_BYTES && emit.segment_bytes == 0;
+    let fits = emit.len == 0 || held.is_none() && room;
+    let sack = sack_blocks(held, core.duplicate.filter(|_| fits));
     Options { timestamps, sack, ..Options::default() }
 }
 
-/// The blocks we report: the one that changed last first, then those reported before, then the
-/// rest (RFC 2018 section 4).
-fn sack_blocks(flight: &Flight) -> SackBlocks {
+/// What a SACK option with one block takes, padded.
+const DUPLICATE_BYTES: u32 = 12;
+
+/// The blocks we report: what was received twice (RFC 2883 section 4), then the one that changed
+/// last, then those reported before, then the rest (RFC 2018 section 4).
+fn sack_blocks(flight: Option<&Flight>, duplicate: Option<Range>) -> SackBlocks {
     let mut sack = SackBlocks::default();
+    if let Some(known) = duplicate {
+        sack.blocks[0] = (known.from, known.to);
+        sack.count = 1;
+    }
+    let Some(flight) = flight else { return sack };
+    //= rfc2883#4
+    //# If the D-SACK block reports a duplicate contiguous sequence from a
+    //# (possibly larger) block of data in the receiver's data queue above the
+    //# cumulative acknowledgement, then the second SACK block in that SACK
+    //# option should specify that (possibly larger) block of data.
+    let first = sack.count as usize;
+    let around = duplicate.and_then(|known| flight.held.containing(known.from));
     let recent = flight.recent.iter().filter_map(|&seq| flight.held.containing(seq));
-    for range in recent.chain(flight.held.as_slice().iter().copied()) {
+    for range in around.into_iter().chain(recent).chain(flight.held.as_slice().iter().copied()) {
         let block = (range.from, range.to);
         let count = sack.count as usize;
         if count == sack.blocks.len() {
             break;
         }
-        if !sack.blocks[..count].contains(&block) {
+        if !sack.blocks[first..count].contains(&block) {
             sack.blocks[count] = block;
             sack.count += 1;
         }

@@ -14,6 +14,7 @@ use crate::limits;
 
 use super::Env;
 use super::flight::Flight;
+use super::ranges::Range;
 use super::tcb::{Bits, LIMITED_SHIFT, MINUTE_SHIFT, QUICK_MASK, State, Tcb, stamp};
 
 /// RFC 7323 section 5.5: a `ts_recent` older than this many minute stamps (24 days) is void.
@@ -459,6 +460,18 @@ impl Tcb {
                 verdict.drop = Some(Drop::TcpOutOfWindow);
             }
         }
+    }
+
+    /// The part of a segment's text that was received before, where the peer wants to be told
+    /// (RFC 2883) and it was not long ago.
+    pub(crate) fn known_part(&self, seg: &Segment) -> Option<Range> {
+        if !self.has(Bits::SACK) || seg.payload_bytes == 0 || !self.is_synchronised() {
+            return None;
+        }
+        let text = seg.seq;
+        let to = (text + seg.payload_bytes as u32).min(self.data_end());
+        let near = self.data_end() - text <= limits::WINDOW_UNSCALED_MAX << self.our_scale();
+        (near && text.before(to)).then_some(Range { from: text, to })
     }
 
     /// The part of a segment that lies in the window.

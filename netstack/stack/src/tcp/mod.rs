@@ -34,9 +34,9 @@ pub(crate) use flight::{Flight, Flights, NO_FLIGHT, Retransmission};
 pub(crate) use handshake::Handshake;
 pub(crate) use input::{Acknowledge, Offer};
 pub(crate) use output::Emit;
-pub(crate) use ranges::Inserted;
 #[cfg(test)]
 pub(crate) use ranges::Ranges;
+pub(crate) use ranges::{Inserted, Range};
 #[cfg(test)]
 pub(crate) use sample::half_open;
 pub use tcb::State;

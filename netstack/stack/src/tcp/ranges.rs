@@ -81,6 +81,15 @@ impl Ranges {
             .find(|range| range.from.at_or_before(seq) && seq.before(range.to))
     }
 
+    /// The first contiguous part of `[from, to)` that is in the set.
+    pub(crate) fn common(&self, from: SeqNum, to: SeqNum) -> Option<Range> {
+        let parts = self
+            .as_slice()
+            .iter()
+            .map(|range| Range { from: range.from.max(from), to: range.to.min(to) });
+        parts.into_iter().find(|part| part.from.before(part.to))
+    }
+
     /// Sequence numbers in the set.
     #[cfg(test)]
     pub(crate) fn total(&self) -> u32 {
