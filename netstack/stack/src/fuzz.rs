@@ -432,12 +432,22 @@ impl World {
 
 /// An Ethernet and IP packet from the peers.
 fn packet(family: usize, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    packet_of((PEER_MAC, OWN_MAC), (PEER[family], OWN[family]), (protocol, 255), payload)
+}
+
+/// An Ethernet and IP packet from one station and address to another, of a protocol and with a hop
+/// limit: for whoever feeds a worker with frames of his own.
+pub fn packet_of(
+    (from, to): (Mac, Mac),
+    (src, dst): (Addr, Addr),
+    (protocol, hop_limit): (u8, u8),
+    payload: &[u8],
+) -> Vec<u8> {
     let mut frame = vec![0; ethernet::HEADER_BYTES + ip::V6_HEADER_BYTES];
     let payload_bytes = payload.len() as u16;
-    let (src, dst) = (PEER[family], OWN[family]);
-    let (hop_limit, traffic_class) = (255, 0);
+    let traffic_class = 0;
     let header = &mut frame[ethernet::HEADER_BYTES..];
-    let (ether_type, header_bytes) = if family == 0 {
+    let (ether_type, header_bytes) = if dst.is_v4() {
         let numbers = ip::HeaderV4 {
             src,
             dst,
@@ -462,7 +472,7 @@ fn packet(family: usize, protocol: u8, payload: &[u8]) -> Vec<u8> {
         };
         (ethernet::IPV6, ip::emit_v6(header, &numbers))
     };
-    ethernet::emit(&mut frame, OWN_MAC, PEER_MAC, ether_type);
+    ethernet::emit(&mut frame, to, from, ether_type);
     frame.truncate(ethernet::HEADER_BYTES + header_bytes);
     frame.extend_from_slice(payload);
     frame

@@ -1,6 +1,7 @@
 //! Frames that no honest host sends: each dies under its name, and none is answered.
 
 use penstock_queue::{Chunks, MemoryQueue};
+use penstock_stack::fuzz::packet_of;
 use penstock_stack::{
     App, Capacity, Config, ConnId, ConnectError, Cx, Drop, Endpoint, Instant, Interface,
     SocketOptions, Steering, Tcp, Worker, mail, rfd,
@@ -99,39 +100,7 @@ impl Victim {
 
 /// An Ethernet and IP packet for the victim.
 fn packet(src: Addr, dst: Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0; ethernet::HEADER_BYTES + ip::V6_HEADER_BYTES];
-    let payload_bytes = payload.len() as u16;
-    let (hop_limit, traffic_class) = (64, 0);
-    let header = &mut frame[ethernet::HEADER_BYTES..];
-    let (ether_type, header_bytes) = if dst.is_v4() {
-        let numbers = ip::HeaderV4 {
-            src,
-            dst,
-            protocol,
-            payload_bytes,
-            hop_limit,
-            traffic_class,
-            identification: 0,
-            dont_fragment: true,
-            checksum: true,
-        };
-        (ethernet::IPV4, ip::emit_v4(header, &numbers))
-    } else {
-        let numbers = ip::HeaderV6 {
-            src,
-            dst,
-            protocol,
-            payload_bytes,
-            hop_limit,
-            traffic_class,
-            flow_label: 0,
-        };
-        (ethernet::IPV6, ip::emit_v6(header, &numbers))
-    };
-    ethernet::emit(&mut frame, OWN_MAC, PEER_MAC, ether_type);
-    frame.truncate(ethernet::HEADER_BYTES + header_bytes);
-    frame.extend_from_slice(payload);
-    frame
+    packet_of((PEER_MAC, OWN_MAC), (src, dst), (protocol, 64), payload)
 }
 
 fn segment(src: Addr, dst: Addr, flags: Flags) -> Vec<u8> {
