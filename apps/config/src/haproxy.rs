@@ -36,6 +36,7 @@ mod condition;
 mod expression;
 mod fetch;
 mod frontend;
+pub mod grammar;
 mod log;
 mod proxies;
 mod rule;

@@ -13,3 +13,6 @@ pub(crate) const QUOTED_BYTES_MAX: usize = 80;
 pub(crate) const NEAREST_BYTES_MAX: usize = 64;
 
 const _: () = assert!(QUOTED_BYTES_MAX >= NEAREST_BYTES_MAX);
+
+/// Messages about one configuration. HAProxy stops at fifty grave ones; these are all kinds.
+pub(crate) const MESSAGES_MAX: usize = 400;

@@ -142,6 +142,8 @@ pub struct BackendOptions {
     pub smart_connect: Option<bool>,
     /// `option log-health-checks`: each change of a check's result.
     pub log_health_checks: bool,
+    /// `http-check disable-on-404`: a server that answers a check with 404 takes no new sessions.
+    pub disable_on_404: bool,
     /// `option persist`: a server that a rule names is used though it is down.
     pub persist: bool,
 }

@@ -23,7 +23,7 @@ pub struct Bind {
     pub place: Place,
     /// `name`.
     pub name: Option<String>,
-    /// `id`, or the next free number from 1 within the frontend.
+    /// `id`, or the next free number from 1 within the frontend; 0 until it was given one.
     pub id: u32,
     /// The address and port.
     pub at: BindAddress,
@@ -53,7 +53,7 @@ impl Bind {
         Bind {
             place: Place::default(),
             name: None,
-            id: 1,
+            id: 0,
             at,
             both_families: false,
             accept_proxy: false,

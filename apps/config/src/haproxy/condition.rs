@@ -99,11 +99,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether `addr` is in it.
+    /// Whether `addr` is in it. An IPv4 address is in a network of IPv6 that has its mapped form.
     pub const fn contains(self, addr: Addr) -> bool {
         let same_hi = (self.addr.hi ^ addr.hi) & self.mask.hi == 0;
         let same_lo = (self.addr.lo ^ addr.lo) & self.mask.lo == 0;
-        same_hi && same_lo && self.addr.is_v4() == addr.is_v4()
+        same_hi && same_lo
     }
 }
 

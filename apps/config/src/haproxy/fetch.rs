@@ -268,8 +268,16 @@ pub enum Converter {
     Upper,
     /// `length`.
     Length,
-    /// `hex`: bytes to digits.
+    /// `hex`: bytes to digits, in capitals.
     Hex,
+    /// `cut_crlf`: nothing from the first line feed or carriage return on.
+    CutLine,
+    /// `ltrim(characters)`: without any of these in front.
+    TrimStart(Vec<u8>),
+    /// `rtrim(characters)`: without any of these at the end.
+    TrimEnd(Vec<u8>),
+    /// `htonl`: a number as four bytes, the highest first.
+    NetworkOrder,
     /// `base64`.
     Base64,
     /// `bytes(offset[,length])`.

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use penstock_stack::Duration;
 
-use super::{Acl, BackendId, Bind, LogFormat, LogTarget, Mode, Place, Route, Rule, TableId};
+use super::{
+    Acl, BackendId, Bind, Format, LogFormat, LogTarget, Mode, Place, Route, Rule, TableId,
+};
 
 /// A `frontend`, or the first half of a `listen`.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -42,6 +44,8 @@ pub struct Frontend {
     pub log_format: LogFormat,
     /// `error-log-format`: for connections that failed before they were sessions.
     pub error_log_format: Option<LogFormat>,
+    /// `unique-id-format`: what `%ID` and a PROXY header's unique id are.
+    pub unique_id_format: Option<Format>,
     /// `acl`, named and anonymous, as the conditions of this section number them.
     pub acls: Vec<Acl>,
     /// `stick-table` of this section, if it has one.

@@ -53,6 +53,11 @@ impl Proxies {
         self.tables.get(usize::from(id.0))
     }
 
+    /// Whether anything listens. Where nothing does, HAProxy does not start.
+    pub fn has_listener(&self) -> bool {
+        self.frontends.iter().any(|frontend| !frontend.disabled && !frontend.binds.is_empty())
+    }
+
     /// The backend of this name.
     pub fn backend_named(&self, name: &str) -> Option<BackendId> {
         let at = self.backends.iter().position(|backend| backend.name == name)?;

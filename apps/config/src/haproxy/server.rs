@@ -58,6 +58,8 @@ pub struct Server {
     pub user_timeout: Option<Duration>,
     /// `cookie`: its value in a persistence cookie.
     pub cookie: Option<String>,
+    /// `non-stick`: stick rules remember no session of it.
+    pub non_stick: bool,
 }
 
 impl Server {
@@ -88,6 +90,7 @@ impl Server {
             fast_open: false,
             user_timeout: None,
             cookie: None,
+            non_stick: false,
         }
     }
 }

@@ -22,6 +22,26 @@ pub(super) fn convert<'a>(
             let bytes = value.bytes(room);
             Value::Text(room.write(|line| bytes.iter().for_each(|byte| line.hex_byte(*byte))))
         }
+        Converter::CutLine => {
+            let text = value.text(room);
+            let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            Value::Text(&text[..end.unwrap_or(text.len())])
+        }
+        Converter::TrimStart(these) => {
+            let text = value.text(room);
+            let begin = text.iter().position(|byte| !these.contains(byte));
+            Value::Text(&text[begin.unwrap_or(text.len())..])
+        }
+        Converter::TrimEnd(these) => {
+            let text = value.text(room);
+            let last = text.iter().rposition(|byte| !these.contains(byte));
+            Value::Text(&text[..last.map_or(0, |last| last + 1)])
+        }
+        Converter::NetworkOrder => {
+            let number = value.int()? as u32;
+            let bytes = number.to_be_bytes();
+            Value::Binary(room.write(|line| bytes.iter().for_each(|&byte| line.byte(byte))))
+        }
         Converter::Base64 => base64(value.bytes(room), room)?,
         Converter::Bytes { offset, length } => {
             let bytes = value.bytes(room);

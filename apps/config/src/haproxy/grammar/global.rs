@@ -1,0 +1,463 @@
+//! The section `global`.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use super::address::{self, Allowed, Host};
+use super::cx::Cx;
+use super::known;
+use super::logs;
+use super::nearest::nearest;
+use super::number::{self, NoTime, Unit};
+use super::option::Prefix;
+use super::text::{leading_int, leading_number, readable};
+use super::words::Words;
+use crate::haproxy::{AccessLevel, BindAddress, Global, StatsSocket};
+
+/// What was said so far.
+#[derive(Debug, Default)]
+pub(super) struct GlobalDraft {
+    pub(super) global: Global,
+    /// `log-send-hostname` was said.
+    pub(super) hostname_in_logs: bool,
+}
+
+type Parse = fn(&mut Cx<'_>, &Words, Prefix);
+
+/// A line of the section.
+pub(super) fn line(cx: &mut Cx<'_>, words: &Words, prefix: Prefix) {
+    let keyword = &words[0];
+    if let Some((_, parse)) = KEYWORDS.iter().find(|(known, _)| *known == keyword) {
+        return parse(cx, words, prefix);
+    }
+    if let Some(&(_, shape, why)) = MEANINGLESS.iter().find(|(known, ..)| *known == keyword) {
+        return meaningless(cx, words, shape, why);
+    }
+    let known = known::SUGGESTED_IN_GLOBAL;
+    if known.contains(&keyword)
+        || ["fd-hard-limit", "h2-workaround-bogus-websocket-clients"].contains(&keyword)
+    {
+        return cx.alert(&format!("keyword '{keyword}' in 'global' section is not supported yet."));
+    }
+    let best = nearest(keyword, known.iter().copied());
+    known::unknown(cx, keyword, "global", best);
+}
+
+const KEYWORDS: &[(&str, Parse)] = &[
+    ("description", |cx, words, _| {
+        if !words.has(1) {
+            return cx.alert_tight("'description' expects a string argument.");
+        }
+        cx.global.global.description = Some(readable(&words.rest(1).join(" ")));
+    }),
+    ("grace", |cx, words, _| delay(cx, words, |global| &mut global.grace)),
+    ("hard-stop-after", |cx, words, _| delay(cx, words, |global| &mut global.hard_stop_after)),
+    ("log", |cx, words, prefix| logs::in_global(cx, words, prefix)),
+    ("log-send-hostname", log_send_hostname),
+    ("log-tag", |cx, words, _| {
+        if !cx.at_most(words, 1, 0) {
+            return;
+        }
+        if !words.has(1) {
+            return cx.alert("'log-tag' expects a tag for use in syslog.");
+        }
+        cx.global.global.log_tag = readable(&words[1]);
+    }),
+    ("max-spread-checks", max_spread_checks),
+    ("maxconn", |cx, words, _| once(cx, words, "maxconn", |it| &mut it.maxconn)),
+    ("maxconnrate", |cx, words, _| {
+        once(cx, words, "maxconnrate", |it| &mut it.connection_rate_max)
+    }),
+    ("maxsessrate", |cx, words, _| once(cx, words, "maxsessrate", |it| &mut it.session_rate_max)),
+    ("nbproc", |cx, _, _| {
+        cx.alert(
+            "nbproc is not supported any more since HAProxy 2.5. Threads will automatically be \
+             used on multi-processor machines if available.",
+        );
+    }),
+    ("nbthread", nbthread),
+    ("node", node),
+    ("presetenv", environment),
+    ("resetenv", |_, _, _| {}),
+    ("setenv", environment),
+    ("spread-checks", spread_checks),
+    ("stats", stats),
+    ("tune.bufsize", |cx, words, _| positive(cx, words, |it| &mut it.tune.buffer_bytes)),
+    ("tune.maxaccept", |cx, words, _| {
+        once(cx, words, "tune.maxaccept", |it| &mut it.tune.accept_max);
+    }),
+    ("tune.maxrewrite", |cx, words, _| positive(cx, words, |it| &mut it.tune.rewrite_bytes)),
+    ("unsetenv", |cx, words, _| {
+        if !words.has(1) {
+            cx.alert_tight("'unsetenv' expects at least one variable name.");
+        }
+    }),
+];
+
+/// What a keyword without meaning takes.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Nothing.
+    Alone,
+    /// One word; what HAProxy says without it, behind the keyword.
+    One(&'static str),
+    /// Whatever follows.
+    Any,
+}
+
+use Shape::{Alone, Any, One};
+
+const INT: Shape = One("expects an integer argument.");
+const NO_PROCESS: &str = "this machine has no other processes";
+const NO_USERS: &str = "this machine has no users";
+const NO_KERNEL: &str = "this machine has no other kernel";
+const NO_TLS: &str = "no listener speaks TLS";
+
+/// Keywords about an operating system, or about what cannot be configured here; and why.
+const MEANINGLESS: &[(&str, Shape, &str)] = &[
+    ("busy-polling", Alone, "idle=poll on the command line does that"),
+    ("ca-base", One("expects a path as argument."), NO_TLS),
+    ("chroot", One("expects a directory as an argument."), "this machine has no file system"),
+    ("cluster-secret", Any, "nothing here is derived from it"),
+    ("cpu-map", Any, "each core has its own stack, always"),
+    ("crt-base", One("expects a path as argument."), NO_TLS),
+    ("daemon", Alone, NO_PROCESS),
+    ("fd-hard-limit", INT, "this machine has no file descriptors"),
+    ("gid", INT, NO_USERS),
+    ("group", One("expects a group name."), NO_USERS),
+    ("insecure-fork-wanted", Alone, NO_PROCESS),
+    ("insecure-setuid-wanted", Alone, NO_USERS),
+    ("localpeer", One("expects a name as an argument."), "this machine has no peers"),
+    ("master-worker", Any, NO_PROCESS),
+    ("maxpipes", INT, NO_KERNEL),
+    ("maxsslconn", INT, NO_TLS),
+    ("maxsslrate", INT, NO_TLS),
+    ("maxzlibmem", INT, "nothing is compressed"),
+    ("noepoll", Alone, NO_KERNEL),
+    ("noevports", Alone, NO_KERNEL),
+    ("nogetaddrinfo", Alone, "names are resolved by etc/hosts and DNS"),
+    ("nokqueue", Alone, NO_KERNEL),
+    ("no-memory-trimming", Alone, "memory is taken at the start"),
+    ("nopoll", Alone, NO_KERNEL),
+    ("noreuseport", Alone, NO_KERNEL),
+    ("nosplice", Alone, NO_KERNEL),
+    ("numa-cpu-mapping", Alone, "each core has its own stack, always"),
+    ("pidfile", One("expects a file name as an argument."), "this machine has no file system"),
+    ("pp2-never-send-local", Alone, "a check's PROXY header says LOCAL"),
+    ("profiling.tasks", Any, "counters are always there"),
+    ("quiet", Alone, "loglevel= on the command line does that"),
+    ("set-dumpable", Alone, NO_PROCESS),
+    ("ssl-default-bind-ciphers", One("expects a cipher suite as argument."), NO_TLS),
+    ("ssl-default-bind-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
+    ("ssl-default-bind-curves", One("expects a curves suite as argument."), NO_TLS),
+    ("ssl-default-bind-options", Any, NO_TLS),
+    ("ssl-default-server-ciphers", One("expects a cipher suite as argument."), NO_TLS),
+    ("ssl-default-server-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
+    ("ssl-default-server-options", Any, NO_TLS),
+    ("ssl-dh-param-file", One("expects a file path as an argument."), NO_TLS),
+    ("ssl-load-extra-files", Any, NO_TLS),
+    ("ssl-server-verify", INT, NO_TLS),
+    ("ssl-skip-self-issued-ca", Alone, NO_TLS),
+    ("strict-limits", Alone, NO_PROCESS),
+    ("tune.buffers.limit", INT, "memory is taken at the start"),
+    ("tune.buffers.reserve", INT, "memory is taken at the start"),
+    ("tune.comp.maxlevel", INT, "nothing is compressed"),
+    ("tune.fd.edge-triggered", Any, NO_KERNEL),
+    ("tune.h2.header-table-size", INT, "HTTP/2 is not spoken"),
+    ("tune.h2.initial-window-size", INT, "HTTP/2 is not spoken"),
+    ("tune.h2.max-concurrent-streams", INT, "HTTP/2 is not spoken"),
+    ("tune.h2.max-frame-size", INT, "HTTP/2 is not spoken"),
+    ("tune.http.cookielen", INT, "HTTP is not spoken yet"),
+    ("tune.http.logurilen", INT, "HTTP is not spoken yet"),
+    ("tune.http.maxhdr", INT, "HTTP is not spoken yet"),
+    ("tune.idle-pool.shared", Any, "connections to servers are not shared"),
+    ("tune.idletimer", INT, "bytes are not spliced by a kernel"),
+    ("tune.listener.multi-queue", Any, "each core accepts its own connections"),
+    ("tune.maxpollevents", INT, NO_KERNEL),
+    ("tune.pattern.cache-size", INT, "patterns have no cache"),
+    ("tune.pipesize", INT, NO_KERNEL),
+    ("tune.pool-high-fd-ratio", INT, "this machine has no file descriptors"),
+    ("tune.pool-low-fd-ratio", INT, "this machine has no file descriptors"),
+    ("tune.rcvbuf.client", INT, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
+    ("tune.rcvbuf.server", INT, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
+    ("tune.recv_enough", INT, "bytes are taken as they come"),
+    ("tune.runqueue-depth", INT, "there is no scheduler"),
+    ("tune.sched.low-latency", Any, "there is no scheduler"),
+    ("tune.sndbuf.client", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
+    ("tune.sndbuf.server", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
+    ("tune.ssl.cachesize", INT, NO_TLS),
+    ("tune.ssl.capture-cipherlist-size", INT, NO_TLS),
+    ("tune.ssl.default-dh-param", INT, NO_TLS),
+    ("tune.ssl.lifetime", INT, NO_TLS),
+    ("tune.ssl.maxrecord", INT, NO_TLS),
+    ("tune.ssl.ssl-ctx-cache-size", INT, NO_TLS),
+    ("uid", INT, NO_USERS),
+    ("ulimit-n", INT, "this machine has no file descriptors"),
+    ("unix-bind", Any, "this machine has no such sockets"),
+    ("user", One("expects a user name."), NO_USERS),
+    ("zero-warning", Alone, "-dW does that"),
+];
+
+fn meaningless(cx: &mut Cx<'_>, words: &Words, shape: Shape, why: &str) {
+    let keyword = words[0].to_owned();
+    match shape {
+        Alone => {
+            if !cx.at_most(words, 0, 0) {
+                return;
+            }
+        }
+        One(expected) => {
+            if !cx.at_most(words, 1, 0) {
+                return;
+            }
+            if !words.has(1) {
+                return cx.alert(&format!("'{keyword}' {expected}"));
+            }
+        }
+        Any => {}
+    }
+    cx.notice(&keyword, &format!("'{keyword}' has no effect: {why}."));
+}
+
+/// An integer that must be said once.
+fn once(
+    cx: &mut Cx<'_>,
+    words: &Words,
+    keyword: &'static str,
+    field: fn(&mut Global) -> &mut Option<u32>,
+) {
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    if field(&mut cx.global.global).is_some() {
+        return cx.complain(&format!("'{keyword}' already specified. Continuing."));
+    }
+    if !words.has(1) {
+        return cx.alert(&format!("'{keyword}' expects an integer argument."));
+    }
+    let number = leading_int(&words[1]);
+    *field(&mut cx.global.global) = (number > 0).then_some(number as u32);
+}
+
+fn positive(cx: &mut Cx<'_>, words: &Words, field: fn(&mut Global) -> &mut u32) {
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    let keyword = &words[0];
+    if !words.has(1) {
+        return cx.alert(&format!("'{keyword}' expects an integer argument."));
+    }
+    match leading_int(&words[1]) {
+        ..1 => cx.alert(&format!("'{keyword}' expects a positive integer argument.")),
+        number => *field(&mut cx.global.global) = number as u32,
+    }
+}
+
+fn delay(
+    cx: &mut Cx<'_>,
+    words: &Words,
+    field: fn(&mut Global) -> &mut Option<penstock_stack::Duration>,
+) {
+    let (keyword, value) = (&words[0], &words[1]);
+    if value.is_empty() {
+        return cx.alert(&format!("'{keyword}' expects <time> as argument.\n"));
+    }
+    match cx.time(value, Unit::Milliseconds) {
+        Ok(ms) => *field(&mut cx.global.global) = number::limit(ms),
+        Err(NoTime::Over) => cx.alert(&format!(
+            "timer overflow in argument '{value}' to '{keyword}' (maximum value is 2147483647 ms or ~24.8 days)"
+        )),
+        Err(NoTime::At(at)) => {
+            let at = at.unwrap_or_default();
+            cx.alert(&format!("unexpected character '{at}' in argument to <{keyword}>.\n"));
+        }
+    }
+}
+
+fn log_send_hostname(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    if cx.global.hostname_in_logs {
+        return cx.complain("'log-send-hostname' already specified. Continuing.");
+    }
+    cx.global.hostname_in_logs = true;
+    let name = if words.has(1) { readable(&words[1]) } else { String::new() };
+    cx.global.global.log_hostname = Some(name);
+}
+
+fn spread_checks(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    if cx.global.global.spread_checks_percent != 0 {
+        let text = format!("{}: spread-checks already specified. Continuing.", cx.at());
+        return cx.messages.complain(text);
+    }
+    if !words.has(1) {
+        return cx.alert_tight("'spread-checks' expects an integer argument (0..50).");
+    }
+    match leading_number(&words[1]) {
+        percent @ 0..=50 => cx.global.global.spread_checks_percent = percent as u8,
+        _ => cx.alert_tight("'spread-checks' needs a positive value in range 0..50."),
+    }
+}
+
+fn max_spread_checks(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    let value = &words[1];
+    let keyword = "max-spread-checks";
+    if value.is_empty() {
+        return cx.alert_tight(&format!("'{keyword}' expects an integer argument (0..50)."));
+    }
+    match cx.time(value, Unit::Milliseconds) {
+        Ok(ms) => cx.global.global.spread_checks_max = number::limit(ms),
+        Err(NoTime::Over) => cx.alert_tight(&format!(
+            "timer overflow in argument <{value}> to <{keyword}>, maximum value is 2147483647 ms (~24.8 days)."
+        )),
+        Err(NoTime::At(at)) => {
+            let at = at.unwrap_or_default();
+            cx.alert_tight(&format!("unsupported character '{at}' in '{keyword}' (wants an integer delay)."));
+        }
+    }
+}
+
+fn nbthread(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    let value = &words[1];
+    if words.has(2) {
+        let extra = &words[2];
+        return cx.alert(&format!("'nbthread' cannot handle unexpected argument '{extra}'."));
+    }
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits {
+        return cx.alert(&format!(
+            "'nbthread' passed a missing or unparsable integer value in '{value}'"
+        ));
+    }
+    match leading_number(value) {
+        count @ 1..=64 => cx.global.global.threads = Some(count as u16),
+        count => cx.alert(&format!("'nbthread' value must be between 1 and 64 (was {count})")),
+    }
+}
+
+fn node(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    let name = &words[1];
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || !name.chars().all(good) {
+        return cx.alert_tight(
+            "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, \
+             a-z), dot(.), hyphen(-) or underscode(_).",
+        );
+    }
+    cx.global.global.node = Some(name.to_owned());
+}
+
+/// Done when the lines were cut: here it is only looked at.
+fn environment(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    if cx.at_most(words, 3, 0) && !words.has(2) {
+        cx.alert_tight(&format!("'{}' expects a name and a value.", &words[0]));
+    }
+}
+
+/// `stats socket`, `stats timeout`.
+fn stats(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    match &words[1] {
+        "socket" => stats_socket(cx, words),
+        "timeout" => stats_timeout(cx, &words[2]),
+        "maxconn" => match leading_int(&words[2]) {
+            ..1 => cx.alert("'stats maxconn' : expects a positive value in argument."),
+            _ => cx.notice("stats maxconn", "'stats maxconn' has no effect: control ports have their own bound."),
+        },
+        other => cx.alert(&format!("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '{other}')")),
+    }
+}
+
+fn stats_timeout(cx: &mut Cx<'_>, value: &str) {
+    match cx.time(value, Unit::Milliseconds) {
+        Ok(0) => cx.alert("'stats timeout' : expects a positive value"),
+        Ok(ms) => cx.global.global.stats_timeout = number::limit(ms),
+        Err(NoTime::Over) => cx.alert(&format!(
+            "timer overflow in argument '{value}' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)"
+        )),
+        Err(NoTime::At(at)) => {
+            let at = at.unwrap_or_default();
+            cx.alert(&format!("'stats timeout' : unexpected character '{at}'"));
+        }
+    }
+}
+
+fn stats_socket(cx: &mut Cx<'_>, words: &Words) {
+    if !words.has(2) {
+        return cx.alert(
+            "'stats socket' in global section expects an address or a path to a UNIX socket",
+        );
+    }
+    let allowed = Allowed { port_mandatory: true, local: true, ..Allowed::default() };
+    let address = match address::parse(&words[2], allowed) {
+        Ok(parsed) => match parsed.host {
+            Host::Addr(addr) => Some(BindAddress { addr, port: parsed.port as u16 }),
+            Host::Local(_) | Host::Name(_) => None,
+        },
+        Err(wrong) => return cx.alert(&format!("'stats socket' : {wrong}")),
+    };
+    let mut level = AccessLevel::default();
+    let mut at = 3;
+    while words.has(at) {
+        let (name, value) = (&words[at], &words[at + 1]);
+        match name {
+            "level" => {
+                level = match value {
+                    "user" => AccessLevel::User,
+                    "operator" => AccessLevel::Operator,
+                    "admin" => AccessLevel::Admin,
+                    "" => return cx.alert("'stats socket' : ''level' : missing level'"),
+                    _ => {
+                        return cx.alert(&format!(
+                            "'stats socket' : ''level' only supports 'user', 'operator', and 'admin' (got '{value}')'"
+                        ));
+                    }
+                };
+            }
+            "mode" | "user" | "group" | "uid" | "gid" | "expose-fd" | "severity-output"
+            | "name" | "interface" => {}
+            _ if known::BIND.contains(&name) => {
+                return cx.alert(&format!("'stats socket' : '{name}' is not supported yet."));
+            }
+            _ => {
+                let best = nearest(name, STATS_SOCKET.iter().chain(known::BIND).copied());
+                let hint = best.map(|best| format!(" Did you mean '{best}' maybe ?"));
+                return cx.alert(&format!(
+                    "'stats socket' : unknown keyword '{name}'.{}",
+                    hint.unwrap_or_default()
+                ));
+            }
+        }
+        at += 2;
+    }
+    if address.is_none() {
+        let path = words[2].to_owned();
+        cx.notice(
+            "stats socket",
+            &format!(
+                "'stats socket {path}' is the serial console: this machine has no such sockets."
+            ),
+        );
+    }
+    cx.global.global.stats_sockets.push(StatsSocket { address, level });
+}
+
+const STATS_SOCKET: &[&str] = &[
+    "level",
+    "mode",
+    "user",
+    "group",
+    "uid",
+    "gid",
+    "expose-fd",
+    "severity-output",
+    "name",
+    "interface",
+];

@@ -1,0 +1,177 @@
+//! `server`, `default-server` and `source`.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use super::address::{self, Allowed, Host};
+use super::attributes;
+use super::cx::Cx;
+use super::draft::{Draft, Kind};
+use super::lines::Spot;
+use super::text::{invalid_in_name, readable};
+use super::words::Words;
+use crate::haproxy::{Address, Port, ProxyHeader, Server, ServerCheck, Source};
+use penstock_wire::Addr;
+
+/// A server while its line is read.
+#[derive(Clone, Debug)]
+pub(super) struct ServerDraft {
+    pub(super) server: Server,
+    pub(super) spot: Spot,
+    /// `id`, where it was said.
+    pub(super) has_id: bool,
+    pub(super) is_checked: bool,
+    pub(super) check: ServerCheck,
+    /// `send-proxy`, and `send-proxy-v2` with what its header holds.
+    pub(super) proxy_v1: bool,
+    pub(super) proxy_v2: bool,
+    /// `proxy-v2-options`: crc32c, unique-id, authority.
+    pub(super) proxy_options: [bool; 3],
+    /// `track`, as it was written.
+    pub(super) track: Option<String>,
+}
+
+impl ServerDraft {
+    /// A server that nothing was said of.
+    pub(super) fn preset(spot: &Spot) -> ServerDraft {
+        ServerDraft {
+            server: Server::new("", Address::Client, Port::Fixed(0)),
+            spot: spot.clone(),
+            has_id: false,
+            is_checked: false,
+            check: ServerCheck::default(),
+            proxy_v1: false,
+            proxy_v2: false,
+            proxy_options: [false; 3],
+            track: None,
+        }
+    }
+
+    /// The server, as far as its own line says.
+    pub(super) fn finished(&self) -> Server {
+        let [crc32c, unique_id, authority] = self.proxy_options;
+        let mut server = self.server.clone();
+        server.send_proxy = match (self.proxy_v2, self.proxy_v1) {
+            (true, _) => Some(ProxyHeader::V2 { crc32c, unique_id, authority }),
+            (false, true) => Some(ProxyHeader::V1),
+            (false, false) => None,
+        };
+        let own_port = self.check.port.is_none() && self.check.addr.is_none();
+        let send_proxy = self.check.send_proxy || own_port && server.send_proxy.is_some();
+        server.check = self.is_checked.then(|| ServerCheck { send_proxy, ..self.check.clone() });
+        server
+    }
+}
+
+/// Says what is wrong with a server, as HAProxy does: with the file in front and the server's name.
+pub(super) fn alert(cx: &mut Cx<'_>, server: &str, text: &str) {
+    let server = if server.is_empty() { String::new() } else { format!("'server {server}' : ") };
+    let text = format!("[{}:{}] : {server}{text}", cx.spot.file, cx.spot.line);
+    cx.messages.alert(text);
+}
+
+pub(super) fn server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if draft.kind == Kind::Defaults {
+        return alert(cx, "", "'server' not allowed in 'defaults' section.");
+    }
+    if !is_backend(cx, draft, "server") {
+        return;
+    }
+    if !words.has(2) {
+        return alert(cx, "", "'server' expects <name> and <addr>[:<port>] as arguments.");
+    }
+    let name = words[1].to_owned();
+    if let Some(wrong) = invalid_in_name(&name) {
+        return alert(
+            cx,
+            "",
+            &format!("character '{wrong}' is not permitted in server name '{name}'."),
+        );
+    }
+    let full = format!("{}/{name}", draft.name);
+    let allowed = Allowed { offset: true, name: true, ..Allowed::default() };
+    let parsed = match address::parse(&words[2], allowed) {
+        Ok(parsed) => parsed,
+        Err(wrong) => return alert(cx, &full, &wrong),
+    };
+    let mut server = draft.default_server.clone();
+    server.spot = cx.spot.clone();
+    server.server.name = name;
+    server.server.place = cx.place();
+    server.server.address = match parsed.host {
+        Host::Addr(addr) if addr.is_unspecified() || addr == Addr::v4(0) => Address::Client,
+        Host::Addr(addr) => Address::Addr(addr),
+        Host::Name(name) => super::hosts::resolve(cx, &name),
+        Host::Local(_) => Address::Client,
+    };
+    server.server.port = match parsed.relative {
+        true => Port::Offset(parsed.port),
+        false => Port::Fixed(parsed.port as u16),
+    };
+    if attributes::options(cx, draft, &mut server, words, 3, &full, false) {
+        if server.is_checked && server.track.is_some() {
+            return alert(cx, &full, "unable to enable checks and tracking at the same time!");
+        }
+        draft.servers.push(server);
+    }
+}
+
+pub(super) fn default_server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if !is_backend(cx, draft, "default-server") {
+        return;
+    }
+    let mut server = draft.default_server.clone();
+    attributes::options(cx, draft, &mut server, words, 1, "", true);
+    draft.default_server = server;
+}
+
+fn is_backend(cx: &mut Cx<'_>, draft: &Draft, keyword: &str) -> bool {
+    if !draft.is_backend() {
+        let (at, noun, name) = (cx.at(), draft.kind.noun(), &draft.name);
+        let why = format!("{noun} '{name}' has no backend capability.");
+        alert(cx, "", &format!("{at} : '{keyword}' not allowed because {why}"));
+    }
+    draft.is_backend()
+}
+
+/// An address of this machine, and ports: one, or a range.
+pub(super) fn source(text: &str, range: bool) -> Result<Source, String> {
+    let parsed = address::parse(text, Allowed { range, ..Allowed::default() })?;
+    let Host::Addr(addr) = parsed.host else {
+        return Err(format!("invalid address: '{text}' in '{text}'"));
+    };
+    let (first, last) = (parsed.port as u16, parsed.last as u16);
+    let ports = (first > 0).then_some(first..=last);
+    Ok(Source { addr, ports, interface: None })
+}
+
+/// The keyword `source` of a backend.
+pub(super) fn proxy_source(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    super::proxy::wants_backend(cx, draft, "source");
+    if !words.has(1) {
+        return cx.alert(
+            "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.",
+        );
+    }
+    let mut source = match source(&words[1], false) {
+        Ok(source) => source,
+        Err(wrong) => return cx.alert(&format!("'source {}' : {wrong}", &words[1])),
+    };
+    let mut at = 2;
+    while words.has(at) {
+        match &words[at] {
+            "interface" if words.has(at + 1) => {
+                source.interface = Some(readable(&words[at + 1]));
+                at += 2;
+            }
+            "interface" => return cx.alert("'source' : missing interface name."),
+            "usesrc" => return cx.alert("'source .. usesrc' is not supported yet."),
+            _ => {
+                return cx
+                    .alert("'source' only supports optional keywords 'interface' and 'usesrc'.");
+            }
+        }
+    }
+    draft.source = Some(source);
+}

@@ -1,0 +1,256 @@
+//! `stick-table` and `stick`.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::acl;
+use super::cx::Cx;
+use super::draft::{Draft, Kind, StickDraft};
+use super::fetches::{BE_SET_SERVER, BE_STORE};
+use super::number::{self, NoTime, Unit};
+use super::proxy::{not_in_defaults, warn_misplaced};
+use super::sample::{self, Context, Scope};
+use super::text::leading_int;
+use super::words::Words;
+use crate::haproxy::{Counter, Key, StickTable, Stored};
+
+/// What can be stored, and whether it is a rate over some time.
+const STORED: &[(&str, Counter, bool)] = &[
+    ("server_id", Counter::ServerId, false),
+    ("gpt0", Counter::Gpt0, false),
+    ("gpc0", Counter::Gpc0, false),
+    ("gpc0_rate", Counter::Gpc0Rate, true),
+    ("conn_cnt", Counter::ConnCnt, false),
+    ("conn_rate", Counter::ConnRate, true),
+    ("conn_cur", Counter::ConnCur, false),
+    ("sess_cnt", Counter::SessCnt, false),
+    ("sess_rate", Counter::SessRate, true),
+    ("http_req_cnt", Counter::HttpReqCnt, false),
+    ("http_req_rate", Counter::HttpReqRate, true),
+    ("http_err_cnt", Counter::HttpErrCnt, false),
+    ("http_err_rate", Counter::HttpErrRate, true),
+    ("bytes_in_cnt", Counter::BytesInCnt, false),
+    ("bytes_in_rate", Counter::BytesInRate, true),
+    ("bytes_out_cnt", Counter::BytesOutCnt, false),
+    ("bytes_out_rate", Counter::BytesOutRate, true),
+    ("gpc1", Counter::Gpc1, false),
+    ("gpc1_rate", Counter::Gpc1Rate, true),
+    ("http_fail_cnt", Counter::HttpFailCnt, false),
+    ("http_fail_rate", Counter::HttpFailRate, true),
+];
+
+/// What HAProxy can store beside these.
+const UNSUPPORTED: &[&str] = &["server_key", "gpt", "gpc", "gpc_rate"];
+
+pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if draft.kind == Kind::Defaults {
+        return cx.alert("'stick-table' is not supported in 'defaults' section.");
+    }
+    if draft.table.is_some() {
+        let (name, noun) = (&draft.name, draft.kind.noun());
+        let (file, line) = (&draft.spot.file, draft.spot.line);
+        return cx.alert(&format!(
+            "stick-table name '{name}' conflicts with table declared in {noun} '{name}' at {file}:{line}."
+        ));
+    }
+    let mut table = StickTable {
+        name: draft.name.clone(),
+        key: Key::Ip,
+        size: 0,
+        no_purge: false,
+        expire: None,
+        counters: Vec::new(),
+    };
+    let mut key = None;
+    let mut at = 1;
+    while words.has(at) {
+        let (name, value) = (&words[at], &words[at + 1]);
+        if matches!(name, "size" | "expire") && value.is_empty() {
+            return cx.alert(&format!("stick-table: missing argument after '{name}'."));
+        }
+        at += 2;
+        match name {
+            "size" => match number::size(value) {
+                Ok(size) => table.size = size,
+                Err(wrong) => return unexpected(cx, wrong, name),
+            },
+            "expire" => match cx.time(value, Unit::Milliseconds) {
+                Ok(ms) => table.expire = number::limit(ms),
+                Err(NoTime::At(wrong)) => return unexpected(cx, wrong, name),
+                Err(NoTime::Over) => {
+                    return cx.alert_tight(&format!(
+                        "stick-table: timer overflow in argument <{value}> to <{name}>, maximum \
+                         value is 2147483647 ms (~24.8 days)."
+                    ));
+                }
+            },
+            "nopurge" => {
+                table.no_purge = true;
+                at -= 1;
+            }
+            "type" => {
+                let has_length = matches!(value, "string" | "binary") && &words[at] == "len";
+                let length = if has_length { leading_int(&words[at + 1]) } else { 32 };
+                if has_length {
+                    at += 2;
+                }
+                key = match value {
+                    "ip" => Some(Key::Ip),
+                    "ipv6" => Some(Key::Ipv6),
+                    "integer" => Some(Key::Integer),
+                    "string" if length > 0 => Some(Key::Text(length as u32)),
+                    "binary" if length > 0 => Some(Key::Binary(length as u32)),
+                    _ => return cx.alert(&format!("stick-table: unknown type '{value}'.")),
+                };
+            }
+            "store" => {
+                for stored in split(value) {
+                    if !store(cx, &mut table.counters, stored) {
+                        return;
+                    }
+                }
+            }
+            "peers" | "srvkey" => {
+                return cx.alert(&format!("stick-table: '{name}' is not supported yet."));
+            }
+            _ => return cx.alert(&format!("stick-table: unknown argument '{name}'.")),
+        }
+    }
+    if table.size == 0 {
+        return cx.alert("stick-table: missing size.");
+    }
+    match key {
+        Some(key) => draft.table = Some(StickTable { key, ..table }),
+        None => cx.alert("stick-table: missing type."),
+    }
+}
+
+fn unexpected(cx: &mut Cx<'_>, wrong: Option<char>, name: &str) {
+    let wrong = wrong.unwrap_or_default();
+    cx.alert(&format!("stick-table: unexpected character '{wrong}' in argument of '{name}'."));
+}
+
+/// At commas outside parentheses.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0;
+    text.split(move |c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .filter(|part| !part.is_empty())
+}
+
+fn store(cx: &mut Cx<'_>, counters: &mut Vec<Stored>, text: &str) -> bool {
+    let (name, argument) = match text.split_once('(') {
+        None => (text, None),
+        Some((name, rest)) => match rest.split_once(')') {
+            Some((argument, _)) => (name, Some(argument)),
+            None => {
+                cx.alert(&format!(
+                    "stick-table: missing closing parenthesis after store option '{name}'."
+                ));
+                return false;
+            }
+        },
+    };
+    let Some(&(_, counter, is_rate)) = STORED.iter().find(|(known, ..)| *known == name) else {
+        let what = if UNSUPPORTED.contains(&name) { "unsupported" } else { "unknown" };
+        cx.alert(&format!("stick-table: {what} store option '{name}'."));
+        return false;
+    };
+    if counters.iter().any(|stored| stored.counter == counter) {
+        cx.warn_tight(&format!("stick-table: store option '{name}' already enabled, ignored."));
+        return true;
+    }
+    let period = match (is_rate, argument) {
+        (false, None) => None,
+        (false, Some(_)) => {
+            cx.alert(&format!("stick-table: unexpected argument to store option '{name}'."));
+            return false;
+        }
+        (true, None) => {
+            cx.alert(&format!("stick-table: missing argument to store option '{name}'."));
+            return false;
+        }
+        (true, Some(argument)) => match cx.time(argument, Unit::Milliseconds) {
+            Ok(ms) => number::limit(ms),
+            Err(_) => {
+                cx.alert(&format!("stick-table: error when processing store option '{name}'."));
+                return false;
+            }
+        },
+    };
+    counters.push(Stored { counter, period });
+    true
+}
+
+pub(super) fn stick(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if !not_in_defaults(cx, draft, "stick") {
+        return;
+    }
+    if !draft.is_backend() {
+        return warn_misplaced(cx, draft, "stick", false, true, "");
+    }
+    let (matches, stores, is_response) = match &words[1] {
+        "store" | "store-request" => (false, true, false),
+        "store-response" => (false, true, true),
+        "match" => (true, false, false),
+        "on" => (true, true, false),
+        _ => return cx.alert("'stick' expects 'on', 'match', or 'store'."),
+    };
+    if !words.has(2) {
+        return cx.alert("'stick' expects a fetch method.");
+    }
+    if is_response {
+        return cx.alert("'stick store-response' is not supported yet.");
+    }
+    let mut at = 2;
+    let mut scope = Scope::new(cx, draft, Context::Stick);
+    let parsed = match sample::words(&mut scope, &words.0, &mut at) {
+        Ok(parsed) => parsed,
+        Err(wrong) => return cx.alert(&format!("'stick': {wrong}")),
+    };
+    let place = if is_response { BE_STORE } else { BE_SET_SERVER };
+    if parsed.places & place == 0 {
+        let (keyword, source) = (&parsed.keyword, parsed.source);
+        return cx.alert(&format!(
+            "'stick': fetch method '{keyword}' extracts information from '{source}', none of which \
+             is available during request."
+        ));
+    }
+    let mut table = None;
+    if &words[at] == "table" {
+        table = Some(words[at + 1].to_owned());
+        at += 2;
+    }
+    let condition = match &words[at] {
+        "if" | "unless" => match acl::condition(cx, draft, words.rest(at)) {
+            Ok(condition) => {
+                if let Some(text) = acl::conflict(draft, &condition, place, None) {
+                    cx.warn(&text);
+                }
+                Some(condition)
+            }
+            Err(wrong) => {
+                return cx.alert(&format!(
+                    "'stick': error detected while parsing sticking condition : {wrong}."
+                ));
+            }
+        },
+        "" => None,
+        other => return cx.alert(&format!("'stick': unknown keyword '{other}'.")),
+    };
+    draft.sticks.push(StickDraft {
+        key: parsed.sample,
+        kind: parsed.kind,
+        table,
+        matches,
+        stores,
+        condition,
+    });
+}

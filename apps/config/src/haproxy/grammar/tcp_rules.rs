@@ -1,0 +1,443 @@
+//! `tcp-request` and `tcp-response`.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use super::acl::{self, places};
+use super::cx::Cx;
+use super::draft::{Draft, Kind, TrackDraft};
+use super::fetches::{
+    self, BE_CONTENT, BE_RESPONSE, FE_CONNECTION, FE_CONTENT, FE_RESPONSE, FE_SESSION,
+};
+use super::nearest::nearest;
+use super::number::{NoTime, Unit};
+use super::sample::{self, Context, Parsed, Scope};
+use super::text::{digits, leading_number};
+use super::words::Words;
+use crate::haproxy::{Action, End, Rule};
+
+/// A set of rules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Connection,
+    Session,
+    Content,
+    Response,
+}
+
+impl Set {
+    fn places(self, draft: &Draft) -> u32 {
+        match self {
+            Set::Connection => FE_CONNECTION,
+            Set::Session => FE_SESSION,
+            Set::Content => places(draft, FE_CONTENT, BE_CONTENT),
+            Set::Response => places(draft, FE_RESPONSE, BE_RESPONSE),
+        }
+    }
+
+    fn context(self) -> Context {
+        match self {
+            Set::Connection => Context::TcpConnection,
+            Set::Session => Context::TcpSession,
+            Set::Content => Context::TcpContent,
+            Set::Response => Context::TcpResponse,
+        }
+    }
+
+    /// HAProxy's actions of this set, in the order in which it names them.
+    fn actions(self) -> &'static [&'static str] {
+        match self {
+            Set::Connection | Set::Session => &[
+                "sc-inc-gpc(*)",
+                "sc-inc-gpc0(*)",
+                "sc-inc-gpc1(*)",
+                "sc-set-gpt(*)",
+                "sc-set-gpt0(*)",
+                "set-var-fmt(*)",
+                "set-var(*)",
+                "unset-var(*)",
+                "set-dst",
+                "set-dst-port",
+                "set-mark",
+                "set-src",
+                "set-src-port",
+                "set-tos",
+                "silent-drop",
+            ],
+            Set::Content => &[
+                "ot-group",
+                "set-log-level",
+                "set-nice",
+                "switch-mode",
+                "use-service",
+                "sc-inc-gpc(*)",
+                "sc-inc-gpc0(*)",
+                "sc-inc-gpc1(*)",
+                "sc-set-gpt(*)",
+                "sc-set-gpt0(*)",
+                "send-spoe-group",
+                "do-resolve(*)",
+                "set-var-fmt(*)",
+                "set-var(*)",
+                "unset-var(*)",
+                "set-src",
+                "set-src-port",
+                "set-dst",
+                "set-dst-port",
+                "set-mark",
+                "set-tos",
+                "silent-drop",
+                "set-priority-class",
+                "set-priority-offset",
+            ],
+            Set::Response => &[
+                "ot-group",
+                "set-log-level",
+                "set-nice",
+                "sc-inc-gpc(*)",
+                "sc-inc-gpc0(*)",
+                "sc-inc-gpc1(*)",
+                "sc-set-gpt(*)",
+                "sc-set-gpt0(*)",
+                "send-spoe-group",
+                "set-var-fmt(*)",
+                "set-var(*)",
+                "unset-var(*)",
+                "set-mark",
+                "set-tos",
+                "silent-drop",
+            ],
+        }
+    }
+}
+
+pub(super) fn tcp_request(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    let (noun, name) = (draft.kind.noun(), draft.name.clone());
+    let anonymous = draft.kind == Kind::Defaults && name.is_empty();
+    let set = match &words[1] {
+        "" if draft.kind == Kind::Defaults => {
+            return cx.alert("missing argument for 'tcp-request' in defaults section");
+        }
+        "" => return cx.alert(&format!("missing argument for 'tcp-request' in {noun} '{name}'")),
+        "inspect-delay" if anonymous => {
+            return cx.alert(
+                "tcp-request inspect-delay is not allowed in anonymous 'defaults' sections",
+            );
+        }
+        "inspect-delay" => {
+            if let Some(ms) = inspect_delay(cx, draft, words, draft.inspect_delay) {
+                draft.inspect_delay = ms;
+            }
+            return;
+        }
+        what @ ("connection" | "session") if !draft.is_frontend() => {
+            return cx.alert(&format!(
+                "tcp-request {what} is not allowed because {noun} {name} is not a frontend"
+            ));
+        }
+        "connection" => Set::Connection,
+        "session" => Set::Session,
+        "content" => Set::Content,
+        other => {
+            return cx.alert(&format!(
+                "'tcp-request' expects 'inspect-delay', 'connection', or 'content' in {noun} \
+                 '{name}' (got '{other}')"
+            ));
+        }
+    };
+    if anonymous {
+        let what = &words[1];
+        return cx
+            .alert(&format!("tcp-request {what} is not allowed in anonymous 'defaults' sections"));
+    }
+    rule(cx, draft, words, set);
+}
+
+pub(super) fn tcp_response(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    let (noun, name) = (draft.kind.noun(), draft.name.clone());
+    let misplaced = draft.kind == Kind::Defaults && name.is_empty() || !draft.is_backend();
+    match &words[1] {
+        "" => cx.alert(&format!("missing argument for 'tcp-response' in {noun} '{name}'")),
+        what @ ("inspect-delay" | "content") if misplaced => cx.alert(&format!(
+            "tcp-response {what} is only allowed in 'backend' sections or 'defaults' section with a name"
+        )),
+        "inspect-delay" => {
+            if let Some(ms) = inspect_delay(cx, draft, words, draft.response_inspect_delay) {
+                draft.response_inspect_delay = ms;
+            }
+        }
+        "content" => rule(cx, draft, words, Set::Response),
+        other => cx.alert(&format!(
+            "'tcp-response' expects 'inspect-delay' or 'content' in {noun} '{name}' (got '{other}')"
+        )),
+    }
+}
+
+fn inspect_delay(cx: &mut Cx<'_>, draft: &Draft, words: &Words, known: u32) -> Option<u32> {
+    let (keyword, noun, name, value) = (&words[0], draft.kind.noun(), &draft.name, &words[2]);
+    let expected = format!(
+        "'{keyword} inspect-delay' expects a positive delay in milliseconds, in {noun} '{name}'"
+    );
+    if value.is_empty() {
+        cx.alert(&expected);
+        return None;
+    }
+    let why = match cx.time(value, Unit::Milliseconds) {
+        Ok(_) if known != 0 => {
+            cx.warn(&format!(
+                "ignoring {keyword} inspect-delay (was already defined) in {noun} '{name}'"
+            ));
+            return None;
+        }
+        Ok(ms) => return Some(ms),
+        Err(NoTime::Over) => {
+            format!("timer overflow in '{value}', maximum value is 2147483647 ms or ~24.8 days")
+        }
+        Err(NoTime::At(at)) => format!("unexpected character '{}'", at.unwrap_or_default()),
+    };
+    cx.alert(&format!("{expected} ({why})"));
+    None
+}
+
+fn rule(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words, set: Set) {
+    let mut at = 2;
+    let action = match action(cx, draft, words, set, &mut at) {
+        Ok(action) => action,
+        Err(wrong) => return cx.alert(&wrong),
+    };
+    let head = format!("'{} {} {}'", &words[0], &words[1], &words[2]);
+    let (noun, name) = (draft.kind.noun(), draft.name.clone());
+    let places = set.places(draft);
+    let condition = match &words[at] {
+        "if" | "unless" => match acl::condition(cx, draft, words.rest(at)) {
+            Ok(condition) => Some(condition),
+            Err(wrong) => {
+                let keyword = &words[at];
+                return cx.alert(&format!(
+                    "{head} : error detected in {noun} '{name}' while parsing '{keyword}' condition : {wrong}"
+                ));
+            }
+        },
+        "" => None,
+        other => {
+            return cx.alert(&format!(
+                "{head} only accepts 'if' or 'unless', in {noun} '{name}' (got '{other}')"
+            ));
+        }
+    };
+    warn_order(cx, draft, set);
+    if let Some(condition) = &condition {
+        let rule = format!("{} {}", &words[0], &words[1]);
+        if let Some(text) = acl::conflict(draft, condition, places, Some(&rule)) {
+            cx.warn(&text);
+        }
+    }
+    let rules = match set {
+        Set::Connection => &mut draft.connection_rules,
+        Set::Session => &mut draft.session_rules,
+        Set::Content => &mut draft.content_rules,
+        Set::Response => &mut draft.response_rules,
+    };
+    rules.push(Rule { action, condition });
+}
+
+/// Rules are looked at by set, not in the order of the file.
+fn warn_order(cx: &mut Cx<'_>, draft: &Draft, set: Set) {
+    let late = match set {
+        Set::Response => None,
+        Set::Connection if !draft.session_rules.is_empty() => Some("tcp-request session"),
+        Set::Connection | Set::Session if !draft.content_rules.is_empty() => {
+            Some("tcp-request content")
+        }
+        _ if !draft.routes.is_empty() => Some("use_backend"),
+        _ if !draft.use_servers.is_empty() => Some("use-server"),
+        _ => None,
+    };
+    if let Some(late) = late {
+        cx.warn(&format!(
+            "a 'tcp-request' rule placed after a '{late}' rule will still be processed before."
+        ));
+    }
+}
+
+fn action(
+    cx: &mut Cx<'_>,
+    draft: &mut Draft,
+    words: &Words,
+    set: Set,
+    at: &mut usize,
+) -> Result<Action, String> {
+    let word = words[*at].to_owned();
+    let (name, argument) = match word.split_once('(') {
+        Some((name, argument)) => (name, Some(argument)),
+        None => (word.as_str(), None),
+    };
+    let head = format!("'{} {} {word}'", &words[0], &words[1]);
+    let supported =
+        |name: &str| set.actions().iter().any(|known| known.trim_end_matches("(*)") == name);
+    *at += 1;
+    match word.as_str() {
+        "accept" => return Ok(Action::Accept),
+        "reject" => return Ok(Action::Reject),
+        "close" if set == Set::Response => return Ok(Action::Close),
+        "silent-drop" => return Ok(Action::SilentDrop),
+        "expect-proxy" if set != Set::Response => return expect_proxy(draft, words, set, at),
+        "capture" | "expect-netscaler-cip" if set != Set::Response => {
+            return Err(format!("{head} is not supported yet."));
+        }
+        _ if word.starts_with("track-sc") && set != Set::Response => {
+            return track(cx, draft, words, set, at, &head);
+        }
+        _ => {}
+    }
+    match name {
+        "sc-inc-gpc0" | "sc-inc-gpc1" if supported(name) => {
+            let slot = if argument.is_some() { slot(argument, name)? } else { 0 };
+            Ok(Action::IncrementCounter { slot, counter: name.as_bytes()[10] - b'0' })
+        }
+        "sc-set-gpt0" if supported(name) && argument.is_some() => {
+            let slot = slot(argument, name)?;
+            let value = &words[*at];
+            if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+                sample_of(cx, draft, words, set, at, "")?;
+                return Err(format!("{head} : samples are not supported yet"));
+            }
+            *at += 1;
+            Ok(Action::SetTag { slot, value: leading_number(value) as u32 })
+        }
+        "set-src" | "set-src-port" | "set-dst" | "set-dst-port" if supported(&word) => {
+            let which = match name {
+                "set-src" => End::Source,
+                "set-src-port" => End::SourcePort,
+                "set-dst" => End::Destination,
+                _ => End::DestinationPort,
+            };
+            let value = sample_of(cx, draft, words, set, at, "")?;
+            Ok(Action::SetAddress { which, value: value.sample })
+        }
+        "set-var" if argument.is_some() => {
+            let name = fetches::variable(argument.unwrap_or_default().trim_end_matches(')'))?;
+            let value = sample_of(cx, draft, words, set, at, "")?;
+            Ok(Action::SetVariable { name, value: value.sample })
+        }
+        "unset-var" if argument.is_some() => {
+            let name = fetches::variable(argument.unwrap_or_default().trim_end_matches(')'))?;
+            Ok(Action::UnsetVariable { name })
+        }
+        _ if supported(name) => Err(format!("{head} is not supported yet.")),
+        _ => Err(unknown_action(draft, words, set, &word)),
+    }
+}
+
+fn unknown_action(draft: &Draft, words: &Words, set: Set, word: &str) -> String {
+    let (noun, name) = (draft.kind.noun(), &draft.name);
+    let (first, second) = (&words[0], &words[1]);
+    let known: alloc::vec::Vec<_> = set.actions().iter().map(|it| format!("'{it}'")).collect();
+    let known = known.join(", ");
+    let own: &[&str] = match set {
+        Set::Response => &["accept", "reject", "close"],
+        _ => &["accept", "reject", "capture", "track-sc", "expect-proxy", "expect-netscaler-cip"],
+    };
+    let names = set.actions().iter().map(|it| it.trim_end_matches("(*)"));
+    let best = nearest(word, names.chain(own.iter().copied()));
+    let hint = best.map_or(String::new(), |best| format!(" Did you mean '{best}' maybe ?"));
+    match set {
+        Set::Response => format!(
+            "'{first} {second}' expects 'accept', 'close', 'reject', {known} in {noun} '{name}' (got '{word}').{hint}"
+        ),
+        _ => format!(
+            "'{first} {second}' expects 'accept', 'reject', 'capture', 'expect-proxy', \
+             'expect-netscaler-cip', 'track-sc0' ... 'track-sc2', {known} in {noun} '{name}' \
+             (got '{word}').{hint}\n"
+        ),
+    }
+}
+
+fn expect_proxy(draft: &Draft, words: &Words, set: Set, at: &mut usize) -> Result<Action, String> {
+    let (first, second, noun, name) = (&words[0], &words[1], draft.kind.noun(), &draft.name);
+    let layer = &words[*at];
+    if layer != "layer4" {
+        return Err(format!(
+            "'{first} {second} expect-proxy' only supports 'layer4' in {noun} '{name}' (got '{layer}')"
+        ));
+    }
+    if set != Set::Connection {
+        return Err(format!(
+            "'expect-proxy {layer}' is not allowed in '{first} {second}' rules in {noun} '{name}'"
+        ));
+    }
+    *at += 1;
+    Ok(Action::ExpectProxy)
+}
+
+/// The number in `sc-inc-gpc0(1)`.
+fn slot(argument: Option<&str>, name: &str) -> Result<u8, String> {
+    let text = argument.unwrap_or_default();
+    match digits(text) {
+        (_, rest) if rest != ")" => {
+            Err(format!("invalid stick table track ID '{name}({text}'. Expects {name}(<Track ID>)"))
+        }
+        (slot @ 0..=2, _) => Ok(slot as u8),
+        _ => Err("invalid stick table track ID. The max allowed ID is 2".to_owned()),
+    }
+}
+
+fn sample_of(
+    cx: &mut Cx<'_>,
+    draft: &Draft,
+    words: &Words,
+    set: Set,
+    at: &mut usize,
+    head: &str,
+) -> Result<Parsed, String> {
+    let context = if head.is_empty() { set.context() } else { Context::Track };
+    let mut scope = Scope::new(cx, draft, context);
+    let prefix = if head.is_empty() { String::new() } else { format!("{head} : ") };
+    let parsed =
+        sample::words(&mut scope, &words.0, at).map_err(|wrong| format!("{prefix}{wrong}"))?;
+    if parsed.places & set.places(draft) == 0 {
+        let (keyword, source) = (&words[*at - 1], parsed.source);
+        return Err(format!(
+            "{prefix}fetch method '{keyword}' extracts information from '{source}', none of which is \
+             available here"
+        ));
+    }
+    Ok(parsed)
+}
+
+fn track(
+    cx: &mut Cx<'_>,
+    draft: &mut Draft,
+    words: &Words,
+    set: Set,
+    at: &mut usize,
+    head: &str,
+) -> Result<Action, String> {
+    let word = words[*at - 1].to_owned();
+    let number = &word["track-sc".len()..];
+    let slot = match digits(number) {
+        _ if number.is_empty() => return Err(format!("{head} : missing track-sc number")),
+        (_, rest) if !rest.is_empty() => {
+            return Err(format!("{head} : invalid track-sc number {number}"));
+        }
+        (slot @ 0..=2, _) => slot as u8,
+        (slot, _) => {
+            return Err(format!(
+                "{head} : {slot} track-sc number exceeding 2 (MAX_SESS_STKCTR-1) value"
+            ));
+        }
+    };
+    let parsed = sample_of(cx, draft, words, set, at, head)?;
+    let mut named = None;
+    if &words[*at] == "table" {
+        named = Some(words[*at + 1].to_owned());
+        *at += 2;
+    }
+    let wanted = named.clone().unwrap_or_else(|| draft.name.clone());
+    let table = cx.names.table(&wanted);
+    let needs_bytes = set == Set::Content && draft.is_frontend() && parsed.places & FE_SESSION == 0;
+    let kind = parsed.kind;
+    draft.tracks.push(TrackDraft { action: word, table: wanted, kind, needs_bytes });
+    Ok(Action::Track { slot, key: parsed.sample, table: table.filter(|_| named.is_some()) })
+}

@@ -1,0 +1,302 @@
+//! A configuration becomes the data that it says, and no bytes at all make the reader fail in
+//! another way than with a message.
+
+use std::string::ToString;
+use std::{format, vec};
+
+use penstock_stack::Duration;
+use penstock_wire::Addr;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+
+use super::*;
+use crate::haproxy::{
+    Action, Address, Algorithm, CheckStep, Converter, ExpectMatch, Fetch, Goal, Item, LogFormat,
+    LogTo, Matching, Mode, OnMarkedDown, Port, ProxyCheck, ProxyHeader, Redispatch, Variable,
+};
+
+const NONE: &[File<'_>] = &[];
+
+fn read_with(text: &str, delivered: &[File<'_>]) -> Reading {
+    let file = File { name: "t.cfg", bytes: text.as_bytes() };
+    let environment = [("PORT".to_string(), "8443".to_string())];
+    super::read(&Input { files: &[file], environment: &environment, delivered: &delivered })
+}
+
+fn said(text: &str) -> Vec<String> {
+    read_with(text, NONE).messages.into_iter().map(|message| message.text).collect()
+}
+
+fn good(text: &str) -> Proxies {
+    let reading = read_with(text, NONE);
+    let said: Vec<_> = reading.messages.iter().map(|it| it.line(0).to_string()).collect();
+    reading.proxies.unwrap_or_else(|| panic!("{}", said.join("\n")))
+}
+
+const DEFAULTS: &str = "defaults\n timeout client 1m\n timeout connect 1s\n timeout server 1m\n";
+
+#[test]
+fn a_listen_is_a_frontend_and_a_backend() {
+    let proxies = good(&format!(
+        "{DEFAULTS} retries 2\n option redispatch\nlisten web\n bind :80,[::]:\"$PORT\" name x accept-proxy\n \
+         balance leastconn\n default-server check inter 3s fall 4\n server a 10.0.0.3:80 weight 2\n \
+         server b 10.0.0.4:+1000 backup no-check send-proxy-v2 proxy-v2-options crc32c\n"
+    ));
+    let [frontend] = &proxies.frontends[..] else { panic!("{proxies:?}") };
+    let [backend] = &proxies.backends[..] else { panic!("{proxies:?}") };
+    assert_eq!((&*frontend.name, &*backend.name, frontend.mode), ("web", "web", Mode::Tcp));
+    assert_eq!(frontend.default_backend, proxies.backend_named("web"));
+    let ports: Vec<_> = frontend.binds.iter().map(|bind| (bind.id, bind.at.port)).collect();
+    assert_eq!(ports, [(1, 80), (2, 8443)]);
+    assert!(frontend.binds.iter().all(|bind| bind.accept_proxy && bind.name.is_some()));
+    assert_eq!(frontend.timeouts.client, Some(Duration::from_secs(60)));
+    assert_eq!((backend.algorithm.clone(), backend.retries.0), (Algorithm::LeastConn, 2));
+    assert_eq!(backend.redispatch, Some(Redispatch::FromLast(1)));
+    let [a, b] = &backend.servers[..] else { panic!("{backend:?}") };
+    assert_eq!(
+        (a.weight, &a.address, a.port),
+        (2, &Address::Addr(Addr::v4(0x0a00_0003)), Port::Fixed(80))
+    );
+    let check = a.check.as_ref().expect("a check");
+    assert_eq!((check.inter, check.fall, check.rise), (Duration::from_secs(3), 4, 2));
+    assert_eq!((b.backup, b.check.is_none(), b.port), (true, true, Port::Offset(1000)));
+    let header = ProxyHeader::V2 { crc32c: true, unique_id: false, authority: false };
+    assert_eq!(b.send_proxy, Some(header));
+}
+
+#[test]
+fn conditions_are_trees() {
+    let proxies = good(&format!(
+        "{DEFAULTS}frontend f\n bind :443\n tcp-request inspect-delay 5s\n acl tls req.ssl_hello_type 1\n \
+         acl inner src 10.0.0.0/8 192.168.0.0/16\n acl inner src_port lt 1024\n \
+         tcp-request content accept if tls || WAIT_END\n \
+         use_backend b if tls !inner {{ req.ssl_sni,lower -m end .example }} or {{ nbsrv(b) ge 2 }}\n \
+         use_backend %[req.ssl_sni] if tls\n default_backend b\nbackend b\n server s 10.0.0.1:443\n"
+    ));
+    let frontend = &proxies.frontends[0];
+    let [tls, inner, ..] = &frontend.acls[..] else { panic!("{frontend:?}") };
+    assert_eq!((&*tls.name, tls.tests.len()), ("tls", 1));
+    assert_eq!((&*inner.name, inner.tests.len()), ("inner", 2));
+    let Matching::Ip(networks) = &inner.tests[0].matching else { panic!("{inner:?}") };
+    assert!(
+        networks[1].contains(Addr::v4(0xc0a8_0102)) && !networks[1].contains(Addr::v4(0xc0a9_0102))
+    );
+    let Matching::Int(ranges) = &inner.tests[1].matching else { panic!("{inner:?}") };
+    assert!(ranges[0].contains(1023) && !ranges[0].contains(1024));
+    let [by_name, by_sample] = &frontend.routes[..] else { panic!("{frontend:?}") };
+    let condition = by_name.condition.as_ref().expect("a condition");
+    let shape: Vec<_> = condition.any_of.iter().map(|all| all.len()).collect();
+    assert_eq!(shape, [3, 1]);
+    assert!(condition.any_of[0][1].negated && !condition.unless);
+    let sni = &frontend.acls[usize::from(condition.any_of[0][2].acl.0)].tests[0];
+    assert_eq!(sni.sample.fetch, Fetch::TlsServerName);
+    assert_eq!(sni.sample.converters, [Converter::Lower]);
+    assert_eq!(sni.matching, Matching::Ends(vec![b".example".to_vec()]));
+    let Goal::Named(format) = &by_sample.goal else { panic!("{by_sample:?}") };
+    assert!(matches!(&format.0[..], [Item::Sample(..)]));
+    let [rule] = &frontend.content_rules[..] else { panic!("{frontend:?}") };
+    assert_eq!(
+        (&rule.action, frontend.inspect_delay),
+        (&Action::Accept, Some(Duration::from_secs(5)))
+    );
+}
+
+#[test]
+fn checks_are_steps() {
+    let of = |lines: &str| {
+        good(&format!("{DEFAULTS}backend b\n server s 10.0.0.1:80 check\n{lines}")).backends[0]
+            .check
+            .clone()
+    };
+    assert_eq!(of(""), ProxyCheck::Layer4);
+    let ProxyCheck::Http(steps) = of(" option httpchk /health\n") else { panic!() };
+    let [CheckStep::Connect(connect), CheckStep::HttpSend(send), CheckStep::Expect(expect)] =
+        &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert!(connect.implicit);
+    assert_eq!((&*send.method, &*send.version), ("OPTIONS", "HTTP/1.0"));
+    assert_eq!(expect.matching, ExpectMatch::Status(vec![200..=399]));
+    let merged = of(
+        " option httpchk\n http-check send meth GET uri /h ver HTTP/1.1 hdr Host x\n http-check expect ! status 500\n",
+    );
+    let ProxyCheck::Http(steps) = merged else { panic!() };
+    let [_, CheckStep::HttpSend(send), CheckStep::Expect(expect)] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((&*send.method, send.headers.len(), expect.negated), ("GET", 1, true));
+    let ProxyCheck::Tcp(steps) = of(
+        " option tcp-check\n tcp-check comment hello\n tcp-check send a\\r\\n\n tcp-check expect rstring ^b\n",
+    ) else {
+        panic!()
+    };
+    let [_, CheckStep::Send { comment, .. }, CheckStep::Expect(expect)] = &steps[..] else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(comment.as_deref(), Some("hello"));
+    assert_eq!(expect.matching, ExpectMatch::Regex("^b".into()));
+    let ProxyCheck::Tcp(steps) = of(" option redis-check\n") else { panic!() };
+    assert_eq!(steps.len(), 3);
+}
+
+#[test]
+fn logs_are_items() {
+    let proxies = good(&format!(
+        "global\n log /dev/log local0\n log 10.0.0.9 local1 notice\n{DEFAULTS} log global\n option tcplog\n\
+         listen l\n bind :80\n server s 10.0.0.1:80 on-marked-down shutdown-sessions\n"
+    ));
+    let frontend = &proxies.frontends[0];
+    let [console, udp] = &frontend.logs[..] else { panic!("{frontend:?}") };
+    assert_eq!(console.to, LogTo::Console);
+    assert_eq!(
+        (udp.to.clone(), udp.most.0),
+        (LogTo::Udp { addr: Addr::v4(0x0a00_0009), port: 514 }, 5)
+    );
+    let LogFormat::Items(format) = &frontend.log_format else { panic!("{frontend:?}") };
+    let [Item::Variable(Variable::Client, _), Item::Text(colon), ..] = &format.0[..] else {
+        panic!("{format:?}")
+    };
+    assert_eq!(colon, b":");
+    assert_eq!(proxies.backends[0].servers[0].on_marked_down, OnMarkedDown::ShutdownSessions);
+}
+
+#[test]
+fn names_are_looked_up_in_what_was_delivered() {
+    let hosts = [File { name: "etc/hosts", bytes: b"10.0.0.7 db\n" }];
+    let text = format!("{DEFAULTS}listen l\n bind :1\n server a db:1\n server b web.example:1\n");
+    let proxies = read_with(&text, &hosts).proxies.expect("good");
+    let servers = &proxies.backends[0].servers;
+    assert_eq!(servers[0].address, Address::Addr(Addr::v4(0x0a00_0007)));
+    assert_eq!(servers[1].address, Address::Name("web.example".into()));
+}
+
+#[test]
+fn a_distributions_file_boots() {
+    let debian = include_str!("../../../tests/haproxy/packaged.cfg");
+    let proxies = good(debian);
+    assert_eq!(proxies.frontends.len(), 1);
+    assert_eq!(proxies.global.stats_sockets.len(), 1);
+    let said = said(debian).join("\n");
+    for what in ["'chroot' has no effect", "'stats socket", "/dev/log", "ssl-default-bind-ciphers"]
+    {
+        assert!(said.contains(what), "{what} in\n{said}");
+    }
+}
+
+#[test]
+fn what_is_not_here_yet_is_named() {
+    for (line, named) in [
+        ("mode http", "'mode http' is not supported yet"),
+        ("http-request deny", "'http-request'"),
+        ("option mysql-check", "'option mysql-check'"),
+        ("acl x path /", "'path' is not supported yet"),
+        ("filter trace", "'filter'"),
+        ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),
+        ("tcp-request content set-mark 1", "set-mark"),
+    ] {
+        let text = format!("{DEFAULTS}listen l\n bind :80\n server a 10.0.0.1:80\n {line}\n");
+        let said = said(&text).join("\n");
+        assert!(said.contains(named) && said.contains("Fatal errors"), "{line}: {said}");
+    }
+    let said = said("cache c\n total-max-size 4\n").join("\n");
+    assert!(said.contains("section 'cache' is not supported yet"), "{said}");
+}
+
+#[test]
+fn several_files_are_one() {
+    let files = [
+        File { name: "a", bytes: DEFAULTS.as_bytes() },
+        File { name: "b", bytes: b"listen l\n bind :80\n server a 10.0.0.1:80\n" },
+    ];
+    let reading = super::read(&Input { files: &files, environment: &[], delivered: &NONE });
+    assert!(reading.proxies.is_some() && !reading.has_warnings(), "{reading:?}");
+}
+
+/// Lines that are nearly right.
+fn line() -> impl Strategy<Value = String> {
+    let keyword = prop_oneof![
+        Just("global"),
+        Just("defaults x"),
+        Just("frontend f"),
+        Just("backend b"),
+        Just("listen l"),
+        Just("bind"),
+        Just("server"),
+        Just("acl a"),
+        Just("use_backend b if"),
+        Just("timeout client"),
+        Just("option"),
+        Just("tcp-check"),
+        Just("http-check"),
+        Just("tcp-request content reject if"),
+        Just("tcp-request connection track-sc0"),
+        Just("stick-table type"),
+        Just("stick on"),
+        Just("log"),
+        Just("log-format"),
+        Just("balance"),
+        Just("hash-type"),
+        Just("stats socket"),
+        Just("default-server"),
+        Just("source"),
+        Just(".if"),
+        Just(".else"),
+        Just(".endif"),
+        Just("no"),
+    ];
+    let word = prop_oneof![
+        Just("src"),
+        Just("{"),
+        Just("}"),
+        Just("if"),
+        Just("!"),
+        Just("or"),
+        Just("127.0.0.1:80"),
+        Just("%[src,"),
+        Just("req.payload(0"),
+        Just("\"${A"),
+        Just("check"),
+        Just("inter"),
+        Just("5s"),
+        Just("-m"),
+        Just("reg"),
+        Just("expect"),
+        Just("string"),
+        Just("connect"),
+        Just("port"),
+        Just("999999999999999999999"),
+        Just("-1"),
+        Just("size"),
+        Just("store"),
+        Just("conn_rate("),
+        Just("ip"),
+        Just(":1-65535"),
+        Just("sample"),
+        Just("1-:"),
+        Just("nbsrv(b)"),
+        Just("sc_conn_rate(9)"),
+        Just("weight"),
+        Just("redispatch"),
+        Just("tcplog"),
+        Just("()"),
+    ];
+    (keyword, proptest::collection::vec(word, 0..6))
+        .prop_map(|(keyword, words)| format!("{keyword} {}", words.join(" ")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read(bytes in any::<Vec<u8>>()) {
+        let file = File { name: "t.cfg", bytes: &bytes };
+        let reading = super::read(&Input { files: &[file], environment: &[], delivered: &NONE });
+        reading.messages.iter().for_each(|message| drop(message.line(1).to_string()));
+    }
+
+    #[test]
+    fn any_lines_are_read(lines in proptest::collection::vec(line(), 0..20)) {
+        let reading = read_with(&lines.join("\n"), NONE);
+        assert!(reading.proxies.is_some() || reading.messages.iter().any(|it| it.severity == Severity::Alert));
+    }
+}

@@ -1,0 +1,74 @@
+//! Text of a configuration: bytes, one character each.
+//!
+//! HAProxy reads bytes and does not care what they spell. Here each byte is the character of that
+//! number, so that words are strings and no byte is lost; [`bytes`] is the way back.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Characters for bytes.
+pub(super) fn characters(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// The bytes of such text; what is none becomes `?`.
+pub(super) fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
+}
+
+/// Such text for a person: as UTF-8, if its bytes are.
+pub(super) fn readable(text: &str) -> String {
+    String::from_utf8_lossy(&bytes(text)).into_owned()
+}
+
+/// White space as C has it.
+pub(super) fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t'..='\r')
+}
+
+/// The first character that a name must not have: names are letters, digits, `_`, `-`, `.`, `:`.
+pub(super) fn invalid_in_name(name: &str) -> Option<char> {
+    name.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.' | ':'))
+}
+
+/// A number as C's `atol` takes it: what stands in front, and 0 without any.
+pub(super) fn leading_number(text: &str) -> i64 {
+    let text = text.trim_start_matches(is_space);
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let mut number = 0i64;
+    for digit in digits.bytes().take_while(u8::is_ascii_digit) {
+        number = number.saturating_mul(10).saturating_add(i64::from(digit - b'0'));
+    }
+    if negative { -number } else { number }
+}
+
+/// The same, cut to C's `int`.
+pub(super) fn leading_int(text: &str) -> i32 {
+    leading_number(text) as i32
+}
+
+/// Digits alone, as HAProxy's `read_uint` takes them: the number and what is left.
+pub(super) fn digits(text: &str) -> (u32, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number = text[..end].bytes();
+    let number = number.fold(0u32, |n, d| n.wrapping_mul(10).wrapping_add(u32::from(d - b'0')));
+    (number, &text[end..])
+}
+
+/// Hexadecimal digits in pairs, as bytes.
+///
+/// # Errors
+/// HAProxy's words for what is wrong.
+pub(super) fn binary(text: &str) -> Result<Vec<u8>, &'static str> {
+    if !text.len().is_multiple_of(2) {
+        return Err("an even number of hex digit is expected");
+    }
+    let nibble = |digit: u8| char::from(digit).to_digit(16);
+    let pairs = text.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| Some((nibble(pair[0])? << 4 | nibble(pair[1])?) as u8));
+    bytes.collect::<Option<_>>().ok_or("an hex digit is expected")
+}
