@@ -10,6 +10,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs` | the command line |
+//! | `check.rs` | `-c`: a configuration of the proxy, checked as HAProxy does |
 //! | `boot.rs` | from a boot string to a process at work |
 //! | `ground.rs` | the TAP devices, and what is made once for all cores |
 //! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
@@ -23,6 +24,7 @@
 
 mod bell;
 mod boot;
+mod check;
 mod control;
 mod core_loop;
 mod ground;
@@ -36,7 +38,13 @@ use std::process::ExitCode;
 use options::Command;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    match check::parse(&args) {
+        Some(Ok(check)) => return check.run(),
+        Some(Err(errors)) => return refuse(&errors),
+        None => {}
+    }
+    let options = match options::parse(args) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Print(text)) => {
             report::print(text);
