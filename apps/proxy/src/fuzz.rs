@@ -1,5 +1,9 @@
 //! The way in for fuzzers.
 
+mod reply;
+
+pub use reply::check_reply;
+
 use crate::hello::{Scratch, client_hello, hello_type};
 use crate::known::Known;
 use crate::proxy_protocol::{
@@ -12,9 +16,10 @@ use crate::proxy_protocol::{
 /// When one of them has a defect.
 pub fn proxy(bytes: &[u8]) {
     let Some((what, bytes)) = bytes.split_first() else { return };
-    match what % 2 {
+    match what % 3 {
         0 => proxy_header(bytes),
-        _ => hello(bytes),
+        1 => hello(bytes),
+        _ => check_reply(bytes),
     }
 }
 

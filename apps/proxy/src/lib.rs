@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod acl;
 mod backend;
 mod balance;
+pub mod check;
 mod cores;
 mod date;
 mod dispatch;

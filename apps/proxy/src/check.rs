@@ -1,0 +1,43 @@
+//! Health checks: what a server is asked, what its answer means, and what is said of it.
+//!
+//! ```text
+//!            time ─▶ open ─▶ connected ─▶ send ─▶ data, close ─▶ verdict ─▶ UP, DOWN
+//!            next start ◀──────────── interval ◀───────────────────┘
+//! ```
+//! A [`Check`] is one server's: it takes what happens to its connection and says what is to be done
+//! next ([`Todo`]); whoever holds the connection does it. All checks run on core 0, and what they
+//! decide is told to the other cores. HAProxy's steps, statuses, times and texts; configuration
+//! manual, sections 4.2 (`option httpchk`, `tcp-check`, `http-check`) and 5.2.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan.rs` | the steps of a backend's checks, ready to run |
+//! | `run.rs` | a check: the state machine |
+//! | `expect.rs` | what came, held against what was expected |
+//! | `response.rs` | a response of HTTP, as far as checks look at it |
+//! | `request.rs` | what is sent |
+//! | `subject.rs` | whose check it is, what formats see of it, and words for its steps |
+//! | `todo.rs` | what a check wants done |
+//! | `health.rs` | rise and fall |
+//! | `report.rs` | statuses, and the lines of the log |
+
+mod expect;
+mod health;
+mod plan;
+mod report;
+mod request;
+mod response;
+mod run;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod todo;
+
+pub use health::{Change, Health};
+pub use plan::{Plan, PlanError};
+pub use report::{
+    Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
+};
+pub use run::{Check, first_at};
+pub use subject::{Desk, Subject};
+pub use todo::{Ending, Finished, Todo};

@@ -1,0 +1,88 @@
+//! What a check sends.
+
+use penstock_config::haproxy::{Format, HttpSend, ProxyHeader, Server};
+use penstock_stack::Endpoint;
+
+use crate::line::Line;
+use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
+
+/// Writes a request as HAProxy does: names of fields in small letters, `Content-Length` where a
+/// server would wait for a body, and the connection closed at the end.
+pub(super) fn write_request(
+    send: &HttpSend,
+    mut format: impl FnMut(&Format, &mut Line<'_>),
+    body: &[u8],
+    line: &mut Line<'_>,
+) {
+    let HttpSend { method, uri, version, headers, .. } = send;
+    let is_1_1 = version.as_str() >= "HTTP/1.1";
+    line.push(method.as_bytes());
+    line.byte(b' ');
+    let before = line.len();
+    format(uri, line);
+    if line.len() == before {
+        line.byte(b'/');
+    }
+    line.byte(b' ');
+    line.push(version.as_bytes());
+    line.push(b"\r\n");
+    // Whoever names a connection of its own gets the version's default, unless it is the other.
+    let mut closes = is_1_1;
+    let mut keeps = false;
+    for (name, value) in headers {
+        let begin = line.len();
+        name.bytes().for_each(|byte| line.byte(byte.to_ascii_lowercase()));
+        line.push(b": ");
+        let value_at = line.len();
+        format(value, line);
+        if line.len() == value_at {
+            // A field without a value is not sent.
+            line.truncate(begin);
+            continue;
+        }
+        if name.eq_ignore_ascii_case("connection") {
+            let value = line.as_bytes()[value_at..].to_ascii_lowercase();
+            closes = is_1_1 && value == b"close";
+            keeps = !is_1_1 && value == b"keep-alive";
+            line.truncate(begin);
+            continue;
+        }
+        line.push(b"\r\n");
+    }
+    let has_no_body = matches!(method.as_str(), "OPTIONS" | "GET" | "HEAD" | "DELETE");
+    if !has_no_body || !body.is_empty() {
+        line.push(b"content-length: ");
+        line.number(body.len() as u64);
+        line.push(b"\r\n");
+    }
+    if closes {
+        line.push(b"connection: close\r\n");
+    }
+    if keeps {
+        line.push(b"connection: keep-alive\r\n");
+    }
+    line.push(b"\r\n");
+    line.push(body);
+}
+
+/// A PROXY header of a check: version 1 names the check's own connection, version 2 says that it is
+/// nobody's.
+pub(super) fn write_header(
+    server: &Server,
+    local: Endpoint,
+    remote: Endpoint,
+    output: &mut [u8],
+) -> usize {
+    let ends = Endpoints { source: local, destination: remote };
+    let (mut v1, mut v2) = ([0; V1_BYTES_MAX], [0; V2_BYTES_MAX]);
+    let header = match server.send_proxy {
+        Some(ProxyHeader::V2 { crc32c, .. }) => {
+            let tlvs = Tlvs { has_crc32c: crc32c, ..Tlvs::default() };
+            write_v2(None, tlvs, &mut v2)
+        }
+        _ => write_v1(Some(&ends), &mut v1),
+    };
+    let mut line = Line::new(output);
+    line.push(header);
+    line.len()
+}
