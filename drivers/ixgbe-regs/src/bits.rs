@@ -318,6 +318,41 @@ fields! {
     }
 }
 fields! {
+    /// Receive threshold low (8.2.3.3.3).
+    fcrtl {
+        RTL = 0x7_FFF0, "Bytes in the packet buffer at which the far end may go on.";
+        XONE = 1 << 31, "Tell it.";
+    }
+}
+fields! {
+    /// Receive threshold high (8.2.3.3.4).
+    fcrth {
+        RTH = 0x7_FFF0, "Bytes in the packet buffer at which the far end is stopped.";
+        FCEN = 1 << 31, "Stop it.";
+    }
+}
+fields! {
+    /// Transmit flow control status (8.2.3.3.6).
+    tfcs {
+        TC0_XON = 1 << 0, "The link, or traffic class 0, may send.";
+        TC_XON = 0xFF, "The same for each traffic class.";
+    }
+}
+fields! {
+    /// Flow control configuration (8.2.3.3.7).
+    fccfg {
+        TFCE = 3 << 3, "Which pauses the card sends.";
+        TFCE_LINK = 1 << 3, "Those of the whole link.";
+    }
+}
+fields! {
+    /// MAC flow control (8.2.3.22.34).
+    mflcn {
+        DPF = 1 << 1, "Pause frames end in the MAC.";
+        RFCE = 1 << 3, "Pause frames of the whole link are obeyed.";
+    }
+}
+fields! {
     /// Auto negotiation control (8.2.3.22.19).
     autoc {
         FLU = 1 << 0, "Force the link up.";

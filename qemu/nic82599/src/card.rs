@@ -8,6 +8,7 @@ use crate::link::{Link, Wanted};
 use crate::loss::{Loss, Losses};
 use crate::memory::{Failing, Memory};
 use crate::module::Module;
+use crate::pause::Pause;
 use crate::receive::PacketBuffer;
 use crate::storage::Storage;
 use crate::transmit::Transmitter;
@@ -30,6 +31,7 @@ pub struct Card {
     pub(crate) director: FlowDirector,
     pub(crate) buffer: PacketBuffer,
     pub(crate) transmitter: Transmitter,
+    pub(crate) pause: Pause,
     pub(crate) losses: Losses,
     unknown: BTreeMap<u32, u64>,
     bus_master: bool,
@@ -97,6 +99,7 @@ impl Card {
             director: FlowDirector::new(),
             buffer: PacketBuffer::new(),
             transmitter: Transmitter::new(),
+            pause: Pause::default(),
             losses: Losses::new(),
             unknown: BTreeMap::new(),
             bus_master: true,
@@ -195,6 +198,7 @@ impl Card {
         self.director = FlowDirector::new();
         self.buffer = PacketBuffer::new();
         self.transmitter = Transmitter::new();
+        self.pause = Pause::default();
         let [a, b, c, d, e, f] = self.config.mac;
         self.storage.set(regs::RAL.at(0), u32::from_le_bytes([a, b, c, d]));
         self.storage.set(regs::RAH.at(0), u32::from(u16::from_le_bytes([e, f])) | rah::AV);
@@ -224,15 +228,18 @@ impl Card {
         // The accesses that a planted fault fails are counted across steps.
         let every = self.faults.dma_fault_every;
         let mut memory = Failing { inner: memory, every, count: Cell::new(self.accesses) };
-        let mut more = false;
+        let (mut more, stopped) = (false, self.pause.stops(self.now_us));
         if self.reaches_memory() {
             self.write_back_late(&mut memory);
             more |= self.transmit(&mut memory, wire);
         }
         more |= self.listen(wire);
+        // What was just let go has not been looked at.
+        more |= stopped && !self.pause.stops(self.now_us) && self.transmitter.rung();
         if self.reaches_memory() {
             self.deliver(&mut memory);
         }
+        self.control_flow(wire);
         self.accesses = memory.count.get();
         self.interrupts.poll(self.now_us, &self.storage);
         Progress { more, deadline_us: self.deadline_us(wire) }
@@ -246,10 +253,10 @@ impl Card {
             if let Some(frame) = length.and_then(|length| landing.get(..length)) {
                 if self.loops_back() {
                     self.losses.count(Loss::ReceiveLooped);
-                } else if self.link.up() {
-                    self.admit(frame);
-                } else {
+                } else if !self.link.up() {
                     self.losses.count(Loss::ReceiveLinkDown);
+                } else if !self.take_pause(frame) {
+                    self.admit(frame);
                 }
             }
             self.landing = landing;
@@ -281,7 +288,8 @@ impl Card {
         // What waits to be written back waits for the bus as well.
         let sent = self.transmitter.deadline_us().filter(|_| self.reaches_memory());
         let held = self.buffer.deadline_us(self.now_us).filter(|_| self.reaches_memory());
-        [self.link.deadline_us(), interrupts, flap, sent, held, wire.deadline_us()]
+        let pause = self.pause.deadline_us(self.now_us, self.transmitter.rung());
+        [self.link.deadline_us(), interrupts, flap, sent, held, pause, wire.deadline_us()]
             .into_iter()
             .flatten()
             .min()

@@ -23,7 +23,7 @@
 //!
 //! What is not modelled, so that nobody looks for it: virtual functions and their mailbox, 5-tuple,
 //! SYN and EtherType filters, header split, receive side coalescing, time stamps, IPsec, LinkSec,
-//! Fibre Channel and traffic classes. Their registers are stored and have no effect. Flow Director's
+//! Fibre Channel, traffic classes and their pauses. Their registers are stored and have no effect. Flow Director's
 //! signature mode accepts its writes and steers nothing; IPv6 perfect filters never match.
 //!
 //! Datasheet: *Intel 82599 10 GbE Controller*; `penstock-ixgbe-regs` names the section of each
@@ -44,6 +44,7 @@ mod memory;
 mod module;
 mod offload;
 mod packet;
+mod pause;
 mod pci;
 mod receive;
 mod registers;

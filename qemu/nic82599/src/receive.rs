@@ -52,6 +52,11 @@ impl PacketBuffer {
         self.frames.front().map(|frame| frame.due_us).filter(|&due_us| due_us > now_us)
     }
 
+    /// Bytes of the frames that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Panics if the buffer's books disagree.
     pub(crate) fn check(&self) {
         let bytes: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();

@@ -26,6 +26,7 @@ impl Card {
             regs::EICS => self.interrupts.causes(),                   // 8.2.3.5.2
             regs::EIMS => self.interrupts.enabled(),                  // 8.2.3.5.3
             regs::EIMC => self.interrupts.enabled(),                  // 8.2.3.5.4
+            regs::TFCS => self.flow_status(),                         // 8.2.3.3.6
             regs::RDRXCTL => self.storage.at(reg) | bits::rdrxctl::DMAIDONE, // 8.2.3.8.8
             regs::LINKS => self.link.links(self.storage.at(regs::AUTOC)), // 8.2.3.22
             // No PHY answers on the MDIO bus of a card with SFP+ cages.

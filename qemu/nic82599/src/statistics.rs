@@ -36,16 +36,22 @@ impl Card {
         self.storage.count(regs::QPRDC.at(counter), 1);
     }
 
-    /// A frame that left `queue`.
-    pub(crate) fn count_sent(&mut self, queue: u32, frame: &[u8]) {
+    /// A frame that left the MAC, from wherever.
+    pub(crate) fn count_left(&mut self, frame: &[u8]) {
         let bytes = (frame.len() + CRC_BYTES) as u64;
         self.storage.count(regs::TPT, 1);
         self.storage.count(regs::GPTC, 1);
-        self.storage.count(regs::TXDGPC, 1);
         self.storage.count_bytes(regs::GOTCL, regs::GOTCH, bytes);
-        self.storage.count_bytes(regs::TXDGBC.at(0), regs::TXDGBC.at(1), bytes);
         self.storage.count(regs::PTC.at(size_class(bytes)), 1);
         self.count_group(frame, regs::BPTC, regs::MPTC);
+    }
+
+    /// A frame that left `queue`.
+    pub(crate) fn count_sent(&mut self, queue: u32, frame: &[u8]) {
+        self.count_left(frame);
+        let bytes = (frame.len() + CRC_BYTES) as u64;
+        self.storage.count(regs::TXDGPC, 1);
+        self.storage.count_bytes(regs::TXDGBC.at(0), regs::TXDGBC.at(1), bytes);
         let counter = self.counter_of(regs::TQSM.at(queue / 4), queue);
         self.storage.count(regs::QPTC.at(counter), 1);
         let (low, high) = (regs::QBTC.at(counter * 2), regs::QBTC.at(counter * 2 + 1));

@@ -163,6 +163,7 @@ const EXCEPTIONS: &[(RegArray, u32, u32)] = &[
     (one(regs::AUTOC2), 0x000A_0000, !0),
     (one(regs::SECRXSTAT), bits::sec::RDY, 0),
     (one(regs::SECTXSTAT), bits::sec::RDY, 0),
+    (one(regs::TFCS), bits::tfcs::TC_XON, 0),
     (regs::FCRTL, 0, 0x8007_FFF0),
     (regs::FCRTH, 0, 0x8007_FFF0),
     (regs::RDBAL, 0, 0xFFFF_FF80),

@@ -63,6 +63,11 @@ impl Transmitter {
         }
     }
 
+    /// Whether a ring may hold something.
+    pub(crate) fn rung(&self) -> bool {
+        self.doorbells != 0
+    }
+
     pub(crate) fn deadline_us(&self) -> Option<u64> {
         self.late.front().map(|late| late.due_us)
     }
@@ -83,7 +88,8 @@ impl Card {
 
     /// Sends what the rings hold, one frame per queue in turn, up to a bound.
     pub(crate) fn transmit<M: Memory, W: Wire>(&mut self, memory: &mut M, wire: &mut W) -> bool {
-        if self.faults.transmit_hang || !self.transmit_enabled() {
+        let stopped = self.faults.transmit_hang || self.pause.stops(self.now_us);
+        if stopped || !self.transmit_enabled() {
             return false;
         }
         self.transmitter.spent = 0;

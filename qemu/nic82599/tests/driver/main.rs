@@ -6,5 +6,6 @@ mod frames;
 mod hostile;
 mod mock;
 mod offloads;
+mod pause;
 mod rings;
 mod steering;
