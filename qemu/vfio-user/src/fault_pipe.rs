@@ -17,8 +17,11 @@ pub(crate) fn start(shared: Arc<Shared>, path: &Path) -> io::Result<()> {
     let mut lines = BufReader::new(pipe);
     let work = move || {
         while let Some(line) = next(&mut lines) {
-            match shared.lock_last().change_faults(&line) {
-                Ok(()) => shared.ring(),
+            let line = line.trim();
+            let changed = shared.lock_last().change_faults(line);
+            shared.ring();
+            match changed {
+                Ok(()) => eprintln!("penstock-nic82599: from now on: {line}"),
                 Err(message) => eprintln!("penstock-nic82599: --fault-pipe: {message}"),
             }
         }
