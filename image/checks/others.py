@@ -1,11 +1,13 @@
 """For who has just cloned the tree, and for drivers that others wrote."""
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
-from judge import DONE, PATIENCE, Failed, expect
+from judge import DONE, PATIENCE, Failed, expect, pack
 from lab import HTTP, LOGS, TEST, TREE, Built, check, command, fetched, plugged, wire
 
 
@@ -53,3 +55,28 @@ def carries_a_driver_by_others(start):
                         raise Failed("a frame came back changed")
                     seen.add(frame[14:18])
     expect(boot.end(DONE), rf"foreign: {count} frames in, {count} frames out")
+
+
+@check()
+def is_built_the_same_elsewhere(start):
+    """From a copy of the tree in another folder: not a byte of image, disk or ISO differs."""
+    with tempfile.TemporaryDirectory(prefix="penstock elsewhere.") as folder:
+        copy = os.path.join(folder, "a longer", "path")
+        shutil.copytree(TREE, copy, ignore=shutil.ignore_patterns("target", ".git", "__pycache__"))
+        own = {**os.environ, "CARGO_TARGET_DIR": os.path.join(folder, "target"), "CARGO_NET_OFFLINE": "true",
+               "PENSTOCK_CACHE": Built.cache}
+        said = command(os.path.join(copy, ".ci/image"), "penstock-image", seconds=5 * PATIENCE, env=own)
+        image = os.path.join(copy, said.decode().strip())
+        same(Built.image, image)
+        line, file = "ip=10.0.0.2/24 -- server", os.path.join(TREE, "README.md")
+        pack(Built.image, LOGS, "here", line, file)
+        command(os.path.join(copy, "image/package"), image, folder, f"--cmdline={line}", "--stem=here",
+                f"--file={os.path.join(copy, 'README.md')}", env=own)
+        for kind in ("img", "iso"):
+            same(os.path.join(LOGS, f"here.{kind}"), os.path.join(folder, f"here.{kind}"))
+
+
+def same(first, second):
+    with open(first, "rb") as one, open(second, "rb") as other:
+        if one.read() != other.read():
+            raise Failed(f"built twice and different: {first}, {second}")
