@@ -79,6 +79,7 @@ image: ## What boots: penstock.elf, .img and .iso in target/appliance, from CMDL
 	@cp "$$(.ci/image penstock-image)" target/appliance/penstock.elf
 	@image/package target/appliance/penstock.elf target/appliance --cmdline='$(CMDLINE)' $(addprefix --file=,$(CFG))
 	@ls -l target/appliance
+	@image/figures target/appliance/penstock.elf
 
 kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power, each judged under QEMU
 	@.ci/need cc python3

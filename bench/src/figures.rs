@@ -8,7 +8,7 @@ use crate::peer::Smoltcp;
 use crate::penstock::Penstock;
 use crate::report::{Better, Figure, Kept, Report, Row};
 use crate::scenario::{Scenario, Stack};
-use crate::{churn, flood, hosted, locked, memory, wall};
+use crate::{churn, flood, hosted, image, locked, memory, wall};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub fn all(report: &mut Report, extent: Extent) {
     ];
     report.failures.extend(results.into_iter().filter_map(Result::err));
     if extent == Extent::Full {
+        let not_booted = booted(report).err();
+        report.failures.extend(not_booted);
         // The machine is busy with nothing else now. A quick run has no clock: on a machine that
         // others use too, wall time says more about them.
         let failure = wall(report).err();
@@ -101,6 +103,25 @@ fn from_rows(report: &mut Report) {
 fn is_plain(scenario: &Scenario) -> bool {
     let Scenario { concurrency, checksums, stack, .. } = *scenario;
     *scenario == Scenario { concurrency, checksums, stack, ..Scenario::BASE }
+}
+
+/// Adds what the image takes.
+fn booted(report: &mut Report) -> Result<(), String> {
+    let image::Taken { bytes, memory_mb, boot_ms } = image::taken()?;
+    const MB: f64 = (1 << 20) as f64;
+    let figures = [
+        ("image: bytes", bytes, [2.0 * MB, MB, MB / 2.0], 0),
+        ("image: MB of memory in which it serves, one core", memory_mb, [16.0, 6.0, 4.0], 0),
+        ("image: ms to listening at 1 instruction/ns, card apart", boot_ms, [20.0, 3.0, 1.0], 1),
+    ];
+    report.figures.extend(figures.map(|(name, value, bounds, decimals)| Figure {
+        name,
+        value,
+        better: Better::Less,
+        bounds,
+        kept: Kept::Exact(decimals),
+    }));
+    Ok(())
 }
 
 /// Adds bytes per idle connection.

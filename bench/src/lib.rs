@@ -34,6 +34,7 @@ pub mod figures;
 pub mod flood;
 pub mod frames;
 pub mod hosted;
+pub mod image;
 pub mod locked;
 pub mod memory;
 pub mod neighbour;

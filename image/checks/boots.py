@@ -7,7 +7,7 @@ import functools
 import threading
 
 from judge import Failed, expect, media, pack
-from lab import (LOGS, TEST, Built, ab, answers_at_last, check, fetched, line_of, packaged, plugged, serve,
+from lab import (LOGS, TEST, TREE, Built, ab, answers_at_last, check, command, fetched, line_of, packaged, plugged, serve,
                  url_of, wire)
 
 
@@ -119,3 +119,14 @@ def uses_fewer_cores_when_told(start):
     boot, url = serve(start, keys="maxcpus=1", cpus=4)
     ab(url, 2_000)
     expect(boot.text(), r"cores: 1 of 4", r"1 queues")
+
+
+@check()
+def takes_little_room_and_little_time(start):
+    """The figures that bench/results.txt keeps, where they must not get worse unseen."""
+    said = command(os.path.join(TREE, "image/figures"), Built.image).decode()
+    taken = {line.split()[0]: float(line.split()[1].rstrip(",")) for line in said.splitlines()}
+    for name, most in (("bytes", 2 << 20), ("memory_mb", 16), ("boot_ms", 20)):
+        if taken[name] > most:
+            raise Failed(f"{name}: {taken[name]:.1f}, expected at most {most}")
+    return "; ".join(said.strip().splitlines())

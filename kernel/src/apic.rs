@@ -192,7 +192,7 @@ fn write(register: u32, value: u32) {
     }
 }
 
-const MEASURE_NS: u64 = 2_000_000;
+const MEASURE_NS: u64 = 1_000_000;
 
 /// A message leaves within microseconds; a controller that never says so is not waited for.
 const DELIVERY_READS: u32 = 100_000;

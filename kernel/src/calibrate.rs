@@ -48,7 +48,7 @@ impl Measurement {
             Measurement::Told(rate) => return rate,
             Measurement::Hpet(hpet, begin) => (hpet, begin),
         };
-        let hz = against(hpet.hz, u32::MAX, begin, || hpet.count());
+        let hz = against(hpet.hz, u32::MAX, HPET_NS, begin, || hpet.count());
         possible((hz, "HPET"))
             .or_else(|| possible((against_pit(), "PIT")))
             .unwrap_or(Rate { hz: HZ_GUESSED, source: "guess" })
@@ -162,7 +162,7 @@ fn against_pit() -> Option<u64> {
             0xffff - u32::from(u16::from_le_bytes([low, count.read()]))
         };
         let begin = Reading::of(&mut read);
-        let hz = against(PIT_HZ, 0xffff, begin, read);
+        let hz = against(PIT_HZ, 0xffff, PIT_NS, begin, read);
         gate.write(kept);
         hz
     }
@@ -195,15 +195,16 @@ impl Reading {
     }
 }
 
-/// The rate that a counter of known rate gives, over some milliseconds at least. It counts up and wraps
-/// behind `mask`.
+/// The rate that a counter of known rate gives, over so much time at least. It counts up and wraps behind
+/// `mask`.
 fn against(
     counter_hz: u64,
     mask: u32,
+    least_ns: u64,
     begin: Reading,
     mut read: impl FnMut() -> u32,
 ) -> Option<u64> {
-    let ticks_min = counter_hz * MEASURE_NS / 1_000_000_000;
+    let ticks_min = counter_hz * least_ns / 1_000_000_000;
     let passed = |count: u32| u64::from(count.wrapping_sub(begin.count) & mask);
     for _ in 0..READS_MAX {
         if passed(read()) < ticks_min {
@@ -216,8 +217,12 @@ fn against(
     None
 }
 
-/// What one reading may be off, half a microsecond at worst, is then a ten-thousandth.
-const MEASURE_NS: u64 = 5_000_000;
+/// A reading is off by less than half of what it takes, some hundred nanoseconds, at both ends in the
+/// same direction: a ten-thousandth at worst.
+const HPET_NS: u64 = 1_500_000;
+
+/// It counts in steps of 838 ns.
+const PIT_NS: u64 = 10_000_000;
 const HZ_MIN: u64 = 100_000_000;
 const HZ_MAX: u64 = 20_000_000_000;
 
