@@ -8,6 +8,7 @@ use crate::balance::{Answer, Question};
 use crate::limits;
 use crate::proxy::{OPTIONS, Proxy, Role};
 use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
+use crate::record::Ending;
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::slots::PoolId;
 
@@ -211,23 +212,15 @@ impl Proxy {
         let (said, has_ended) = (session.said(), session.has(Session::ENDED));
         let backend = self.setup.backend_of(server);
         let description = self.setup.server(server);
-        let addr = match description.address {
-            Address::Client => Some(destination.addr),
-            Address::Addr(_) | Address::Name(_) => self.servers[server as usize].addr,
-        };
-        let Some(addr) = addr else {
+        let Some(endpoint) = self.server_endpoint(destination, server) else {
             self.connection_failed(cx, id, Failure::AtOnce);
             return;
-        };
-        let port = match description.port {
-            Port::Fixed(port) => port,
-            Port::Offset(offset) => (i32::from(destination.port) + offset) as u16,
         };
         let source = description.source.as_ref().or(self.setup.backend(backend).source.as_ref());
         let from = source.map(|source| source.addr).filter(|addr| !addr.is_unspecified());
         let user_timeout = description.user_timeout;
         let opening = Opening {
-            server: Endpoint { addr, port },
+            server: endpoint,
             from,
             options: penstock_stack::SocketOptions { user_timeout, ..OPTIONS },
             manners: self.setup.manners_of(frontend, backend),
@@ -251,6 +244,20 @@ impl Proxy {
         }
     }
 
+    /// Where a server is, for a client that came to `destination`.
+    pub(crate) fn server_endpoint(&self, destination: Endpoint, server: u16) -> Option<Endpoint> {
+        let description = self.setup.server(server);
+        let addr = match description.address {
+            Address::Client => destination.addr,
+            Address::Addr(_) | Address::Name(_) => self.servers[server as usize].addr?,
+        };
+        let port = match description.port {
+            Port::Fixed(port) => port,
+            Port::Offset(offset) => (i32::from(destination.port) + offset) as u16,
+        };
+        Some(Endpoint { addr, port })
+    }
+
     fn count_in_server(&mut self, id: SessionId, server: u16) {
         let Some(session) = self.session_mut(id) else { return };
         if !session.has(Session::IN_SERVER) {
@@ -267,6 +274,9 @@ impl Proxy {
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         session.phase = Phase::Relayed;
         session.connected_ms = Some(session.age_ms(now));
+        if self.setup.wants_outgoing {
+            session.outgoing = cx.info(conn).map(|info| info.local);
+        }
         let (client, kept) = (session.client, session.kept.take());
         self.statistics.sessions += 1;
         if let Some(header) = session.server.and_then(|at| self.setup.server(at).send_proxy) {
@@ -279,6 +289,10 @@ impl Proxy {
             self.kept.give(buffer);
         }
         self.relay.on_connected(cx, conn);
+        if self.setup.logs_early {
+            let ending = Ending { termination: Termination::NORMAL, bytes: (0, 0), is_early: true };
+            self.log_early(cx, id, ending);
+        }
     }
 
     /// Sessions of this core that wait in a backend and at its servers.

@@ -4,6 +4,7 @@ use penstock_stack::{ConnId, Cx};
 
 use crate::limits;
 use crate::proxy::{Proxy, Role};
+use crate::record::Ending;
 use crate::session::{Phase, Session, SessionId, Termination};
 
 impl Proxy {
@@ -42,11 +43,11 @@ impl Proxy {
         end: Termination,
         bytes: (u64, u64),
     ) {
-        let _ = (cx, bytes);
         if end != Termination::NORMAL {
             self.statistics.failed += 1;
         }
         self.leave_queue(id);
+        self.log_end(cx, id, Ending { termination: end, bytes, is_early: false });
         self.forget(id);
     }
 

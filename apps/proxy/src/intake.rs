@@ -9,7 +9,7 @@
 use penstock_stack::{ConnId, Cx, Endpoint, Instant};
 
 use crate::proxy::{Proxy, Role};
-use crate::proxy_protocol::Reader;
+use crate::proxy_protocol::{Reader, Refusal};
 use crate::rules::{Decision, Verdict};
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::slots::PoolId;
@@ -152,6 +152,7 @@ impl Proxy {
         };
         self.readers.take(number);
         session.reader = None;
+        session.handshake_ms = session.age_ms(cx.now());
         session.phase = Phase::FrontendRules;
         let client = session.client;
         cx.set_timer(client, None);
@@ -170,6 +171,7 @@ impl Proxy {
                 return;
             }
         }
+        self.log_begin(cx, id);
         self.inspect(cx, id, bytes, false);
     }
 
@@ -374,7 +376,7 @@ impl Proxy {
             }
             Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
             Phase::Header => {
-                self.header_refused(cx, id, crate::proxy_protocol::Refusal::TimedOut);
+                self.header_refused(cx, id, Refusal::TimedOut);
             }
             Phase::FrontendRules
             | Phase::BackendRules
@@ -387,14 +389,9 @@ impl Proxy {
     }
 
     /// A PROXY header is missing or wrong: there is no session.
-    fn header_refused(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SessionId,
-        refusal: crate::proxy_protocol::Refusal,
-    ) {
-        let _ = refusal;
+    fn header_refused(&mut self, cx: &mut Cx<'_>, id: SessionId, refusal: Refusal) {
         let Some(&Session { client, .. }) = self.session(id) else { return };
+        self.log_refusal(cx, id, refusal);
         self.forget(id);
         self.let_go(cx, client, true);
     }
@@ -421,7 +418,9 @@ impl Session {
             local: destination,
             source,
             destination,
+            outgoing: None,
             accepted_at: now,
+            handshake_ms: 0,
             queued_ms: None,
             connected_ms: None,
             server_queue: 0,

@@ -26,3 +26,12 @@ pub(crate) const HEADERS: usize = 1024;
 
 /// A wait without an end, where ends are compared on a ring of 2^32 milliseconds.
 pub(crate) const FOR_EVER: Duration = Duration::from_millis(1 << 30);
+
+/// The longest log line.
+pub(crate) const LINE_BYTES: usize = 4096;
+
+/// Log lines that wait for the console.
+pub(crate) const CONSOLE_BYTES: usize = 32 * 1024;
+
+/// The port that log lines come from.
+pub(crate) const LOG_PORT: u16 = 514;

@@ -12,6 +12,7 @@ use penstock_stack::{
 
 use crate::backend::Backend;
 use crate::gauges::Gauges;
+use crate::journal::Journal;
 use crate::kept::Kept;
 use crate::limits;
 use crate::pool::Pool;
@@ -46,6 +47,8 @@ pub struct Proxy {
     pub(crate) readers: Pool<Reader>,
     /// Room for what rules put together; taken out while they do.
     pub(crate) work: Option<Box<Workspace>>,
+    /// Taken out while a line is written.
+    pub(crate) journal: Option<Box<Journal>>,
     pub(crate) is_stopping: bool,
     /// What is behind each listener of the stack, by [`ListenerId`].
     doors: Vec<Option<u16>>,
@@ -123,6 +126,7 @@ impl Proxy {
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
             work: Some(Box::default()),
+            journal: Some(Box::new(Journal::new())),
             is_stopping: false,
             doors: Vec::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ core as u64,
@@ -137,6 +141,9 @@ impl Proxy {
     /// # Errors
     /// The first place where it cannot.
     pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+        if let Some(journal) = &mut self.journal {
+            journal.start(cx);
+        }
         for (door, &(frontend, bind)) in (0..).zip(&self.setup.doors) {
             if self.setup.frontend(frontend).disabled {
                 continue;
@@ -178,7 +185,13 @@ impl Proxy {
 
     /// The next line for the console, if there is one.
     pub fn take_line(&mut self) -> Option<&[u8]> {
-        None
+        self.journal.as_mut()?.take_line()
+    }
+
+    /// Whether a line waits for the console.
+    #[inline]
+    pub fn has_line(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.has_line())
     }
 
     pub(crate) fn session(&self, id: SessionId) -> Option<&Session> {

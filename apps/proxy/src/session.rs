@@ -31,7 +31,11 @@ pub(crate) struct Session {
     /// The same, as a PROXY header has it if there was one.
     pub(crate) source: Endpoint,
     pub(crate) destination: Endpoint,
+    /// Our end of the connection to its server, where somebody wants to know.
+    pub(crate) outgoing: Option<Endpoint>,
     pub(crate) accepted_at: Instant,
+    /// Milliseconds after that at which its PROXY header was there.
+    pub(crate) handshake_ms: u32,
     /// Milliseconds after that at which it was given a server.
     pub(crate) queued_ms: Option<u32>,
     /// Milliseconds after that at which the server had answered.

@@ -5,7 +5,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use penstock_config::haproxy::{Action, Backend, Bind, Frontend, Proxies, Rule, Server};
+use penstock_config::haproxy::{
+    Action, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, Rule, Server,
+    Variable,
+};
 use penstock_relay::{Manners, Timeouts};
 
 use crate::acl::{Acls, CompileError};
@@ -24,6 +27,10 @@ pub struct Setup {
     /// Where the listeners of each frontend begin among all.
     first_doors: Vec<u16>,
     pub(crate) pools: Pools,
+    /// Some format asks for our end of connections to servers.
+    pub(crate) wants_outgoing: bool,
+    /// Some frontend logs sessions before they end.
+    pub(crate) logs_early: bool,
     /// The ACLs of each frontend, and of each backend.
     pub(crate) frontend_acls: Vec<Acls>,
     pub(crate) backend_acls: Vec<Acls>,
@@ -92,6 +99,8 @@ impl Setup {
         let fullconns = fullconns.collect();
         let (manners_of, manners) = manners(&proxies);
         let setup = Setup {
+            wants_outgoing: proxies.frontends.iter().any(wants_outgoing),
+            logs_early: proxies.frontends.iter().any(|frontend| frontend.options.log_asap),
             proxies,
             first_servers,
             server_backends,
@@ -198,6 +207,18 @@ impl Pools {
         self.owners.push(owner);
         Some(PoolId((self.limits.len() - 1) as u16))
     }
+}
+
+/// Whether the log of a frontend names our end of connections to servers.
+fn wants_outgoing(frontend: &Frontend) -> bool {
+    let LogFormat::Items(Format(items)) = &frontend.log_format else { return false };
+    items.iter().any(|item| match item {
+        Item::Variable(variable, _) => {
+            matches!(variable, Variable::BackendSource | Variable::BackendSourcePort)
+        }
+        Item::Sample(sample, _) => matches!(sample.fetch, Fetch::Server(_)),
+        Item::Text(_) => false,
+    })
 }
 
 /// `fullconn`, or a tenth of what all frontends may have at once, where it matters.

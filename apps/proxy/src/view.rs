@@ -98,6 +98,16 @@ impl View for SessionView<'_> {
                 End::Destination => Value::Addr(session.local.addr),
                 End::DestinationPort => Value::Int(session.local.port.into()),
             }),
+            Fetch::Server(end) => {
+                let ours = session.outgoing?;
+                let server = || proxy.server_endpoint(session.destination, session.server?);
+                Some(match end {
+                    End::Source => Value::Addr(ours.addr),
+                    End::SourcePort => Value::Int(ours.port.into()),
+                    End::Destination => Value::Addr(server()?.addr),
+                    End::DestinationPort => Value::Int(server()?.port.into()),
+                })
+            }
             Fetch::ListenerConnections => number(gauges.total(gauges.frontend(session.frontend))),
             Fetch::ReceivedProxy => Some(Value::Bool(session.has(Session::HEADER_CAME))),
             Fetch::FrontendNumber => number(proxy.setup.frontend(session.frontend).id),
