@@ -36,7 +36,7 @@ mod todo;
 pub use health::{Change, Health};
 pub use plan::{Plan, PlanError};
 pub use report::{
-    Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
+    Cause, Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
 };
 pub use run::{Check, first_at};
 pub use subject::{Desk, Subject};

@@ -69,7 +69,7 @@ impl Proxy {
     fn tell_later(&mut self, cx: &mut Cx<'_>, at: Instant) {
         if self.tell_at.is_none_or(|before| at < before) {
             self.tell_at = Some(at);
-            cx.wake_at(self.tell_at);
+            self.alarm(cx);
         }
     }
 
@@ -80,7 +80,14 @@ impl Proxy {
             self.tell_gauges(cx);
             self.tell_standings_again(cx);
         }
-        cx.wake_at(self.tell_at);
+        self.run_checks(cx);
+        self.alarm(cx);
+    }
+
+    /// Sets the one alarm of this core to whatever comes first.
+    pub(crate) fn alarm(&mut self, cx: &mut Cx<'_>) {
+        let check_at = self.watch.as_ref().and_then(|watch| watch.due_at());
+        cx.wake_at(self.tell_at.into_iter().chain(check_at).min());
     }
 
     fn tell_gauges(&mut self, cx: &mut Cx<'_>) {

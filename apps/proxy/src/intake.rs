@@ -291,7 +291,7 @@ impl Proxy {
             Role::Client(_, true) => return self.relay.on_data(cx, client, bytes),
             Role::Client(_, false) => {}
             // It was turned away.
-            Role::None | Role::Server(_) | Role::Leaving => return bytes.len(),
+            Role::None | Role::Server(_) | Role::Leaving | Role::Check(_) => return bytes.len(),
         }
         let Some(&Session { phase, kept, .. }) = self.session(id) else { return bytes.len() };
         if !matches!(phase, Phase::FrontendRules | Phase::BackendRules) {
@@ -303,7 +303,7 @@ impl Proxy {
             return match self.roles[client.index()] {
                 Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
                 Role::Client(_, false) => self.leave_in_store(id),
-                Role::None | Role::Server(_) | Role::Leaving => bytes.len(),
+                Role::None | Role::Server(_) | Role::Leaving | Role::Check(_) => bytes.len(),
             };
         };
         if let Some(session) = self.session_mut(id) {

@@ -44,6 +44,7 @@ mod slots;
 mod standing;
 mod statistics;
 mod view;
+mod watch;
 
 pub use known::Known;
 pub use proxy::{Proxy, StartError};

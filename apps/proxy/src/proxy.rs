@@ -24,6 +24,7 @@ use crate::session::{Session, SessionId};
 use crate::setup::Setup;
 use crate::slots::Slots;
 use crate::statistics::Statistics;
+use crate::watch::Watch;
 
 /// The proxy of one core.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Proxy {
     pub(crate) work: Option<Box<Workspace>>,
     /// Taken out while a line is written.
     pub(crate) journal: Option<Box<Journal>>,
+    /// The checks of all servers, on core 0.
+    pub(crate) watch: Option<Box<Watch>>,
     pub(crate) is_stopping: bool,
     /// What is behind each listener of the stack, by [`ListenerId`].
     doors: Vec<Option<u16>>,
@@ -71,6 +74,8 @@ pub(crate) enum Role {
     Server(SessionId),
     /// A client that was turned away and may not have noticed.
     Leaving,
+    /// A check's, by its number.
+    Check(u16),
 }
 
 /// Why a core does not serve.
@@ -127,6 +132,7 @@ impl Proxy {
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
             work: Some(Box::default()),
             journal: Some(Box::new(Journal::new())),
+            watch: if core == 0 { Watch::new(setup) } else { None },
             is_stopping: false,
             doors: Vec::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ core as u64,
@@ -159,10 +165,11 @@ impl Proxy {
             }
             self.doors[index] = Some(door);
         }
+        self.start_checks(cx);
         Ok(())
     }
 
-    /// Lets nobody new in; sessions go on.
+    /// Lets nobody new in and checks nobody; sessions go on.
     pub fn stop(&mut self, cx: &mut Cx<'_>) {
         self.is_stopping = true;
         for (listener, door) in (0..).zip(&mut self.doors) {
@@ -170,6 +177,7 @@ impl Proxy {
                 cx.unlisten(ListenerId(listener));
             }
         }
+        self.stop_checks(cx);
     }
 
     /// What was done so far.
@@ -245,13 +253,20 @@ impl App for Proxy {
     }
 
     fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
-        if let Role::Server(id) = self.roles[conn.index()] {
-            self.server_answered(cx, id, conn);
+        match self.roles[conn.index()] {
+            Role::Server(id) => self.server_answered(cx, id, conn),
+            Role::Check(probe) => {
+                self.check_connected(cx, probe, conn);
+                self.settle(cx);
+            }
+            Role::Client(..) | Role::Leaving | Role::None => {}
         }
     }
 
     fn on_connect_failed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
-        if let Some(ended) = self.relay.on_connect_failed(conn, reason) {
+        if let Role::Check(probe) = self.roles[conn.index()] {
+            self.check_lost(cx, probe, conn, reason);
+        } else if let Some(ended) = self.relay.on_connect_failed(conn, reason) {
             self.relay_ended(cx, ended);
         }
         self.settle(cx);
@@ -265,6 +280,11 @@ impl App for Proxy {
                 let taken = self.client_data(cx, id, bytes);
                 self.settle(cx);
                 taken
+            }
+            Role::Check(probe) => {
+                self.check_data(cx, probe, bytes);
+                self.settle(cx);
+                bytes.len()
             }
             Role::Leaving | Role::None => bytes.len(),
         }
@@ -283,6 +303,7 @@ impl App for Proxy {
                 }
             }
             Role::Client(id, false) => self.client_closed(cx, id),
+            Role::Check(probe) => self.check_ended(cx, probe),
             Role::Leaving | Role::None => {
                 self.roles[conn.index()] = Role::None;
                 cx.close(conn);
@@ -299,6 +320,7 @@ impl App for Proxy {
                 }
             }
             Role::Client(id, false) => self.client_broke(cx, id),
+            Role::Check(probe) => self.check_lost(cx, probe, conn, reason),
             Role::Leaving | Role::None => self.roles[conn.index()] = Role::None,
         }
         self.settle(cx);
@@ -312,6 +334,8 @@ impl App for Proxy {
                 }
             }
             Role::Client(id, false) => self.phase_over(cx, id),
+            // Checks keep their time together: see `watch.rs`.
+            Role::Check(_) => {}
             Role::Leaving | Role::None => {
                 self.roles[conn.index()] = Role::None;
                 cx.abort(conn);

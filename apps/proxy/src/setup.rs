@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
     Action, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, Rule, Server,
-    Variable,
+    ServerCheck, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
 use crate::acl::{Acls, CompileError};
+use crate::check::Plan;
 use crate::slots::PoolId;
 
 /// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
@@ -34,6 +35,9 @@ pub struct Setup {
     /// The ACLs of each frontend, and of each backend.
     pub(crate) frontend_acls: Vec<Acls>,
     pub(crate) backend_acls: Vec<Acls>,
+    /// How the servers of each backend are checked.
+    pub(crate) plans: Vec<Plan>,
+    unchecked: ServerCheck,
     /// Sessions at which the servers of each backend have their `maxconn`; none where it does not
     /// depend on load.
     pub(crate) fullconns: Vec<Option<u32>>,
@@ -94,6 +98,8 @@ impl Setup {
         let frontend_acls = frontend_acls.collect::<Result<_, _>>().map_err(told)?;
         let backend_acls = proxies.backends.iter().map(|backend| Acls::compile(&backend.acls));
         let backend_acls = backend_acls.collect::<Result<_, _>>().map_err(told)?;
+        let plans = proxies.backends.iter().map(|backend| Plan::compile(&backend.check));
+        let plans = plans.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let pools = Pools::of(&proxies);
         let fullconns = proxies.backends.iter().map(|backend| fullconn(&proxies, backend));
         let fullconns = fullconns.collect();
@@ -109,6 +115,8 @@ impl Setup {
             pools,
             frontend_acls,
             backend_acls,
+            plans,
+            unchecked: ServerCheck::default(),
             fullconns,
             manners_of,
             manners,
@@ -173,6 +181,11 @@ impl Setup {
         let backend = self.backend_of(number);
         let index = number - self.first_servers[backend as usize];
         &self.backend(backend).servers[index as usize]
+    }
+
+    /// How a server is checked; as by default where it is not.
+    pub(crate) fn check_of(&self, number: u16) -> &ServerCheck {
+        self.server(number).check.as_ref().unwrap_or(&self.unchecked)
     }
 
     /// How the relay treats sessions of these.

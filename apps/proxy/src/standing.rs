@@ -18,8 +18,10 @@ impl Proxy {
     }
 
     /// Has a server stand like this from now on. To be called on core 0, which tells the others.
-    pub fn set_server(&mut self, cx: &mut Cx<'_>, id: ServerId, standing: Standing) {
-        self.set_standing(cx, self.setup.server_number(id.backend.0, id.index), standing);
+    pub fn set_server(&mut self, cx: &mut Cx<'_>, id: ServerId, mut standing: Standing) {
+        let server = self.setup.server_number(id.backend.0, id.index);
+        self.check_or_not(cx, server, &mut standing);
+        self.set_standing(cx, server, standing);
         self.settle(cx);
     }
 

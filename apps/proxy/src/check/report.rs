@@ -216,12 +216,22 @@ pub fn write_check(
     let _ = write!(line, ", status: {part}/{whole} {state}.");
 }
 
-/// That a server is something else now. Level alert when it is down, else notice. The report stands
-/// in it unless `option log-health-checks` has just said the same.
+/// Why a server is something else.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// A check, which stands in the line.
+    Check(&'a Report),
+    /// A check, which `option log-health-checks` has just told of.
+    Told,
+    /// The server that it tracks.
+    Tracked(Names<'a>),
+}
+
+/// That a server is something else now. Level alert when it is down, else notice.
 pub fn write_transition(
     names: Names<'_>,
     change: Change,
-    report: Option<&Report>,
+    cause: Cause<'_>,
     tally: Tally,
     line: &mut Line<'_>,
 ) {
@@ -235,8 +245,12 @@ pub fn write_transition(
     };
     // A Line takes everything, or its beginning: writing never fails.
     let _ = write!(line, "{kind} {backend}/{server} is {state}");
-    if let Some(report) = report {
-        report.write(line);
+    match cause {
+        Cause::Check(report) => report.write(line),
+        Cause::Told => {}
+        Cause::Tracked(Names { backend, server, .. }) => {
+            let _ = write!(line, " via {backend}/{server}");
+        }
     }
     let word = if change == Change::Down { "left" } else { "online" };
     let _ = write!(line, ". {active} active and {backups} backup servers {word}.");

@@ -41,9 +41,9 @@ pub(super) fn write_request(
             continue;
         }
         if name.eq_ignore_ascii_case("connection") {
-            let value = line.as_bytes()[value_at..].to_ascii_lowercase();
-            closes = is_1_1 && value == b"close";
-            keeps = !is_1_1 && value == b"keep-alive";
+            let value = &line.as_bytes()[value_at..];
+            closes = is_1_1 && value.eq_ignore_ascii_case(b"close");
+            keeps = !is_1_1 && value.eq_ignore_ascii_case(b"keep-alive");
             line.truncate(begin);
             continue;
         }

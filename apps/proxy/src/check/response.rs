@@ -39,7 +39,8 @@ pub(super) fn read<'a>(bytes: &'a [u8], is_head: bool, scratch: &'a mut [u8]) ->
     let mut length = None;
     for field in head.headers.iter() {
         if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            is_chunked |= field.value.to_ascii_lowercase().ends_with(b"chunked");
+            let last = field.value.rsplit(|byte| *byte == b',').next().unwrap_or_default();
+            is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
         }
         if field.name.eq_ignore_ascii_case("content-length") {
             length = str::from_utf8(field.value).ok().and_then(|text| text.trim().parse().ok());

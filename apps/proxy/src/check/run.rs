@@ -62,6 +62,11 @@ impl Check {
         }
     }
 
+    /// The first check begins then.
+    pub fn begin_at(&mut self, at: Instant) {
+        self.due_at = at;
+    }
+
     /// When time itself makes a difference; `None` while it is not checked.
     pub fn due_at(&self) -> Option<Instant> {
         (!self.is_paused).then_some(self.due_at)

@@ -174,20 +174,20 @@ fn a_server_goes_and_comes_as_recorded() {
     assert_eq!(bed.run(&[Connected]).and_then(|finished| finished.change), None);
     let changes: Vec<_> = (0..3).map(|_| bed.run(&[Refused]).expect("over").change).collect();
     assert_eq!(changes, [None, None, Some(Change::Down)]);
-    let written = |bed: &Bed, change, report: Option<&Report>, tally| {
+    let written = |bed: &Bed, change, cause: Cause<'_>, tally| {
         let mut out = [0; 512];
         let mut line = Line::new(&mut out);
-        write_transition(bed.names(), change, report, tally, &mut line);
+        write_transition(bed.names(), change, cause, tally, &mut line);
         String::from_utf8_lossy(line.as_bytes()).into_owned()
     };
     assert_eq!(
-        written(&bed, Change::Down, Some(bed.check.report()), Tally::default()),
+        written(&bed, Change::Down, Cause::Check(bed.check.report()), Tally::default()),
         "Server quiet/s1 is DOWN, reason: Layer4 connection problem, info: \"Connection refused\", \
          check duration: 0ms. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 \
          remaining in queue."
     );
     assert_eq!(
-        written(&bed, Change::Down, None, Tally { backups: 1, ..Tally::default() }),
+        written(&bed, Change::Down, Cause::Told, Tally { backups: 1, ..Tally::default() }),
         "Server quiet/s1 is DOWN. 0 active and 1 backup servers left. Running on backup. 0 \
          sessions active, 0 requeued, 0 remaining in queue."
     );
@@ -197,7 +197,7 @@ fn a_server_goes_and_comes_as_recorded() {
         written(
             &bed,
             Change::Up,
-            Some(bed.check.report()),
+            Cause::Check(bed.check.report()),
             Tally { active: 1, ..Tally::default() }
         ),
         "Server quiet/s1 is UP, reason: Layer4 check passed, check duration: 0ms. 1 active and 0 \

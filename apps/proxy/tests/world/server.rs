@@ -21,6 +21,7 @@ pub(crate) struct Ways {
 #[derive(Debug)]
 pub(crate) struct Server {
     name: u8,
+    listener: Option<ListenerId>,
     pub(crate) ways: Ways,
     /// What could not be sent, by connection.
     pending: BTreeMap<ConnId, Vec<u8>>,
@@ -39,6 +40,7 @@ impl Server {
     pub(crate) fn new(name: u8, ways: Ways) -> Server {
         Server {
             name,
+            listener: None,
             ways,
             pending: BTreeMap::new(),
             ended: Vec::new(),
@@ -53,13 +55,19 @@ impl Server {
 
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         if !self.ways.refuses {
-            cx.listen(None, 80, SocketOptions::default()).expect("free");
+            self.listener = Some(cx.listen(None, 80, SocketOptions::default()).expect("free"));
         }
+    }
+
+    /// It refuses from now on.
+    pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>) {
+        cx.unlisten(self.listener.take().expect("it listens"));
     }
 
     /// Forgets what was.
     pub(crate) fn forget(&mut self) {
-        *self = Server::new(self.name, self.ways);
+        let listener = self.listener;
+        *self = Server { listener, ..Server::new(self.name, self.ways) };
     }
 
     fn say(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) {

@@ -1,0 +1,403 @@
+//! Core 0 watches the servers: each has a check, and what its checks come to is told to all cores.
+//!
+//! ```text
+//!   time, a connection's events ─▶ Check ─▶ send, close, open
+//!                                    └─ over ─▶ a line in the log, a Standing for every core
+//! ```
+//! Why core 0 alone: a check costs a connection now and then, and cores that came to different
+//! verdicts would balance differently. `slowstart` is kept here too, since it begins with a verdict.
+
+use alloc::boxed::Box;
+
+use penstock_config::haproxy::{Backend, Level, Server};
+use penstock_stack::{Close, ConnId, Cx, Duration, Instant};
+
+use crate::check::{
+    Cause, Change, Check, Desk, Ending, Finished, Names, Subject, Tally, Todo, first_at,
+    write_check, write_no_server, write_transition,
+};
+use crate::journal::Voice;
+use crate::line::Line;
+use crate::proxy::{OPTIONS, Proxy, Role};
+use crate::server::{Standing, WARM};
+use crate::setup::Setup;
+
+/// The servers that are checked, and what their checks share.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    probes: Box<[Probe]>,
+    desk: Desk,
+    /// The first moment at which time makes a difference to any of them.
+    due_at: Option<Instant>,
+}
+
+/// The check of a server.
+#[derive(Debug)]
+struct Probe {
+    /// Its number among all servers.
+    server: u16,
+    check: Check,
+    conn: Option<ConnId>,
+    /// It came up then, and has not its whole weight yet.
+    warming: Option<Warming>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Warming {
+    since: Instant,
+    next_at: Instant,
+}
+
+impl Watch {
+    /// Nothing is checked before [`Proxy::start_checks`].
+    pub(crate) fn new(setup: &Setup) -> Option<Box<Watch>> {
+        let count =
+            setup.proxies.backends.iter().map(|backend| backend.servers.len()).sum::<usize>();
+        let probe = |number: u16| {
+            let server = setup.server(number);
+            server.check.as_ref()?;
+            let plan = &setup.plans[setup.backend_of(number) as usize];
+            let mut check = Check::new(plan, setup.check_of(number), Instant(0));
+            if server.disabled {
+                check.pause();
+            }
+            Some(Probe { server: number, check, conn: None, warming: None })
+        };
+        let probes: Box<[Probe]> = (0..count as u16).filter_map(probe).collect();
+        if probes.is_empty() {
+            return None;
+        }
+        Some(Box::new(Watch { probes, desk: Desk::new(), due_at: None }))
+    }
+
+    pub(crate) fn due_at(&self) -> Option<Instant> {
+        self.due_at
+    }
+
+    fn find_due(&mut self) {
+        self.due_at = self.probes.iter().filter_map(Probe::due_at).min();
+    }
+}
+
+impl Probe {
+    fn due_at(&self) -> Option<Instant> {
+        let warmer_at = self.warming.map(|warming| warming.next_at);
+        self.check.due_at().into_iter().chain(warmer_at).min()
+    }
+}
+
+impl Proxy {
+    /// The first checks begin soon, but not all at once.
+    pub(crate) fn start_checks(&mut self, cx: &mut Cx<'_>) {
+        let (setup, now) = (self.setup, cx.now());
+        let Some(watch) = &mut self.watch else { return };
+        let inters = watch.probes.iter().map(|probe| setup.check_of(probe.server).inter);
+        let shortest = inters.filter(|inter| *inter >= SPREAD_FROM).min().unwrap_or_default();
+        let count = watch.probes.len() as u64;
+        for (position, probe) in (0..).zip(&mut watch.probes) {
+            let check = setup.check_of(probe.server);
+            probe.check.begin_at(first_at(now, check, shortest, position, count));
+        }
+        watch.find_due();
+        self.alarm(cx);
+    }
+
+    /// Nobody is checked any more.
+    pub(crate) fn stop_checks(&mut self, cx: &mut Cx<'_>) {
+        let Some(watch) = &mut self.watch else { return };
+        for probe in &mut watch.probes {
+            probe.check.pause();
+            probe.warming = None;
+            if let Some(conn) = probe.conn.take() {
+                self.roles[conn.index()] = Role::None;
+                cx.abort(conn);
+            }
+        }
+        watch.find_due();
+        self.alarm(cx);
+    }
+
+    /// Checks whose time has come.
+    pub(crate) fn run_checks(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let Some(watch) = self.watch.as_ref().filter(|watch| is_due(watch.due_at)) else { return };
+        let count = watch.probes.len();
+        for number in 0..count as u16 {
+            let Some(watch) = &self.watch else { return };
+            if is_due(watch.probes[usize::from(number)].due_at()) {
+                self.warm(cx, number);
+                self.check(cx, number, |check, subject, desk, now| {
+                    check.on_time(subject, desk, now)
+                });
+            }
+        }
+    }
+
+    pub(crate) fn check_connected(&mut self, cx: &mut Cx<'_>, probe: u16, conn: ConnId) {
+        let Some(info) = cx.info(conn) else { return };
+        self.check(cx, probe, |check, subject, desk, now| {
+            check.on_connected(subject, desk, info.local, info.remote, now)
+        });
+    }
+
+    pub(crate) fn check_data(&mut self, cx: &mut Cx<'_>, probe: u16, bytes: &[u8]) {
+        self.check(cx, probe, |check, subject, desk, now| check.on_data(subject, desk, bytes, now));
+    }
+
+    pub(crate) fn check_ended(&mut self, cx: &mut Cx<'_>, probe: u16) {
+        self.check(cx, probe, |check, subject, desk, now| check.on_end(subject, desk, now));
+    }
+
+    /// The connection of a check is gone.
+    pub(crate) fn check_lost(&mut self, cx: &mut Cx<'_>, probe: u16, conn: ConnId, close: Close) {
+        self.roles[conn.index()] = Role::None;
+        if let Some(probe) = self.watch.as_mut().and_then(|w| w.probes.get_mut(usize::from(probe)))
+        {
+            probe.conn = None;
+        }
+        self.check(cx, probe, |check, subject, desk, now| check.on_lost(subject, desk, close, now));
+    }
+
+    /// Somebody has taken a server out, or put it back.
+    pub(crate) fn check_or_not(&mut self, cx: &mut Cx<'_>, server: u16, standing: &mut Standing) {
+        let Some(watch) = &mut self.watch else { return };
+        let Some(probe) = watch.probes.iter_mut().find(|probe| probe.server == server) else {
+            return;
+        };
+        let is_out = probe.check.due_at().is_none();
+        if standing.is_in_maintenance == is_out {
+            return;
+        }
+        probe.warming = None;
+        if standing.is_in_maintenance {
+            probe.check.pause();
+            if let Some(conn) = probe.conn.take() {
+                self.roles[conn.index()] = Role::None;
+                cx.abort(conn);
+            }
+        } else {
+            // It is believed to be up until a check fails.
+            probe.check.resume(cx.now());
+            standing.is_up = true;
+        }
+        watch.find_due();
+        self.alarm(cx);
+    }
+
+    /// Lets something happen to a check, and does what it wants.
+    fn check<F>(&mut self, cx: &mut Cx<'_>, number: u16, event: F)
+    where
+        F: for<'d> FnOnce(&mut Check, &Subject<'_>, &'d mut Desk, Instant) -> Todo<'d>,
+    {
+        let (now, setup, random) = (cx.now(), self.setup, (self.draw() >> 32) as u32);
+        let Some(mut watch) = self.watch.take() else { return };
+        let Watch { probes, desk, .. } = &mut *watch;
+        let probe = &mut probes[usize::from(number)];
+        let server = setup.server(probe.server);
+        let backend_number = setup.backend_of(probe.server);
+        let backend = setup.backend(backend_number);
+        let global = &setup.proxies.global;
+        let subject = Subject {
+            plan: &setup.plans[usize::from(backend_number)],
+            backend,
+            server,
+            check: setup.check_of(probe.server),
+            addr: self.servers[usize::from(probe.server)].addr,
+            spread_percent: global.spread_checks_percent,
+            random,
+        };
+        let Todo { send, close, open, mut finished } = event(&mut probe.check, &subject, desk, now);
+        if let Some(conn) = probe.conn
+            && !send.is_empty()
+        {
+            // What does not fit is more than any server is asked; the check then runs out of time.
+            cx.send(conn, send);
+        }
+        if let Some(ending) = close
+            && let Some(conn) = probe.conn.take()
+        {
+            self.roles[conn.index()] = Role::None;
+            match ending {
+                Ending::Fin => cx.close(conn),
+                Ending::Reset => cx.abort(conn),
+            }
+        }
+        if let Some(remote) = open {
+            let source = server.source.as_ref().or(backend.source.as_ref());
+            let from = source.map(|source| source.addr).filter(|addr| !addr.is_unspecified());
+            match cx.connect(remote, from, OPTIONS) {
+                Ok(conn) => {
+                    self.roles[conn.index()] = Role::Check(number);
+                    probe.conn = Some(conn);
+                }
+                Err(_) => {
+                    let lost = probe.check.on_lost(&subject, desk, Close::Unreachable, now);
+                    finished = lost.finished;
+                }
+            }
+        }
+        watch.find_due();
+        self.watch = Some(watch);
+        if let Some(finished) = finished {
+            self.check_over(cx, number, finished);
+        }
+        self.alarm(cx);
+    }
+
+    /// What a check that is over means for its server.
+    fn check_over(&mut self, cx: &mut Cx<'_>, number: u16, finished: Finished) {
+        let setup = self.setup;
+        let Some(watch) = self.watch.take() else { return };
+        let probe = &watch.probes[usize::from(number)];
+        let server = probe.server;
+        let backend = setup.backend(setup.backend_of(server));
+        let is_told = backend.options.log_health_checks;
+        if finished.is_news && is_told {
+            let (report, health) = (probe.check.report(), probe.check.health());
+            let weight = self.servers[usize::from(server)].standing.weight;
+            let names = names(backend, setup.server(server));
+            self.say(cx, backend, NOTICE, |line| write_check(names, report, health, weight, line));
+        }
+        if let Some(change) = finished.change {
+            let cause = if is_told { Cause::Told } else { Cause::Check(probe.check.report()) };
+            self.change(cx, server, change, cause);
+            let warming = self.warming(cx, server, change);
+            self.watch = Some(watch);
+            if let Some(watch) = &mut self.watch {
+                watch.probes[usize::from(number)].warming = warming;
+                watch.find_due();
+            }
+            self.follow(cx, server, change);
+        } else {
+            self.watch = Some(watch);
+        }
+    }
+
+    /// A server is something else now: every core is told, and the log.
+    fn change(&mut self, cx: &mut Cx<'_>, server: u16, change: Change, cause: Cause<'_>) {
+        let setup = self.setup;
+        let backend_number = setup.backend_of(server);
+        let (backend, description) = (setup.backend(backend_number), setup.server(server));
+        let before = self.servers[usize::from(server)].standing;
+        let (active_before, backups_before) = self.usable(backend_number);
+        let waiting = self.servers[usize::from(server)].queue.len();
+        let mut standing = before;
+        standing.is_up = change != Change::Down;
+        standing.is_drained = change == Change::Stopping;
+        if change == Change::Up && description.slowstart.is_some() {
+            standing.warmth = 1;
+        }
+        self.set_standing(cx, server, standing);
+        let (active, backups) = self.usable(backend_number);
+        let queued = self.servers[usize::from(server)].queue.len();
+        let tally = Tally {
+            active,
+            backups,
+            sessions: self.gauges.total(self.gauges.server(server)),
+            requeued: waiting.abs_diff(queued),
+            queued,
+        };
+        // Who was stopping already surprises nobody.
+        let level = match change {
+            Change::Down if !before.is_drained => ALERT,
+            _ => NOTICE,
+        };
+        let names = names(backend, description);
+        self.say(cx, backend, level, |line| write_transition(names, change, cause, tally, line));
+        if active_before + backups_before > 0 && active + backups == 0 {
+            let frontends = &setup.proxies.frontends;
+            let is_listen = frontends.iter().any(|frontend| frontend.name == backend.name);
+            self.say(cx, backend, EMERG, |line| write_no_server(&backend.name, is_listen, line));
+        }
+    }
+
+    /// Servers that `track` this one do as it does.
+    fn follow(&mut self, cx: &mut Cx<'_>, server: u16, change: Change) {
+        let setup = self.setup;
+        let leader = names(setup.backend(setup.backend_of(server)), setup.server(server));
+        for follower in 0..self.servers.len() as u16 {
+            let tracked = setup.server(follower).track;
+            let is_its =
+                tracked.is_some_and(|id| setup.server_number(id.backend.0, id.index) == server);
+            if is_its {
+                self.change(cx, follower, change, Cause::Tracked(leader));
+            }
+        }
+    }
+
+    /// When a server that comes up slowly will be warmer.
+    fn warming(&self, cx: &Cx<'_>, server: u16, change: Change) -> Option<Warming> {
+        let slowstart = self.setup.server(server).slowstart?;
+        let now = cx.now();
+        (change == Change::Up).then(|| Warming { since: now, next_at: now + warm_step(slowstart) })
+    }
+
+    /// A server that comes up slowly has more of its weight.
+    fn warm(&mut self, cx: &mut Cx<'_>, number: u16) {
+        let now = cx.now();
+        let Some(watch) = &mut self.watch else { return };
+        let probe = &mut watch.probes[usize::from(number)];
+        let server = probe.server;
+        let Some(Warming { since, next_at }) = probe.warming.filter(|w| w.next_at <= now) else {
+            return;
+        };
+        let Some(slowstart) = self.setup.server(server).slowstart else { return };
+        let passed = now.0.saturating_sub(since.0);
+        let warmth = 1 + passed * u64::from(WARM - 1) / slowstart.0.max(1);
+        let is_warm = warmth >= u64::from(WARM);
+        probe.warming =
+            (!is_warm).then(|| Warming { since, next_at: next_at + warm_step(slowstart) });
+        let mut standing = self.servers[usize::from(server)].standing;
+        standing.warmth = warmth.min(u64::from(WARM)) as u8;
+        self.set_standing(cx, server, standing);
+    }
+
+    /// Servers of a backend that could be given sessions: active ones, and backups.
+    fn usable(&self, backend: u16) -> (u32, u32) {
+        let usable = |is_backup| {
+            let servers = self.setup.servers_of(backend).filter(|&number| {
+                let description = self.setup.server(number);
+                let share = self.servers[usize::from(number)].standing.share(description);
+                share.is_usable() && description.backup == is_backup
+            });
+            servers.count() as u32
+        };
+        (usable(false), usable(true))
+    }
+
+    /// Has a line of a backend in its log.
+    fn say(
+        &mut self,
+        cx: &mut Cx<'_>,
+        backend: &Backend,
+        level: Level,
+        write: impl FnOnce(&mut Line<'_>),
+    ) {
+        let Some(mut journal) = self.journal.take() else { return };
+        let mut line = Line::new(&mut journal.line);
+        write(&mut line);
+        let len = line.len();
+        let global = &self.setup.proxies.global;
+        let tag = backend.log_tag.as_deref().unwrap_or(&global.log_tag);
+        let voice = Voice { level, tag, host: global.log_hostname.as_deref() };
+        journal.send(cx, &backend.logs, voice, len);
+        self.journal = Some(journal);
+    }
+}
+
+fn names<'a>(backend: &'a Backend, server: &'a Server) -> Names<'a> {
+    Names { backend: &backend.name, server: &server.name, is_backup: server.backup }
+}
+
+/// How long a server that comes up slowly keeps a weight: a twentieth of the whole, but a second.
+fn warm_step(slowstart: Duration) -> Duration {
+    Duration((slowstart.0 / 20).max(1_000_000))
+}
+
+/// Checks that are less far apart begin as they like.
+const SPREAD_FROM: Duration = Duration::from_secs(1);
+
+const EMERG: Level = Level(0);
+const ALERT: Level = Level(1);
+const NOTICE: Level = Level(5);

@@ -1,0 +1,251 @@
+//! Servers are checked from core 0: one that dies gets no new sessions on any core, one that comes
+//! back does, and the log says so in HAProxy's words.
+
+mod world;
+
+use penstock_config::haproxy::{
+    Address, Backend, BackendId, Bind, BindAddress, CheckStep, Connect, Expect, ExpectMatch,
+    Facility, Format, Frontend, Item, Level, LogTarget, LogTo, Port, Proxies, ProxyCheck, Server,
+    ServerCheck, ServerId, Style,
+};
+use penstock_stack::Duration;
+use penstock_wire::Addr;
+
+use world::client::Client;
+use world::server::Ways;
+use world::{Plan, World, addr};
+
+/// A frontend on port 80, two servers that are checked once a second, and their lines on the console.
+fn proxies() -> Proxies {
+    let at = BindAddress { addr: Addr::UNSPECIFIED, port: 80 };
+    let mut frontend = Frontend {
+        name: "fe".into(),
+        binds: vec![Bind::new(at)],
+        default_backend: Some(BackendId(0)),
+        ..Frontend::default()
+    };
+    frontend.timeouts.client = Some(Duration::from_secs(10));
+    let server = |number: u32| {
+        let address = Address::Addr(addr(3 + number));
+        let check = ServerCheck { inter: Duration::from_secs(1), ..ServerCheck::default() };
+        Server {
+            id: number + 1,
+            check: Some(check),
+            ..Server::new(&format!("s{}", number + 1), address, Port::Fixed(80))
+        }
+    };
+    let mut backend = Backend {
+        name: "be".into(),
+        servers: (0..2).map(server).collect(),
+        logs: vec![LogTarget {
+            to: LogTo::Console,
+            style: Style::Short,
+            length_max: 1024,
+            sample_ranges: vec![],
+            sample_size: 0,
+            facility: Facility(16),
+            most: Level(7),
+            least: Level(0),
+        }],
+        ..Backend::default()
+    };
+    backend.timeouts.connect = Some(Duration::from_secs(3));
+    backend.timeouts.server = Some(Duration::from_secs(10));
+    Proxies { frontends: vec![frontend], backends: vec![backend], ..Proxies::default() }
+}
+
+/// After two seconds, in which everybody has learned where everybody is.
+fn world(proxies: Proxies, cores: u16) -> World {
+    let mut world = World::new(&Plan::fair(proxies, cores, &[Ways::default(); 2]));
+    for _ in 0..8 {
+        world.visit(80, Client::saying(b"x"));
+    }
+    world.pass_ms(2_000);
+    world
+}
+
+fn refuse(world: &mut World, index: usize) {
+    let now = world.now;
+    let server = world.servers[index].as_mut().expect("alive");
+    server.with(now, |app, cx| app.refuse(cx));
+}
+
+fn serve(world: &mut World, index: usize) {
+    let now = world.now;
+    let server = world.servers[index].as_mut().expect("alive");
+    server.with(now, |app, cx| app.start(cx));
+}
+
+/// Which servers answer ten clients who come now, in order of their names.
+fn who_answers(world: &mut World) -> Vec<u8> {
+    let visits: Vec<_> = (0..10).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+    world.pass_ms(500);
+    let mut names: Vec<u8> = visits
+        .iter()
+        .map(|visit| world.client(*visit).heard.first().copied().unwrap_or(0))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_server_that_refuses_gets_no_more_sessions_until_it_is_back() {
+    for cores in [1, 4] {
+        let mut world = world(proxies(), cores);
+        assert_eq!(who_answers(&mut world), [3, 4]);
+        assert_eq!(world.take_log(), [""; 0], "nothing has changed");
+        refuse(&mut world, 1);
+        world.pass_ms(4_000);
+        assert_eq!(
+            world.take_log(),
+            ["<1>Server be/s2 is DOWN, reason: Layer4 connection problem, info: \"Connection \
+              refused\", check duration: 0ms. 1 active and 0 backup servers left. 0 sessions \
+              active, 0 requeued, 0 remaining in queue.\n"]
+        );
+        assert_eq!(who_answers(&mut world), [3], "on {cores} cores");
+        refuse(&mut world, 0);
+        world.pass_ms(4_000);
+        let lines = world.take_log();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[1], "<0>backend be has no server available!\n");
+        assert_eq!(who_answers(&mut world), [0]);
+        serve(&mut world, 1);
+        world.pass_ms(3_000);
+        assert_eq!(
+            world.take_log(),
+            ["<5>Server be/s2 is UP, reason: Layer4 check passed, check duration: 0ms. 1 active \
+              and 0 backup servers online. 0 sessions requeued, 0 total in queue.\n"]
+        );
+        assert_eq!(who_answers(&mut world), [4]);
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_is_found_out_in_time() {
+    let mut world = world(proxies(), 2);
+    world.pass_ms(3_000);
+    world.kill(0);
+    world.pass_ms(8_000);
+    let lines = world.take_log();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].starts_with(
+            "<1>Server be/s1 is DOWN, reason: Layer4 timeout, check duration: 1000ms. 1 active"
+        ),
+        "{lines:?}"
+    );
+    assert_eq!(who_answers(&mut world), [4]);
+}
+
+#[test]
+fn what_a_server_says_is_looked_at() {
+    let step = |matching| {
+        CheckStep::Expect(Expect {
+            negated: false,
+            matching,
+            min_recv: None,
+            ok_status: None,
+            error_status: None,
+            timeout_status: None,
+            on_success: None,
+            on_error: None,
+            status_code: None,
+            comment: None,
+        })
+    };
+    // Each server says its own last byte, and then what it hears.
+    let check = |name: u8| {
+        ProxyCheck::Tcp(vec![
+            CheckStep::Connect(Connect { implicit: true, ..Connect::default() }),
+            step(ExpectMatch::Bytes(vec![name])),
+            CheckStep::Send { bytes: Format(vec![Item::Text(b"hello".to_vec())]), comment: None },
+            step(ExpectMatch::Regex("^hel+o$".into())),
+        ])
+    };
+    let mut proxies = proxies();
+    proxies.backends[0].check = check(4);
+    proxies.backends[0].options.log_health_checks = true;
+    let mut world = world(proxies, 2);
+    world.pass_ms(1_000);
+    let lines = world.take_log();
+    assert!(
+        lines.iter().any(|line| line.starts_with(
+            "<5>Health check for server be/s2 succeeded, reason: Layer7 check passed, code: 0, \
+             info: \"(tcp-check)\""
+        )),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("<1>Server be/s1 is DOWN.")), "{lines:?}");
+    assert_eq!(who_answers(&mut world), [4]);
+}
+
+#[test]
+fn who_is_taken_out_by_hand_is_not_checked() {
+    let mut world = world(proxies(), 2);
+    world.pass_ms(2_000);
+    let id = ServerId { backend: BackendId(0), index: 1 };
+    let now = world.now;
+    world.cores[0].with(now, |app, cx| {
+        let standing = app.standing(id);
+        app.set_server(cx, id, penstock_proxy::Standing { is_in_maintenance: true, ..standing });
+    });
+    world.pass_ms(100);
+    let before = world.servers[1].as_ref().expect("alive").app().accepted;
+    world.pass_ms(5_000);
+    assert_eq!(world.servers[1].as_ref().expect("alive").app().accepted, before);
+    assert_eq!(who_answers(&mut world), [3]);
+    let now = world.now;
+    world.cores[0].with(now, |app, cx| {
+        let standing = app.standing(id);
+        app.set_server(cx, id, penstock_proxy::Standing { is_in_maintenance: false, ..standing });
+    });
+    world.pass_ms(100);
+    assert_eq!(who_answers(&mut world), [3, 4], "up until a check fails");
+}
+
+#[test]
+fn a_server_that_comes_up_slowly_has_its_share_in_the_end() {
+    let mut proxies = proxies();
+    proxies.backends[0].servers[1].slowstart = Some(Duration::from_secs(20));
+    let mut world = world(proxies, 2);
+    world.pass_ms(2_000);
+    refuse(&mut world, 1);
+    world.pass_ms(4_000);
+    serve(&mut world, 1);
+    world.pass_ms(3_000);
+    let id = ServerId { backend: BackendId(0), index: 1 };
+    let warmth = |world: &World| world.cores[1].app().standing(id).warmth;
+    assert!((1..4).contains(&warmth(&world)), "{}", warmth(&world));
+    world.pass_ms(10_000);
+    assert!((7..12).contains(&warmth(&world)), "{}", warmth(&world));
+    world.pass_ms(12_000);
+    assert_eq!(warmth(&world), 16);
+}
+
+#[test]
+fn a_tracking_server_does_as_the_one_it_tracks() {
+    let mut proxies = proxies();
+    proxies.backends[0].servers[1].check = None;
+    proxies.backends[0].servers[1].track = Some(ServerId { backend: BackendId(0), index: 0 });
+    let mut world = world(proxies, 2);
+    world.pass_ms(2_000);
+    refuse(&mut world, 0);
+    world.pass_ms(4_000);
+    let lines = world.take_log();
+    let via = "<1>Server be/s2 is DOWN via be/s1. 0 active and 0 backup servers left. 0 sessions \
+               active, 0 requeued, 0 remaining in queue.\n";
+    assert!(lines.iter().any(|line| line == via), "{lines:?}");
+    assert_eq!(who_answers(&mut world), [0]);
+}
+
+#[test]
+fn nothing_stays_behind_when_it_stops() {
+    let mut world = world(proxies(), 4);
+    world.pass_ms(2_050);
+    for core in &mut world.cores {
+        core.with(world.now, |app, cx| app.stop(cx));
+    }
+    world.pass(20);
+    assert_eq!(world.remains(), "");
+}
