@@ -14,6 +14,7 @@ use crate::icmp::{Trouble, may_complain, trouble};
 use crate::limits;
 use crate::mail;
 use crate::packet::send_packet;
+use crate::pmtu;
 use crate::receive::Source;
 use crate::table::Kind;
 use crate::tcp::State;
@@ -178,10 +179,11 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return Err(Drop::IcmpOutOfWindow);
         }
         match trouble {
-            Trouble::TooBig { mtu } => {
+            Trouble::TooBig { mtu } if pmtu::is_credible(tuple.remote, mtu) => {
                 self.on_too_big(index, mtu);
                 Ok(())
             }
+            Trouble::TooBig { .. } => Err(Drop::IcmpIgnored),
             Trouble::Hard if matches!(tcb.state, State::SynSent | State::SynReceived) => {
                 self.end(index, Close::Unreachable);
                 Ok(())

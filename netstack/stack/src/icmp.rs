@@ -21,7 +21,8 @@ pub(crate) enum Trouble {
 pub(crate) fn trouble(message: &Message) -> Option<(Trouble, Quote)> {
     match *message {
         Message::TooBig { mtu, quote } => {
-            Some((Trouble::TooBig { mtu: guess(mtu, &quote) }, quote))
+            let mtu = if quote.dst.is_v4() { guess(mtu, &quote) } else { mtu };
+            Some((Trouble::TooBig { mtu }, quote))
         }
         Message::Unreachable { code, quote } if is_hard(code, &quote) => {
             Some((Trouble::Hard, quote))

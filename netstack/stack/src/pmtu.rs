@@ -19,6 +19,14 @@ struct Entry {
     learned_at: u32,
 }
 
+/// Whether a link towards `remote` may carry no more than `mtu` bytes.
+//= rfc8201#4
+//# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6
+//# minimum link MTU, it must discard it.
+pub(crate) fn is_credible(remote: Addr, mtu: u32) -> bool {
+    remote.is_v4() || mtu >= V6_MIN as u32
+}
+
 /// A small cache: of four possible places the oldest makes room.
 #[derive(Debug)]
 pub(crate) struct PathMtus {
