@@ -411,6 +411,10 @@ impl Tcb {
             };
             return Verdict::closed(reason);
         }
+        if seg.seq == self.rcv_edge {
+            // Inside for an acknowledgement (`check_window`), not for a RST.
+            return Verdict::refuse(Drop::TcpOutOfWindow);
+        }
         //= rfc5961#3.2
         //# If the RST bit is set and the sequence number does not exactly match the next
         //# expected sequence value, yet is within the current receive window (RCV.NXT <
