@@ -6,7 +6,7 @@
 
 use penstock_queue::QueuePair;
 use penstock_wire::SeqNum;
-use penstock_wire::tcp::{Flags, Header};
+use penstock_wire::tcp::{Flags, Header, Timestamps};
 
 use crate::app::{App, Close};
 use crate::counters::{Drop, Event};
@@ -503,7 +503,15 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             window: 0,
         };
         let tuple = tcb.tuple;
-        transmit::bare(&mut self.core, &mut self.queues, &tuple, header, None);
+        //= rfc7323#3.2
+        //# Once TSopt has been successfully negotiated, that is both <SYN> and
+        //# <SYN,ACK> contain TSopt, the TSopt MUST be sent in every non-<RST>
+        //# segment for the duration of the connection, and SHOULD be sent in an
+        //# <RST> segment
+        let value = tcb.timestamp(self.core.env.millis);
+        let timestamps =
+            tcb.has(Bits::TIMESTAMPS).then_some(Timestamps { value, echo: tcb.ts_recent });
+        transmit::bare(&mut self.core, &mut self.queues, &tuple, header, timestamps);
     }
 
     /// Both directions are closed, acknowledged and read.
