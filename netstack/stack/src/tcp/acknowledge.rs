@@ -259,9 +259,15 @@ impl Tcb {
                 let again = flight.resent.max(self.una);
                 above + (again - self.una) - flight.sacked.overlap(self.una, again)
             }
-            Phase::Open | Phase::Recovery => {
-                // Without SACK each duplicate stands for a segment that has left the network.
-                sent.saturating_sub(flight.duplicates as u32 * self.mss as u32)
+            // Without SACK each duplicate stands for a segment that has left the network.
+            Phase::Recovery => sent.saturating_sub(flight.duplicates as u32 * self.mss as u32),
+            //= rfc3042#2
+            //# - The amount of outstanding data would remain less than or equal
+            //#   to the congestion window plus 2 segments.
+            // There are more of them where they tell of no new loss (RFC 6582 section 3.2 step 2).
+            Phase::Open => {
+                let count = flight.duplicates.min(DUPLICATES_MIN - 1);
+                sent.saturating_sub(count as u32 * self.mss as u32)
             }
         }
     }
