@@ -125,8 +125,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "keep-alive never gives up",
         file: "netstack/stack/src/tcp/timer.rs",
-        find: "if flight.probes >= keepalive.probes {",
-        planted: "if flight.probes >= keepalive.probes && !MUTANT {",
+        find: "if spent || flight.probes == u8::MAX {",
+        planted: "if (spent || flight.probes == u8::MAX) && !MUTANT {",
     },
     Mutant {
         name: "retransmissions never give up",

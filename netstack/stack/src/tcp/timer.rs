@@ -243,7 +243,13 @@ impl Tcb {
         if !is_due(at, env.millis) {
             return None;
         }
-        if flight.probes >= keepalive.probes {
+        // As in Linux, a user timeout counts in place of the probes.
+        let silent_ms = env.millis.wrapping_sub(self.heard_at);
+        let spent = match env.options(self.profile).user_timeout {
+            Some(timeout) => flight.probes > 0 && silent_ms >= bounded_ms(timeout),
+            None => flight.probes >= keepalive.probes,
+        };
+        if spent || flight.probes == u8::MAX {
             return Some(Close::KeepAlive);
         }
         flight.probes += 1;
