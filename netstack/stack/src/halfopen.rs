@@ -51,12 +51,17 @@ impl Tcb {
         if seg.flags.has(Flags::SYN) && !seg.flags.has(Flags::ACK) && seg.seq + 1 == rcv_nxt {
             return if seg.flags.has(Flags::RST) { Verdict::Ignore } else { Verdict::Repeat };
         }
-        if let Some(timestamps) = seg.options.timestamps
-            && self.has(Bits::TIMESTAMPS)
-            && (timestamps.value.wrapping_sub(self.ts_recent) as i32) < 0
-            && !seg.flags.has(Flags::RST)
-        {
-            return Verdict::Acknowledge;
+        if self.has(Bits::TIMESTAMPS) && !seg.flags.has(Flags::RST) {
+            match seg.options.timestamps {
+                //= rfc7323#3.2
+                //# If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop
+                //# the segment.
+                None => return Verdict::Ignore,
+                Some(stamps) if (stamps.value.wrapping_sub(self.ts_recent) as i32) < 0 => {
+                    return Verdict::Acknowledge;
+                }
+                Some(_) => {}
+            }
         }
         let inside = seg.seq.at_or_after(rcv_nxt) && seg.seq.before(rcv_nxt + window_bytes);
         let known = seg.seq.before(rcv_nxt) && (seg.seq + seg.len()).after(rcv_nxt);
