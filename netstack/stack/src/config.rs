@@ -123,7 +123,11 @@ pub struct Tcp {
     pub congestion_control: CongestionControl,
     /// `tcp_slow_start_after_idle` (RFC 5681 section 4.1).
     pub slow_start_after_idle: bool,
-    /// `tcp_syn_retries`.
+    /// `tcp_syn_retries`: an attempt of 127 s with Linux's 6.
+    //= rfc9293#3.8.3 type=exception
+    //= reason=Linux's default; who wants 3 minutes sets 7.
+    //# In particular, R2 for a SYN segment MUST be set large enough to provide retransmission of the
+    //# segment for at least 3 minutes (MUST-23).
     pub syn_retries: u8,
     /// `tcp_synack_retries`.
     pub synack_retries: u8,
@@ -211,7 +215,8 @@ pub struct SocketOptions {
     pub nodelay: bool,
     /// `TCP_QUICKACK`: never delay an acknowledgement.
     pub quickack: bool,
-    /// `TCP_USER_TIMEOUT`: unacknowledged data older than this ends the connection.
+    /// `TCP_USER_TIMEOUT`: unacknowledged data older than this ends the connection, and so does
+    /// silence for so long in spite of keep-alive probes, however many.
     pub user_timeout: Option<Duration>,
     /// `SO_KEEPALIVE`.
     pub keepalive: Option<KeepAlive>,

@@ -304,6 +304,11 @@ impl<'a> Cx<'a> {
         //# If such a host issues a CLOSE call while received data is still pending in the TCP
         //# connection, or if new data is received after CLOSE is called, its TCP implementation
         //# SHOULD send a RST to show that data was lost (SHLD-3).
+        //= rfc9293#3.10.4 type=exception
+        //= reason=Nobody has used it yet: a RST ends it at once, and leaves no TIME-WAIT.
+        //# If no SENDs have been issued and there is no pending data to send, then form a FIN
+        //# segment and send it, and enter FIN-WAIT-1 state; otherwise, queue for processing after
+        //# entering ESTABLISHED state.
         if unread > 0 || opening {
             if unread > 0 {
                 self.core.counters.event(Event::TcpAbortOnClose);

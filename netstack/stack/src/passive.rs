@@ -123,6 +123,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         {
             hand.iss = successor.isn_after + 1;
         }
+        //= rfc9293#3.10.7.2 type=exception
+        //= reason=As in Linux, what comes with a SYN is sent again: a flood costs no more memory.
+        //# any other control or text should be queued for processing later.
         let half = Tcb::half_open(*tuple, &hand, &core.env);
         let millis = core.env.millis;
         let Some(index) = core.half_open.insert(&mut core.conns, half, millis) else {
