@@ -57,6 +57,12 @@ pub enum Reading {
         /// For how long.
         pause_us: u64,
     },
+    /// Refuses some of it now and then while it has something unacknowledged itself, and resumes
+    /// when somebody's is acknowledged: a proxy with a full buffer.
+    Owing {
+        /// How often.
+        ppm: u32,
+    },
     /// Pauses by itself after this many bytes, once.
     Pausing {
         /// After how many bytes.

@@ -19,6 +19,8 @@ pub(crate) struct Traffic {
     core: u16,
     /// By [`ConnId::index`].
     talkers: Vec<Option<Talker>>,
+    /// Connections whose readers wait for an acknowledgement, anybody's.
+    owing: Vec<ConnId>,
     rng: Rng,
     pub(crate) udp: Vec<UdpId>,
     /// Datagrams echoed and echoes received.
@@ -47,6 +49,9 @@ struct Talker {
 /// How long a connection that cannot be named may live.
 const UNNAMED: Duration = Duration::from_secs(150);
 
+/// How long a reader waits for an acknowledgement.
+const OWING_MAX: Duration = Duration::from_secs(2);
+
 impl Traffic {
     pub(crate) fn new(scene: &Rc<Scene>, host: usize, core: u16, rng: Rng) -> Traffic {
         Traffic {
@@ -54,6 +59,7 @@ impl Traffic {
             host,
             core,
             talkers: Vec::new(),
+            owing: Vec::new(),
             rng,
             udp: Vec::new(),
             echoed: 0,
@@ -112,6 +118,11 @@ impl Traffic {
             self.scene.violate(Check::Upcall, text);
         }
         self.talkers[index] = Some(talker);
+    }
+
+    fn is_owing(&self, conn: ConnId) -> bool {
+        let talker = self.talkers.get(conn.index()).and_then(Option::as_ref);
+        talker.is_some_and(|talker| talker.conn == conn && talker.is_owing())
     }
 
     fn tell(&self, conversation: u32, text: impl FnOnce() -> String) {
@@ -198,13 +209,23 @@ impl App for Traffic {
                 taken = count;
                 end
             });
+            if taken < bytes.len() && self.is_owing(conn) && !self.owing.contains(&conn) {
+                self.owing.push(conn);
+            }
             taken
         })
     }
 
     fn on_acknowledged(&mut self, cx: &mut Cx<'_>, conn: ConnId, _acked: u32) {
         permit(|| {
+            // As a proxy does: room on one side is what the reader of another has waited for.
+            if let Some(reader) = self.owing.pop() {
+                cx.resume(reader);
+            }
             self.with(cx, conn, "on_acknowledged", |scene, rng, talker, cx| {
+                if talker.is_owing() {
+                    cx.resume(conn);
+                }
                 talker.pump(scene, rng, cx)
             });
         });
@@ -349,6 +370,15 @@ impl Talker {
                 cx.set_timer(self.conn, Some(Duration::from_micros(1 + rng.below(pause_us))));
                 rng.below(count as u64) as usize
             }
+            Reading::Owing { ppm } if rng.chance(ppm) => {
+                let info = cx.info(self.conn);
+                if info.is_none_or(|info| info.unacknowledged == 0) {
+                    return count;
+                }
+                // Should no acknowledgement come: the peer's application may wait for one as well.
+                cx.set_timer(self.conn, Some(OWING_MAX));
+                rng.below(count as u64) as usize
+            }
             Reading::Pausing { after, pause_us }
                 if !self.has_paused && self.received + count as u64 >= after =>
             {
@@ -359,6 +389,10 @@ impl Talker {
             }
             _ => count,
         }
+    }
+
+    fn is_owing(&self) -> bool {
+        self.script.is_some_and(|script| matches!(script.reading, Reading::Owing { .. }))
     }
 
     fn judge(&self, scene: &Scene, conversation: u32, bytes: &[u8]) {

@@ -124,7 +124,18 @@ impl Core {
         if tcb.is_half_open() && tcb.flight != NO_FLIGHT {
             return Err("a half-open connection has a flight");
         }
-        let Some(flight) = self.flights.at(tcb.flight) else {
+        let flight = self.flights.at(tcb.flight);
+        let silent = [Bits::PAUSED, Bits::ORPHAN, Bits::ABORT].iter().any(|&bits| tcb.has(bits));
+        let visited = flight.is_some_and(|flight| flight.ready);
+        if tcb.has(Bits::UNREAD) && !silent && !visited {
+            return Err("bytes wait for an application that would read them");
+        }
+        // Without a flight the next tick is a visit.
+        let untold = tcb.fin_received() && !tcb.has(Bits::EOF_TOLD);
+        if untold && !silent && !visited && !tcb.timer.is_armed() {
+            return Err("an application that would listen is not told of the end");
+        }
+        let Some(flight) = flight else {
             if tcb.una != tcb.nxt {
                 return Err("something is outstanding without a flight");
             }

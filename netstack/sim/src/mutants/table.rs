@@ -189,6 +189,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         planted: "                !MUTANT && untold >> core & 1 != 0 && post.send(",
     },
     Mutant {
+        name: "a paused reader is not woken when room is there again",
+        file: "netstack/stack/src/cx.rs",
+        find: "            self.core.conns[conn.index].clear(Bits::PAUSED);\n            self.core.mark_ready(conn.index);",
+        planted: "            self.core.conns[conn.index].clear(Bits::PAUSED);\n            if !MUTANT { self.core.mark_ready(conn.index); }",
+    },
+    Mutant {
+        name: "a reader that has just resumed counts as paused",
+        file: "netstack/stack/src/deliver.rs",
+        find: "            if direct {\n                self.refused(index);",
+        planted: "            if direct || MUTANT {\n                self.refused(index);",
+    },
+    Mutant {
         name: "a RST has another flow label than its connection",
         file: "netstack/stack/src/transmit.rs",
         find: "if remote.is_v4() { 0 } else { flow_label(",

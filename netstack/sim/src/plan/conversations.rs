@@ -159,13 +159,13 @@ fn reading(rng: &mut Rng, percent: u32) -> Reading {
     if !rng.percent(percent) {
         return Reading::Eager;
     }
-    if rng.percent(50) {
-        Reading::Refusing {
+    match rng.below(3) {
+        0 => Reading::Refusing {
             ppm: rng.range(10_000, 300_000) as u32,
             pause_us: rng.range(10, 50_000),
-        }
-    } else {
-        Reading::Pausing { after: rng.range(1, 10_000), pause_us: rng.range(100, 3_000_000) }
+        },
+        1 => Reading::Owing { ppm: rng.range(10_000, 500_000) as u32 },
+        _ => Reading::Pausing { after: rng.range(1, 10_000), pause_us: rng.range(100, 3_000_000) },
     }
 }
 
