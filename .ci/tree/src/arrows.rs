@@ -78,7 +78,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-relay",
         ],
     ),
-    ("penstock-control", &["penstock-wire", "penstock-stack", "penstock-config"]),
+    ("penstock-control", &["penstock-queue", "penstock-wire", "penstock-stack", "penstock-config"]),
     (
         "penstock-proxy",
         &[

@@ -231,8 +231,11 @@ impl Control {
             sntp::Told::Time(sample) => sample,
         };
         let now = cx.now();
-        let then = self.clock.wall.at(now).unwrap_or_default();
-        let offset_us = sample.then.0 as i64 - then.0 as i64;
+        let offset_us = match self.clock.wall.at(sample.at) {
+            Some(then) => sample.then.0 as i64 - then.0 as i64,
+            // Nobody knew: what it is now.
+            None => (sample.then.0 + (now - sample.at).0) as i64,
+        };
         let is_first = !self.clock.is_synchronised();
         let corrected = self.clock.correct(now, offset_us);
         let sntp::Sample { server, stratum, delay_us, .. } = sample;
@@ -263,6 +266,26 @@ impl Control {
     fn set_wall(&mut self, cx: &mut Cx<'_>) {
         cx.set_wall(self.clock.wall);
         self.journal.post(cx, News::Clock(self.clock.wall));
+    }
+
+    pub(crate) fn is_synchronised(&self) -> bool {
+        self.clock.is_synchronised()
+    }
+
+    /// Checks that an address that was not given by hand is covered by a lease or a prefix.
+    pub(crate) fn assert_sound(&self, cx: &Cx<'_>) {
+        for (interface, link) in (0..).zip(&self.links) {
+            for (addr, _) in cx.addresses(interface) {
+                let leased = link.dhcp.as_ref().and_then(|client| client.lease_at(cx.now()));
+                let routers = link.routers.as_ref();
+                let covered = leased.is_some_and(|lease| lease.addr == addr)
+                    || routers.is_some_and(|routers| routers.covers(addr, cx.now()));
+                assert!(
+                    covered || (link.dhcp.is_none() && link.routers.is_none()),
+                    "{addr} is nobody's"
+                );
+            }
+        }
     }
 
     /// The name and port of where lines go, as a name of the resolver.

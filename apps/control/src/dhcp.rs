@@ -60,7 +60,8 @@ pub(crate) struct Client {
     state: State,
     transaction: u32,
     began_at: Instant,
-    /// When the last request left: a lease counts from there.
+    /// When the first request of this transaction left: a lease counts from there, because which of
+    /// them was answered cannot be told.
     asked_at: Instant,
     tries: u32,
     next_at: Instant,
@@ -140,6 +141,12 @@ impl Client {
         }
     }
 
+    /// The lease, if it still runs at `now`.
+    pub(crate) fn lease_at(&self, now: Instant) -> Option<Lease> {
+        // A millisecond is what a timer takes.
+        self.lease().filter(|_| now.0 <= self.expire_at.0.saturating_add(1000))
+    }
+
     /// The next thing to be done by `now`; to be called until `None`.
     pub(crate) fn poll(&mut self, now: Instant, random: &mut Random) -> Option<Act> {
         if self.next_at > now {
@@ -164,9 +171,11 @@ impl Client {
                 self.poll(now, random)
             }
             State::Requesting(_) => {
+                if self.tries == 0 {
+                    self.asked_at = now;
+                }
                 self.tries += 1;
                 self.wait(now, random);
-                self.asked_at = now;
                 Some(Act::Broadcast(Kind::Request))
             }
             State::Bound(lease) => {
@@ -183,7 +192,6 @@ impl Client {
                 Some(Act::Silent(Silence::NotRenewed { addr, server }))
             }
             State::Renewing(lease) => {
-                self.asked_at = now;
                 self.wait_until(now, self.rebind_at, lease);
                 Some(Act::Unicast(Kind::Request, lease.server, lease.addr))
             }
@@ -193,7 +201,6 @@ impl Client {
                 Some(Act::Expired(lease.addr))
             }
             State::Rebinding(lease) => {
-                self.asked_at = now;
                 self.wait_until(now, self.expire_at, lease);
                 Some(Act::Broadcast(Kind::Request))
             }

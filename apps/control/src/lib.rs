@@ -20,6 +20,7 @@
 //! | `sntp.rs`, `clock.rs`, `date.rs` | time servers; the time of day; the calendar |
 //! | `syslog.rs`, `lines.rs` | lines to a syslog server, and to whoever prints |
 //! | `frame.rs` | whole frames, where there is no address to send from |
+//! | `fuzz.rs` | any bytes as what servers, routers and neighbours say |
 //! | `limits.rs` | every bound |
 #![no_std]
 
@@ -36,6 +37,7 @@ mod date;
 mod dhcp;
 mod dns;
 mod frame;
+pub mod fuzz;
 mod hosts;
 mod journal;
 mod limits;

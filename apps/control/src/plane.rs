@@ -96,6 +96,18 @@ impl<A: Application> WithControl<A> {
         self.logger.log(cx, severity, (&self.hostname, &self.tag), text);
     }
 
+    /// Checks what is promised of leases and prefixes: for tests.
+    pub(crate) fn assert_sound(&self, cx: &Cx<'_>) {
+        if let Some(control) = &self.control {
+            control.assert_sound(cx);
+        }
+    }
+
+    /// Whether the time of day is a time server's, and only slewed from now on.
+    pub(crate) fn has_stepped(&self) -> bool {
+        self.control.as_ref().is_some_and(|control| control.is_synchronised())
+    }
+
     /// Hands on what core 0 has found out, and asks to be woken when there is more to do.
     fn settle(&mut self, cx: &mut Cx<'_>) {
         let Some(control) = &mut self.control else { return };

@@ -26,6 +26,9 @@ pub(crate) struct Resolver {
     names: Vec<Name>,
     servers: [Option<Addr>; limits::SERVERS_MAX],
     questions: [Option<Question>; limits::QUESTIONS_MAX],
+    /// How many may be under way: few until somebody answers, because the first of them wait for the
+    /// server's station, and few may wait.
+    window: usize,
     stream: Stream,
     /// When the names are next to be looked through.
     look_at: Option<Instant>,
@@ -41,7 +44,11 @@ struct Name {
     wire: Option<WireName>,
     /// IPv4 and IPv6.
     known: [Known; 2],
+    /// Somebody has answered, ever.
+    is_answered: bool,
     has_news: bool,
+    /// Somebody was told.
+    is_told: bool,
 }
 
 /// What is known of a name in one family.
@@ -75,6 +82,8 @@ struct Question {
 struct Stream {
     conn: Option<ConnId>,
     question: usize,
+    /// When it is next to be looked at.
+    look_at: Instant,
     bytes: Box<[u8]>,
     count: usize,
 }
@@ -100,9 +109,11 @@ impl Resolver {
             names,
             servers: [None; limits::SERVERS_MAX],
             questions: [None; limits::QUESTIONS_MAX],
+            window: WINDOW_FIRST,
             stream: Stream {
                 conn: None,
                 question: 0,
+                look_at: now,
                 bytes: vec![0; 2 + limits::ANSWER_BYTES_MAX].into_boxed_slice(),
                 count: 0,
             },
@@ -159,7 +170,8 @@ impl Resolver {
 
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let questions = self.questions.iter().flatten().map(|question| question.deadline);
-        questions.chain(self.look_at).min()
+        let stream = self.stream.conn.map(|_| self.stream.look_at);
+        questions.chain(self.look_at).chain(stream).min()
     }
 
     pub(crate) fn owns(&self, socket: UdpId) -> bool {
@@ -239,6 +251,7 @@ impl Resolver {
                 self.has_news |= name.settle(question.family, Some(addresses), until);
                 self.look_at = earlier(self.look_at, Some(until));
                 self.end(cx, at);
+                self.window = (self.window * 2).min(limits::QUESTIONS_MAX);
                 self.look(cx, random);
                 match core::mem::take(&mut self.is_silent) {
                     true => Told::Answering(question.server),
@@ -261,10 +274,12 @@ impl Resolver {
     /// The next server gets the question, or nobody does any more.
     fn try_next(&mut self, cx: &mut Cx<'_>, at: usize, random: &mut Random) -> Told {
         self.unbind(cx, at);
-        let Some(mut question) = self.questions[at] else { return Told::Nothing };
-        self.close_stream(cx, at);
+        self.window = WINDOW_FIRST;
+        let Some(question) = &mut self.questions[at] else { return Told::Nothing };
         question.tries += 1;
         question.by_stream = false;
+        let question = *question;
+        self.close_stream(cx, at);
         let count = self.servers.iter().flatten().count() as u32;
         if question.tries >= count * ROUNDS {
             let now = cx.now();
@@ -282,7 +297,6 @@ impl Resolver {
             }
             return Told::Silent(question.name);
         }
-        self.questions[at] = Some(question);
         self.ask(cx, at, random);
         Told::Nothing
     }
@@ -300,7 +314,7 @@ impl Resolver {
                     self.look_at = earlier(self.look_at, Some(ask_at));
                     continue;
                 }
-                let free = self.questions.iter().position(Option::is_none);
+                let free = self.questions[..self.window].iter().position(Option::is_none);
                 let Some(free) = free.filter(|_| count > 0) else {
                     // Whoever comes free or first looks again.
                     continue;
@@ -357,7 +371,7 @@ impl Resolver {
         match cx.connect(to, None, SocketOptions::default()) {
             Ok(conn) => {
                 self.stream.conn = Some(conn);
-                self.look_at = earlier(self.look_at, Some(cx.now() + STREAM_LOOK));
+                self.stream.look_at = cx.now() + STREAM_LOOK;
             }
             Err(_) => question.deadline = cx.now(),
         }
@@ -366,7 +380,7 @@ impl Resolver {
     /// Takes what has come: a length of two bytes, and a message of that length.
     fn read_stream(&mut self, cx: &mut Cx<'_>, random: &mut Random) -> Told {
         let Some(conn) = self.stream.conn else { return Told::Nothing };
-        self.look_at = earlier(self.look_at, Some(cx.now() + STREAM_LOOK));
+        self.stream.look_at = cx.now() + STREAM_LOOK;
         let Stream { bytes, count, question: at, .. } = &mut self.stream;
         *count += cx.read(conn, &mut bytes[*count..]);
         let Some(head) = bytes[..*count].first_chunk::<2>() else { return Told::Nothing };
@@ -379,7 +393,10 @@ impl Resolver {
         let bytes = core::mem::take(&mut self.stream.bytes);
         let told = self.on_answer(cx, at, &bytes[2..end], random);
         self.stream.bytes = bytes;
-        self.close_stream(cx, at);
+        if self.stream.conn == Some(conn) {
+            // What it says is no answer, and the server has no other.
+            self.close_stream(cx, at);
+        }
         told
     }
 
@@ -395,6 +412,7 @@ impl Resolver {
     fn end(&mut self, cx: &mut Cx<'_>, at: usize) {
         self.unbind(cx, at);
         self.questions[at] = None;
+        self.close_stream(cx, at);
     }
 
     fn unbind(&mut self, cx: &mut Cx<'_>, at: usize) {
@@ -423,7 +441,8 @@ impl Name {
             ask_at: (!is_fixed).then_some(now),
         };
         let known = [Known { addresses: fixed, ..unknown }, unknown];
-        Name { text: text.into(), wire, known, has_news: is_fixed }
+        let (is_answered, has_news, is_told) = (is_fixed, is_fixed, is_fixed);
+        Name { text: text.into(), wire, known, is_answered, has_news, is_told }
     }
 
     /// Everything that is known, IPv4 first.
@@ -437,22 +456,23 @@ impl Name {
     /// Takes in what was found out in a family, or that nobody answered. Whether there is something to
     /// tell: not before both families have been asked once.
     fn settle(&mut self, family: Family, found: Option<Addresses>, ask_at: Instant) -> bool {
-        let was_settled = self.known.iter().all(|known| known.is_settled);
         let before = self.addresses();
         let known = &mut self.known[family as usize];
         known.is_asked = false;
         known.is_settled = true;
         known.ask_at = Some(ask_at);
         match found {
-            Some(found) => (known.addresses, known.failures) = (found, 0),
+            Some(found) => {
+                (known.addresses, known.failures) = (found, 0);
+                self.is_answered = true;
+            }
             None => known.failures += 1,
         }
         let is_settled = self.known.iter().all(|known| known.is_settled);
-        // Nobody has ever said anything: that is no news.
-        let is_answered = self.known.iter().any(|known| known.failures == 0);
-        let news = is_settled
-            && is_answered
-            && (!was_settled || !is_same_set(before.as_slice(), self.addresses().as_slice()));
+        // That nobody has ever said anything is no news.
+        let is_same = is_same_set(before.as_slice(), self.addresses().as_slice());
+        let news = is_settled && self.is_answered && !(self.is_told && is_same);
+        self.is_told |= news;
         self.has_news |= news;
         news
     }
@@ -477,6 +497,7 @@ const PORT: u16 = 53;
 const TIMEOUT: Duration = Duration::from_secs(1);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_LOOK: Duration = Duration::from_millis(10);
+const WINDOW_FIRST: usize = 2;
 /// How often each server is asked before a question is given up.
 const ROUNDS: u32 = 3;
 /// Then again after a second, and at most 32.

@@ -88,6 +88,14 @@ impl Routers {
         self.prefixes.iter_mut().flatten().find(|prefix| prefix.addr == addr)
     }
 
+    /// Whether `addr` is ours to have at `now`.
+    pub(crate) fn covers(&self, addr: Addr, now: Instant) -> bool {
+        let mut prefixes = self.prefixes.iter().flatten();
+        // A millisecond is what a timer takes.
+        let holds = |prefix: &Prefix| now.0 <= prefix.valid_until.0.saturating_add(1000);
+        addr == self.link_local() || prefixes.any(|prefix| prefix.addr == addr && holds(prefix))
+    }
+
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let routers = self.routers.iter().chain(&self.dns).flatten().map(|(_, until)| *until);
         let prefixes = self.prefixes.iter().flatten().map(|prefix| prefix.valid_until);

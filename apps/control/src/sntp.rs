@@ -5,8 +5,8 @@
 //!   T4 the answer arrives       T3 it leaves        delay  =  (T4 − T1) − (T3 − T2)
 //! ```
 //! The time stamp that goes out as T1 is a random number: the server returns it, nobody beside the path
-//! can guess it, and it tells nothing of our clock. Each measurement is the best of three exchanges, by
-//! delay. The format is 48 bytes read here: the crates for it want to own a socket and to wait.
+//! can guess it, and it tells nothing of our clock. Each measurement but the first is the best of three
+//! exchanges, by delay. The format is 48 bytes read here: the crates for it want to own a socket and to wait.
 
 use penstock_stack::{Cx, Duration, Endpoint, Instant, UdpId};
 use penstock_wire::Addr;
@@ -73,7 +73,7 @@ impl Sntp {
         }
     }
 
-    /// Asks these from now on.
+    /// Asks these from now on, once the neighbour that leads to them has had time to answer.
     pub(crate) fn set_servers(
         &mut self,
         servers: [Option<Addr>; limits::SERVERS_MAX],
@@ -82,7 +82,7 @@ impl Sntp {
         if servers != self.servers {
             self.servers = servers;
             (self.at, self.interval, self.exchanges, self.best) = (0, INTERVAL_FIRST, 0, None);
-            self.next_at = servers.iter().any(Option::is_some).then_some(now);
+            self.next_at = servers.iter().any(Option::is_some).then_some(now + FIRST_PAUSE);
         }
     }
 
@@ -167,7 +167,10 @@ impl Sntp {
 
     fn finish_exchange(&mut self, now: Instant, silent: Option<Addr>) -> Told {
         self.exchanges += 1;
-        if self.exchanges < EXCHANGES {
+        // The very first answer is better than what there was, if it came straight.
+        let is_straight = self.best.is_some_and(|best| best.delay_us < STRAIGHT_US);
+        let is_first = self.interval == INTERVAL_FIRST && is_straight;
+        if self.exchanges < EXCHANGES && !is_first {
             self.next_at = Some(now + BETWEEN_EXCHANGES);
             return Told::Nothing;
         }
@@ -241,7 +244,9 @@ const SECONDS_TO_1970: u64 = 2_208_988_800;
 
 const EXCHANGES: u8 = 3;
 const BETWEEN_EXCHANGES: Duration = Duration::from_millis(250);
-const TIMEOUT: Duration = Duration::from_millis(1500);
+const STRAIGHT_US: u64 = 100_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(1000);
 const INTERVAL_FIRST: Duration = Duration::from_secs(16);
 const INTERVAL_MAX: Duration = Duration::from_secs(1024);
 
