@@ -151,11 +151,21 @@ impl Proxy {
                 self.slots.set_waiting(pool, queue.len());
             }
             (Phase::BackendQueue, Some(backend), _) => {
-                self.places.leave(&mut self.backends[backend as usize].queue, id.0);
+                let queue = &mut self.backends[backend as usize].queue;
+                self.places.leave(queue, id.0);
+                let served = queue.served();
+                if let Some(session) = self.session_mut(id) {
+                    session.backend_queue += served.wrapping_sub(session.joined_at);
+                }
                 self.ask_for_slots(backend);
             }
             (Phase::ServerQueue, Some(backend), Some(server)) => {
-                self.places.leave(&mut self.servers[server as usize].queue, id.0);
+                let queue = &mut self.servers[server as usize].queue;
+                self.places.leave(queue, id.0);
+                let served = queue.served();
+                if let Some(session) = self.session_mut(id) {
+                    session.server_queue += served.wrapping_sub(session.joined_at);
+                }
                 self.ask_for_slots(backend);
             }
             _ => {}
@@ -188,8 +198,7 @@ impl Proxy {
             let is_taken = self.slots.take(pool);
             debug_assert!(is_taken, "it was idle");
             let Some(session) = self.session_mut(id) else { return };
-            // It was its own turn that was counted last.
-            let waited = served.wrapping_sub(session.joined_at).wrapping_sub(1);
+            let waited = served.wrapping_sub(session.joined_at);
             if from_own {
                 session.server_queue += waited;
             } else {

@@ -1,14 +1,17 @@
 //! The proxy of one core: the upcalls, handed on by what a connection is.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use penstock_config::haproxy::BindAddress;
+use penstock_control::{Application, NameId};
 use penstock_relay::Relay;
 use penstock_stack::{
     App, Capacity, Close, ConnId, Cx, Duration, Instant, ListenError, ListenerId, SocketOptions,
 };
+use penstock_wire::Addr;
 
 use crate::backend::Backend;
 use crate::gauges::Gauges;
@@ -240,6 +243,20 @@ impl Proxy {
         let timeout = self.setup.frontend(session.frontend).timeouts.client?;
         let left_ms = timeout.millis().saturating_sub(session.age_ms(now).into());
         Some(Duration::from_millis(left_ms.max(1)))
+    }
+}
+
+impl Application for Proxy {
+    fn names(&self) -> &[String] {
+        &self.setup.names
+    }
+
+    fn on_name(&mut self, cx: &mut Cx<'_>, name: NameId, addresses: &[Addr]) {
+        let _ = cx;
+        let servers = self.setup.named.get(usize::from(name.0));
+        for &server in servers.into_iter().flatten() {
+            self.servers[server as usize].addr = addresses.first().copied();
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, Rule, Server,
-    ServerCheck, Variable,
+    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, Rule,
+    Server, ServerCheck, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
@@ -23,6 +23,9 @@ pub struct Setup {
     first_servers: Vec<u16>,
     /// The backend of each server.
     server_backends: Vec<u16>,
+    /// Names of servers that are not known yet, each once, and the servers of that name.
+    pub(crate) names: Vec<String>,
+    pub(crate) named: Vec<Vec<u16>>,
     /// The listeners: frontend, and number in it.
     pub(crate) doors: Vec<(u16, u16)>,
     /// Where the listeners of each frontend begin among all.
@@ -87,6 +90,7 @@ impl Setup {
             server_backends.extend(backend.servers.iter().map(|_| number));
         }
         first_servers.push(server_backends.len() as u16);
+        let (names, named) = names(&proxies);
         let mut first_doors = Vec::new();
         let mut doors = Vec::new();
         for (number, frontend) in (0..).zip(&proxies.frontends) {
@@ -110,6 +114,8 @@ impl Setup {
             proxies,
             first_servers,
             server_backends,
+            names,
+            named,
             doors,
             first_doors,
             pools,
@@ -222,6 +228,24 @@ impl Pools {
     }
 }
 
+/// The names that servers have in place of addresses, each once, and who has them.
+fn names(proxies: &Proxies) -> (Vec<String>, Vec<Vec<u16>>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut named: Vec<Vec<u16>> = Vec::new();
+    let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
+    for (number, server) in (0..).zip(servers) {
+        let Address::Name(name) = &server.address else { continue };
+        match names.iter().position(|known| known == name) {
+            Some(at) => named[at].push(number),
+            None => {
+                names.push(name.clone());
+                named.push(Vec::from([number]));
+            }
+        }
+    }
+    (names, named)
+}
+
 /// Whether the log of a frontend names our end of connections to servers.
 fn wants_outgoing(frontend: &Frontend) -> bool {
     let LogFormat::Items(Format(items)) = &frontend.log_format else { return false };
@@ -260,6 +284,7 @@ fn manners(proxies: &Proxies) -> (Vec<u16>, Vec<Manners>) {
                     tunnel: backend.timeouts.tunnel,
                 },
                 abort_on_close: backend.options.abort_on_close,
+                ends_softly: true,
                 client_no_linger: frontend.options.no_linger,
                 server_no_linger: backend.options.no_linger,
             };

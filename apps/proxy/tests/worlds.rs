@@ -297,6 +297,15 @@ fn a_reset_reaches_the_other_side_and_an_end_stays_an_end() {
     let server = world.servers[0].as_ref().expect("alive").app();
     assert_eq!(server.ends, [penstock_stack::Close::Reset]);
     assert_eq!(world.remains(), "");
+
+    // As HAProxy does it, a server's reset is an end for its client.
+    let says = b"x".to_vec();
+    let (mut world, visit) = timeouts(|_| {}, MUTE, Client { says, ..Client::default() });
+    let now = world.now;
+    let server = world.servers[0].as_mut().expect("alive");
+    server.with(now, |app, cx| app.break_all(cx));
+    world.pass_ms(50);
+    assert_eq!(world.client(visit).end, Some(penstock_stack::Close::Finished));
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Manners {
     /// A client that closes before its server has answered is taken at its word, though it has said
     /// something (`option abortonclose`). One that has said nothing always is.
     pub abort_on_close: bool,
+    /// A server that breaks is an end for its client, as with HAProxy; else a RST.
+    pub ends_softly: bool,
     /// The client's side ends with a RST (`option nolinger`).
     pub client_no_linger: bool,
     /// The server's side ends with a RST.
@@ -264,10 +266,17 @@ impl Relay {
     pub fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) -> Option<Ended> {
         let End { other, flags, .. } = self.ends[conn.index()];
         let other = other?;
-        cx.abort(other);
-        let reason =
-            if flags & End::SERVER != 0 { Reason::Server(reason) } else { Reason::Client(reason) };
-        self.end(conn, reason)
+        if flags & End::SERVER == 0 {
+            cx.abort(other);
+            return self.end(conn, Reason::Client(reason));
+        }
+        if self.manners[self.ends[conn.index()].manners as usize].ends_softly {
+            // What the server has said before still reaches the client.
+            self.leave(cx, other);
+        } else {
+            cx.abort(other);
+        }
+        self.end(conn, Reason::Server(reason))
     }
 
     /// The timer of `conn` ran out.

@@ -43,6 +43,7 @@ pub const RELAY: Manners = Manners {
         tunnel: Some(Duration::from_secs(60)),
     },
     abort_on_close: false,
+    ends_softly: false,
     client_no_linger: false,
     server_no_linger: false,
 };

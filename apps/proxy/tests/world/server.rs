@@ -70,6 +70,11 @@ impl Server {
         *self = Server { listener, ..Server::new(self.name, self.ways) };
     }
 
+    /// Resets whoever has said something.
+    pub(crate) fn break_all(&mut self, cx: &mut Cx<'_>) {
+        self.heard.keys().for_each(|&conn| cx.abort(conn));
+    }
+
     fn say(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) {
         self.pending.entry(conn).or_default().extend_from_slice(bytes);
         self.push(cx, conn);

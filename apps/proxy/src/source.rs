@@ -1,0 +1,73 @@
+//! From what a machine was given to a configuration that its cores can run.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use penstock_config::haproxy::grammar::{self, Input, Message, Severity};
+
+use crate::setup::Setup;
+
+/// What became of a configuration.
+#[derive(Debug)]
+pub struct Read {
+    /// The configuration, if it can be run.
+    pub setup: Option<&'static Setup>,
+    /// What there is to say about it, in order.
+    pub messages: Vec<Message>,
+}
+
+/// Reads a configuration, and freezes it if it can be run.
+pub fn read(input: &Input<'_>) -> Read {
+    let reading = grammar::read(input);
+    let mut messages = reading.messages;
+    let setup = reading.proxies.and_then(|proxies| match Setup::freeze(proxies) {
+        Ok(setup) => Some(setup),
+        Err(text) => {
+            messages.push(Message { severity: Severity::Alert, text });
+            None
+        }
+    });
+    Read { setup, messages }
+}
+
+/// A configuration that stands in a boot string, behind `-- proxy`: a `;` outside of quotes ends a
+/// line.
+pub fn inline(words: &[String]) -> String {
+    let mut text = String::new();
+    let mut quote = None;
+    let mut is_escaped = false;
+    for character in words.join(" ").chars() {
+        let is_special = !is_escaped;
+        is_escaped = is_special && character == '\\' && quote != Some('\'');
+        match (quote, character) {
+            (None, ';') if is_special => text.push('\n'),
+            (None, '"' | '\'') if is_special => {
+                quote = Some(character);
+                text.push(character);
+            }
+            (Some(open), _) if open == character && is_special => {
+                quote = None;
+                text.push(character);
+            }
+            _ => text.push(character),
+        }
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    //! Lines end where somebody who types them means it.
+
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_semicolon_outside_of_quotes_ends_a_line() {
+        let inline = |text: &str| inline(&[text.to_string()]);
+        assert_eq!(inline("listen web; bind :80"), "listen web\n bind :80\n");
+        assert_eq!(inline(r"a 'x;y' \; z"), "a 'x;y' \\; z\n");
+        assert_eq!(inline("a \"x\\\";y\"; b"), "a \"x\\\";y\"\n b\n");
+    }
+}
