@@ -7,12 +7,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penstock_config::{Boot, Driver, Error, Machine as Settings, Steer};
-use penstock_control::{self as control, WithControl};
+use penstock_control::{self as control, Application, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
 use penstock_kernel::leave::{self, Outcome};
 use penstock_kernel::machine::{Core, Machine};
 use penstock_kernel::{clock, entropy, heap, info, log, notice};
+use penstock_proxy::Proxy;
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Board, Server};
 use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
@@ -22,7 +23,8 @@ use crate::about;
 use crate::capacity;
 use crate::card::{self, Card, Plan};
 use crate::departure::Departure;
-use crate::serve::{Nics, instant, serve};
+use crate::proxy;
+use crate::serve::{Nics, Service, instant, serve};
 
 /// What an image begins with.
 pub fn run(mut machine: Machine) {
@@ -41,72 +43,123 @@ pub fn run(mut machine: Machine) {
 fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let boot = Boot::parse(machine.command_line());
     let mut errors = boot.errors;
-    let arguments = match &*boot.application.name {
-        "server" => Arguments::parse(&boot.application.words),
+    let delivered = proxy::delivered(machine.files());
+    let words = &boot.application.words;
+    let brings_proxy = !boot.application.is_named && proxy::configuration(&delivered).is_some();
+    let wanted = match &*boot.application.name {
+        _ if brings_proxy => Ok(Wanted::Proxy),
+        "proxy" => Ok(Wanted::Proxy),
+        "server" => Arguments::parse(words).map(Wanted::Server),
         name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
     };
-    let arguments = arguments.map_err(|more| errors.extend(more));
+    let wanted = wanted.map_err(|more| errors.extend(more));
     errors.extend(elsewhere(&boot.machine));
-    let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
+    let (Ok(wanted), true) = (wanted, errors.is_empty()) else { return Err(lines(&errors)) };
     boot.notices.iter().for_each(|ignored| notice!("{ignored}"));
     let settings = boot.machine;
     let plan = plan(machine, &settings)?;
-    arguments.check(plan.cores.count()).map_err(|errors| lines(&errors))?;
-
-    let begin = clock::now_ns();
-    let cards = bring_up(machine, &settings, plan)?;
-    let with_cards = clock::now_ns();
-    let for_cards_ms = (with_cards - begin) / 1_000_000;
-    let (config, beneath) = assemble(&settings, &cards, plan.cores)?;
-    let facts = about::facts(machine, &cards, plan.cores.count(), &config.capacity);
-    let board = Arc::new(Board::new(plan.cores.count(), facts));
-    let (nics, lanes) = deal(cards, plan.cores);
-    let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
-    for Endpoint { addr, port } in &arguments.listen {
-        match addr.is_unspecified() {
-            true => info!("server: listens on port {port} of every address"),
-            false => info!("server: listens on port {port} of {addr}"),
+    let cores = plan.cores.count();
+    match wanted {
+        Wanted::Server(arguments) => {
+            arguments.check(cores).map_err(|errors| lines(&errors))?;
+            let ground = Ground::prepare(machine, &settings, plan)?;
+            for Endpoint { addr, port } in &arguments.listen {
+                match addr.is_unspecified() {
+                    true => info!("server: listens on port {port} of every address"),
+                    false => info!("server: listens on port {port} of {addr}"),
+                }
+            }
+            let facts = about::facts(machine, &ground.cards, cores, &ground.config.capacity);
+            let board = Arc::new(Board::new(cores, facts));
+            ground.settle(machine, move |_, capacity: &Capacity| {
+                Server::new(arguments.clone(), capacity).on_board(board.clone())
+            });
+        }
+        Wanted::Proxy => {
+            let setup = proxy::setup(words, &delivered, &boot.environment)?;
+            let ground = Ground::prepare(machine, &settings, plan)?;
+            ground.settle(machine, move |core, capacity: &Capacity| {
+                Proxy::new(setup, core, cores, capacity)
+            });
         }
     }
-    let mut nics = Some(nics);
-    let posts = mail::network(plan.cores, mail_frames);
-    let departures = Departure::of_cores(plan.cores.count());
-    for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
-        let (config, arguments) = (config.clone(), arguments.clone());
-        let (beneath, board) = (beneath.clone(), board.clone());
-        let nics = nics.take().unwrap_or_default();
-        machine.start(number as usize, move |mut core: Core| {
-            let queues = seeds.into_iter().map(Seed::start).collect();
-            let chunks = Chunks::new(config.capacity.chunks);
-            let app = Server::new(arguments, &config.capacity).on_board(board);
-            let app = WithControl::new(app, number, &beneath);
-            let worker = Worker::new(config, number, queues, chunks, post, app);
-            let mut worker = match worker {
-                Ok(worker) => worker,
-                Err(error) => refuse(&error.to_string()),
-            };
-            worker.start(instant(clock::now_ns()));
-            let listens = worker.with(instant(clock::now_ns()), |app, cx| {
-                app.begin(cx);
-                app.app_mut().start(cx)
-            });
-            if let Err(error) = listens {
-                refuse(&error.to_string());
-            }
-            crate::control::say(&mut worker, instant(clock::now_ns()));
-            core.seal();
-            if core.id() == 0 {
-                let now = clock::now_ns();
-                let (ms, for_tables_ms) = (now / 1_000_000, (now - with_cards) / 1_000_000);
-                info!(
-                    "ready: serving after {ms} ms, {for_cards_ms} of them for cards, \
-                     {for_tables_ms} for tables and pools"
-                );
-            }
-            serve(&mut core, worker, nics, departure);
-        });
-    }
     Ok(())
+}
+
+/// What is to be run.
+enum Wanted {
+    Server(Arguments),
+    Proxy,
+}
+
+/// Everything that cores are given, before they are.
+struct Ground {
+    cards: Vec<Card>,
+    config: Config,
+    beneath: control::Plan,
+    plan: Plan,
+    /// When the cards were up, and how long that took.
+    with_cards_ns: u64,
+    for_cards_ms: u64,
+}
+
+impl Ground {
+    /// Brings the cards up, and divides the memory.
+    ///
+    /// # Errors
+    /// All that is wrong, a line for each.
+    fn prepare(machine: &Machine, settings: &Settings, plan: Plan) -> Result<Ground, Vec<String>> {
+        let begin = clock::now_ns();
+        let cards = bring_up(machine, settings, plan)?;
+        let with_cards_ns = clock::now_ns();
+        let for_cards_ms = (with_cards_ns - begin) / 1_000_000;
+        let (config, beneath) = assemble(settings, &cards, plan.cores)?;
+        Ok(Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms })
+    }
+
+    /// Gives each core its queues, and what `app` makes of its number.
+    fn settle<A: Service + Application + 'static>(
+        self,
+        machine: &mut Machine,
+        app: impl Fn(u16, &Capacity) -> A + Clone + Send + 'static,
+    ) {
+        let Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms } = self;
+        let (nics, lanes) = deal(cards, plan.cores);
+        let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
+        let mut nics = Some(nics);
+        let posts = mail::network(plan.cores, mail_frames);
+        let departures = Departure::of_cores(plan.cores.count());
+        for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
+            let (config, beneath, app) = (config.clone(), beneath.clone(), app.clone());
+            let nics = nics.take().unwrap_or_default();
+            machine.start(number as usize, move |mut core: Core| {
+                let queues = seeds.into_iter().map(Seed::start).collect();
+                let chunks = Chunks::new(config.capacity.chunks);
+                let app = WithControl::new(app(number, &config.capacity), number, &beneath);
+                let worker = Worker::new(config, number, queues, chunks, post, app);
+                let mut worker = match worker {
+                    Ok(worker) => worker,
+                    Err(error) => refuse(&error.to_string()),
+                };
+                worker.start(instant(clock::now_ns()));
+                let listens = worker.with(instant(clock::now_ns()), |app, cx| app.start(cx));
+                if let Err(error) = listens {
+                    refuse(&error);
+                }
+                crate::control::say(&mut worker, instant(clock::now_ns()));
+                core.seal();
+                if core.id() == 0 {
+                    let now = clock::now_ns();
+                    let (ms, for_tables_ms) = (now / 1_000_000, (now - with_cards_ns) / 1_000_000);
+                    info!(
+                        "ready: serving after {ms} ms, {for_cards_ms} of them for cards, \
+                         {for_tables_ms} for tables and pools"
+                    );
+                }
+                serve(&mut core, worker, nics, departure);
+            });
+        }
+    }
 }
 
 /// Words that mean something on other grounds, and cannot be obeyed here.
@@ -205,4 +258,4 @@ fn lines(errors: &[Error]) -> Vec<String> {
     errors.iter().map(Error::to_string).collect()
 }
 
-const APPLICATIONS: [&str; 1] = ["server"];
+const APPLICATIONS: [&str; 2] = ["server", "proxy"];

@@ -1,5 +1,6 @@
 //! Any application of the image, with the control plane beneath it.
 
+use alloc::string::String;
 use core::fmt;
 
 use penstock_control::{Application, Severity, WithControl};
@@ -10,6 +11,11 @@ use crate::serve::{Served, Service};
 
 impl<A: Service + Application> Service for WithControl<A> {
     type Done = A::Done;
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        self.begin(cx);
+        self.app_mut().start(cx)
+    }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
         self.app_mut().stop(cx);
@@ -26,6 +32,15 @@ impl<A: Service + Application> Service for WithControl<A> {
 
     fn since(now: &A::Done, before: &A::Done) -> A::Done {
         A::since(now, before)
+    }
+
+    #[inline]
+    fn has_console_line(&self) -> bool {
+        self.app().has_console_line()
+    }
+
+    fn console_line(&mut self) -> Option<&[u8]> {
+        self.app_mut().console_line()
     }
 }
 

@@ -3,7 +3,8 @@
 //! The only place where everything meets. `boot.rs` reads the command line, finds the cards and gives
 //! each core its worker; `card.rs` is an 82599 brought up on this machine; `serve.rs` is the loop of a
 //! core, `departure.rs` the order in which cores leave it, `report.rs` what they say then; `control.rs` is
-//! what prints for the control plane, `about.rs` what the demo server's page says of the machine. What
+//! what prints for the control plane, `about.rs` what the demo server's page says of the machine; `server.rs` and `proxy.rs` are the applications as
+//! an image runs them. What
 //! they say to each other is in the crates below.
 //!
 //! ```text
@@ -25,7 +26,9 @@ mod capacity;
 mod card;
 mod control;
 mod departure;
+mod proxy;
 mod report;
 mod serve;
+mod server;
 
 pub use boot::run;

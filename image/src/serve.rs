@@ -4,12 +4,13 @@ use penstock_control::{Application, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::{Link, Nic, Queue, Report};
 use penstock_kernel::idle::Sleeper;
+use penstock_kernel::log::{self, Level};
 use penstock_kernel::machine::Core;
 use penstock_kernel::pci::Address;
 use penstock_kernel::{idle, info, notice, warning};
-use penstock_server::{Server, Statistics};
 use penstock_stack::{App, Counters, Cx, Instant, Worker};
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -28,6 +29,12 @@ pub(crate) trait Service: App {
     /// What it has done, in a line that costs no memory.
     type Done: Copy + Default + PartialEq + fmt::Display;
 
+    /// Begins: listens.
+    ///
+    /// # Errors
+    /// A line for a person.
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String>;
+
     /// Lets nobody new in; who is there may finish.
     fn stop(&mut self, cx: &mut Cx<'_>);
 
@@ -39,25 +46,16 @@ pub(crate) trait Service: App {
 
     /// What was done since.
     fn since(now: &Self::Done, before: &Self::Done) -> Self::Done;
-}
 
-impl Service for Server {
-    type Done = Statistics;
-
-    fn is_watched(&self) -> bool {
-        self.arguments().verbose
+    /// Whether it has a line for the console.
+    #[inline]
+    fn has_console_line(&self) -> bool {
+        false
     }
 
-    fn done(&self, counters: &Counters) -> Statistics {
-        self.statistics(counters)
-    }
-
-    fn since(now: &Statistics, before: &Statistics) -> Statistics {
-        now.since(before)
-    }
-
-    fn stop(&mut self, cx: &mut Cx<'_>) {
-        Server::stop(self, cx);
+    /// The next such line.
+    fn console_line(&mut self) -> Option<&[u8]> {
+        None
     }
 }
 
@@ -87,6 +85,9 @@ pub(crate) fn serve<A: Service + Application>(
         if worker.app().has_lines() {
             control::say(&mut worker, now);
         }
+        if worker.app().has_console_line() {
+            say_console_lines(&mut worker);
+        }
         if core.stop_requested() {
             match departure.step(now_ns, worker.census().connections) {
                 Step::Serve => {}
@@ -113,6 +114,15 @@ pub(crate) fn serve<A: Service + Application>(
         if let Err(error) = nic.shut_down() {
             warning!("nic {address}: {error}");
         }
+    }
+}
+
+/// Prints what the application logs to the console.
+#[cold]
+fn say_console_lines<A: Service + Application>(worker: &mut Served<WithControl<A>>) {
+    while let Some(line) = worker.app_mut().console_line() {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        log::line(Level::Info, format_args!("{}", line.escape_ascii()));
     }
 }
 

@@ -27,8 +27,10 @@ pub struct Boot {
 /// An application and its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
-    /// The first word behind `--`.
+    /// The first word behind `--`, or the demo server where there is none.
     pub name: String,
+    /// Somebody said which.
+    pub is_named: bool,
     /// The others.
     pub words: Vec<String>,
 }
@@ -36,7 +38,7 @@ pub struct Application {
 impl Default for Application {
     /// The demo server: a machine that was told nothing shows that it lives.
     fn default() -> Application {
-        Application { name: "server".to_owned(), words: Vec::new() }
+        Application { name: "server".to_owned(), is_named: false, words: Vec::new() }
     }
 }
 
@@ -81,7 +83,7 @@ impl Boot {
             self.read_word(&word);
         }
         if let Some(name) = words.next() {
-            self.application = Application { name, words: words.collect() };
+            self.application = Application { name, is_named: true, words: words.collect() };
         }
         self.machine.check(&mut self.errors);
     }

@@ -1,0 +1,106 @@
+//! The proxy as something an image can run, and where its configuration comes from.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use penstock_config::haproxy::grammar::{File, Input, Severity};
+use penstock_kernel::log::{self, Level};
+use penstock_kernel::machine;
+use penstock_proxy::{Proxy, Setup, Statistics, archive};
+use penstock_stack::{Counters, Cx};
+
+use crate::serve::Service;
+
+impl Service for Proxy {
+    type Done = Statistics;
+
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
+        Proxy::start(self, cx).map_err(|error| error.to_string())
+    }
+
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    fn done(&self, _: &Counters) -> Statistics {
+        self.statistics()
+    }
+
+    fn since(now: &Statistics, before: &Statistics) -> Statistics {
+        now.since(before)
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        Proxy::stop(self, cx);
+    }
+
+    #[inline]
+    fn has_console_line(&self) -> bool {
+        self.has_line()
+    }
+
+    fn console_line(&mut self) -> Option<&[u8]> {
+        self.take_line()
+    }
+}
+
+/// The files that a machine was given, out of their archives.
+pub(crate) fn delivered(files: &[machine::File]) -> Vec<File<'static>> {
+    let mut delivered = Vec::new();
+    for &machine::File { name, bytes } in files {
+        if archive::is_archive(bytes) {
+            let files = archive::files(bytes).map(|(name, bytes)| File { name, bytes });
+            delivered.extend(files);
+        } else {
+            delivered.push(File { name, bytes });
+        }
+    }
+    delivered
+}
+
+/// The configuration among them: the last that is called `haproxy.cfg`, wherever, or has no name, as
+/// what comes by QEMU's `-initrd`.
+pub(crate) fn configuration<'a>(delivered: &[File<'a>]) -> Option<File<'a>> {
+    let is_it = |file: &&File<'_>| {
+        file.name.is_empty() || file.name.rsplit('/').next() == Some("haproxy.cfg")
+    };
+    let found = delivered.iter().rev().find(is_it)?;
+    let name = if found.name.is_empty() { "haproxy.cfg" } else { found.name };
+    Some(File { name, bytes: found.bytes })
+}
+
+/// Reads the configuration, which stands in the boot string or among the files, and says what there
+/// is to say about it.
+///
+/// # Errors
+/// What is wrong, a line for each.
+pub(crate) fn setup(
+    words: &[String],
+    delivered: &[File<'_>],
+    environment: &[(String, String)],
+) -> Result<&'static Setup, Vec<String>> {
+    let inline = penstock_proxy::inline(words);
+    let file = match words {
+        [] => configuration(delivered),
+        _ => Some(File { name: "boot string", bytes: inline.as_bytes() }),
+    };
+    let file = file.ok_or_else(|| {
+        let expected = "proxy: expected a configuration: a file (-initrd haproxy.cfg), or -- proxy";
+        Vec::from([expected.to_string()])
+    })?;
+    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered: &delivered });
+    let line = |message: &penstock_config::haproxy::grammar::Message| message.line(PID).to_string();
+    let Some(setup) = read.setup else { return Err(read.messages.iter().map(line).collect()) };
+    for message in &read.messages {
+        let level = match message.severity {
+            Severity::Notice => Level::Notice,
+            Severity::Warning => Level::Warning,
+            Severity::Alert => Level::Error,
+        };
+        log::line(level, format_args!("{}", message.line(PID)));
+    }
+    Ok(setup)
+}
+
+/// An appliance is one process.
+const PID: u32 = 1;
