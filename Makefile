@@ -53,8 +53,8 @@ fuzz: ## Each fuzzing target for SECONDS=60
 	@.ci/need c++
 	@.ci/fuzz $(SECONDS)
 
-host-test: ## Real clients against the hosted server, on a TAP: curl, ab, wrk, nginx, hping3, nmap (ONLY=check)
-	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap
+host-test: ## Real clients against the hosted server, on a TAP: curl, ab, wrk, nginx, hping3, nmap, haproxy (ONLY=check)
+	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/host/host-test $(ONLY)
 

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penstock_config::{Boot, Error, nearest};
+use penstock_config::{Boot, Error, Machine, nearest};
+use penstock_proxy::Proxy;
 use penstock_server::{Arguments, Board, Server};
 
 use crate::ground::Ground;
 use crate::house::House;
 use crate::options::Options;
-use crate::report;
+use crate::{proxy, report};
 
 /// Reads the boot string, opens the devices, and starts every core.
 ///
@@ -20,14 +21,41 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
     let begin = Instant::now();
     let boot = Boot::parse(&options.boot);
     let mut errors = boot.errors;
-    let arguments = match &*boot.application.name {
-        "server" => Arguments::parse(&boot.application.words),
+    let words = &boot.application.words;
+    let wanted = match &*boot.application.name {
+        _ if !options.configurations.is_empty() => Ok(Wanted::Proxy),
+        "proxy" => Ok(Wanted::Proxy),
+        "server" => Arguments::parse(words).map(Wanted::Server),
         name => Err(vec![no_such_application(name)]),
     };
-    let arguments = arguments.map_err(|more| errors.extend(more));
-    let (Ok(arguments), true) = (arguments, errors.is_empty()) else { return Err(lines(&errors)) };
+    let wanted = wanted.map_err(|more| errors.extend(more));
+    let (Ok(wanted), true) = (wanted, errors.is_empty()) else { return Err(lines(&errors)) };
     boot.notices.iter().for_each(report::say);
-    let ground = Ground::open(&boot.machine, &options.taps)?;
+    let house = match wanted {
+        Wanted::Server(arguments) => serve(arguments, &boot.machine, options)?,
+        Wanted::Proxy => {
+            let environment: Vec<(String, String)> =
+                std::env::vars().chain(boot.environment).collect();
+            let setup = proxy::setup(&options.configurations, words, &environment)?;
+            let ground = Ground::open(&boot.machine, &options.taps)?;
+            let (capacity, cores) = (ground.capacity(), ground.cores());
+            let app = |core| Proxy::new(setup, core, cores, &capacity);
+            ground.settle(&boot.machine, app, options, None)?
+        }
+    };
+    report::say(format_args!("ready in {} ms", begin.elapsed().as_millis()));
+    Ok(house)
+}
+
+/// What is to be run.
+enum Wanted {
+    Server(Arguments),
+    Proxy,
+}
+
+/// Starts the demo server on every core.
+fn serve(arguments: Arguments, machine: &Machine, options: &Options) -> Result<House, Vec<String>> {
+    let ground = Ground::open(machine, &options.taps)?;
     arguments.check(ground.cores()).map_err(|errors| lines(&errors))?;
     let capacity = ground.capacity();
     let facts = vec![
@@ -40,17 +68,15 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
         ("boot string".into(), options.boot.clone()),
     ];
     let board = Arc::new(Board::new(ground.cores(), facts));
-    let app = || Server::new(arguments.clone(), &capacity).on_board(Arc::clone(&board));
+    let app = |_| Server::new(arguments.clone(), &capacity).on_board(Arc::clone(&board));
     let log =
         arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
-    let house = ground.settle(&boot.machine, app, options, log)?;
-    report::say(format_args!("ready in {} ms", begin.elapsed().as_millis()));
-    Ok(house)
+    ground.settle(machine, app, options, log)
 }
 
 fn no_such_application(name: &str) -> Error {
     let nearest = nearest(name, APPLICATIONS).map(str::to_owned);
-    Error { nearest, ..Error::value("--", name, "an application: server") }
+    Error { nearest, ..Error::value("--", name, "an application: server or proxy") }
 }
 
 fn open_log(path: &str) -> Result<File, Error> {
@@ -64,4 +90,4 @@ pub(crate) fn lines(errors: &[Error]) -> Vec<String> {
 }
 
 /// What can stand behind `--`.
-const APPLICATIONS: [&str; 1] = ["server"];
+const APPLICATIONS: [&str; 2] = ["server", "proxy"];

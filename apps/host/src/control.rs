@@ -39,6 +39,15 @@ impl<A: Service + Application> Service for WithControl<A> {
         })
     }
 
+    #[inline]
+    fn has_console_line(&self) -> bool {
+        self.app().has_console_line()
+    }
+
+    fn console_line(&mut self) -> Option<&[u8]> {
+        self.app_mut().console_line()
+    }
+
     fn log(&mut self, cx: &mut Cx<'_>, line: &str) {
         WithControl::log(self, cx, Severity::Info, format_args!("{line}"));
     }

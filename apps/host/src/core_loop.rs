@@ -49,6 +49,17 @@ pub(crate) trait Service: App + Send {
         None
     }
 
+    /// Whether the application has a line for the console.
+    #[inline]
+    fn has_console_line(&self) -> bool {
+        false
+    }
+
+    /// The next such line, with its line feed.
+    fn console_line(&mut self) -> Option<&[u8]> {
+        None
+    }
+
     /// A line of the application's was printed: it may have to go elsewhere too.
     fn log(&mut self, cx: &mut Cx<'_>, line: &str) {
         let _ = (cx, line);
@@ -150,6 +161,9 @@ impl<A: Service> Core<A> {
             if self.worker.app().has_lines() {
                 self.say_lines(orders.now());
             }
+            if self.worker.app().has_console_line() {
+                self.say_console_lines();
+            }
             orders.ring(self.take_mailed());
             if self.is_gone() {
                 return Remains::of(&self, orders.now(), Some("the TAP device is gone"));
@@ -165,6 +179,13 @@ impl<A: Service> Core<A> {
     pub(crate) fn say_lines(&mut self, now: Instant) {
         while let Some(line) = self.worker.with(now, |app, cx| app.line(cx)) {
             report::say(line);
+        }
+    }
+
+    /// Prints what the application logs to the console.
+    fn say_console_lines(&mut self) {
+        while let Some(line) = self.worker.app_mut().console_line() {
+            report::print(String::from_utf8_lossy(line));
         }
     }
 

@@ -79,7 +79,7 @@ impl Ground {
     pub(crate) fn settle<A: Service + Application + 'static>(
         self,
         machine: &Machine,
-        app: impl Fn() -> A,
+        app: impl Fn(u16) -> A,
         options: &Options,
         log: Option<File>,
     ) -> Result<House, Vec<String>> {
@@ -108,7 +108,7 @@ impl Ground {
             };
             let queues: Vec<Queue> = lane.into_iter().map(wrap).collect();
             let chunks = Chunks::new(config.capacity.chunks);
-            let app = WithControl::new(app(), number, &plan);
+            let app = WithControl::new(app(number), number, &plan);
             let worker = Worker::new(config.clone(), number, queues, chunks, post, app);
             let mut worker = worker.map_err(|error| vec![error.to_string()])?;
             worker.start(orders.now());

@@ -18,6 +18,7 @@
 //! | `house.rs` | the thread that waits for signals and for the end of the others |
 //! | `control.rs` | the control plane beneath it, as something this host can run |
 //! | `server.rs` | the demo server as something this host can run |
+//! | `proxy.rs` | the proxy as something this host can run |
 //! | `report.rs` | counters as lines, and what is left at the end |
 //!
 //! Exit codes: 0 for a clean end, 1 for what cannot start, 2 when something was left or leaked.
@@ -30,6 +31,7 @@ mod core_loop;
 mod ground;
 mod house;
 mod options;
+mod proxy;
 mod report;
 mod server;
 

@@ -4,6 +4,7 @@
 //! no option of ours begins it, and from there on a shell's words are its words.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::Arg::{Long, Short};
@@ -23,6 +24,8 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     /// TAP devices, in the order of the interfaces.
     pub(crate) taps: Vec<String>,
+    /// Configurations of the proxy, read as one.
+    pub(crate) configurations: Vec<PathBuf>,
     /// How long connections may take to end after the first signal to stop.
     pub(crate) grace: Duration,
     /// Print all counters at the end.
@@ -35,7 +38,13 @@ pub(crate) struct Options {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Vec<String>> {
     let mut parser = lexopt::Parser::from_iter(args);
     let grace = Duration::from_secs(GRACE_SECONDS_DEFAULT);
-    let mut options = Options { taps: Vec::new(), grace, stats: false, boot: String::new() };
+    let mut options = Options {
+        taps: Vec::new(),
+        configurations: Vec::new(),
+        grace,
+        stats: false,
+        boot: String::new(),
+    };
     loop {
         if let Some(rest) = parser.try_raw_args()
             && rest.peek().is_some_and(begins_boot_string)
@@ -53,6 +62,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
                     return Err(wrong("--tap", &name, "each device once"));
                 }
                 options.taps.push(name);
+            }
+            Some(Short('f')) => {
+                let path = parser.value().map_err(|error| vec![explain(&error)])?;
+                options.configurations.push(path.into());
             }
             Some(Long("grace")) => {
                 let text = value(&mut parser)?;
@@ -115,6 +128,7 @@ Usage: penstock-host --tap NAME [OPTION]... [BOOT STRING]
 Runs a Penstock application as a Linux process on a TAP device, one thread for each core.
 
   --tap NAME        the TAP device; one that does not exist is made (again for a second interface)
+  -f FILE           a configuration of the proxy, as haproxy.cfg (again for more, read as one)
   --grace SECONDS   after a signal, let running connections finish for so long (default 30)
   --stats           print every counter at the end
   -h, --help        print this

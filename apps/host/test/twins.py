@@ -1,0 +1,472 @@
+"""The same configuration and the same traffic through Debian's haproxy and through Penstock: what
+clients and servers see, and what is logged, must be the same.
+
+HAProxy listens on Linux's end of the TAP, Penstock on the other; servers are scripts on Linux's end.
+Of a log line all is compared but the process number, dates, ports and how long things took: of times
+only whether they were reached, and to within a tenth of a second.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import struct
+import subprocess
+import time
+
+from lab import LINUX, PENSTOCK, Host, expect, is_open, process, wait_for
+
+HEAD = """
+global
+    log {log} local0
+defaults
+    mode tcp
+    log global
+    option tcplog
+    timeout connect 1s
+    timeout client 1s
+    timeout server 2s
+    retries 1
+"""
+# The servers that scripts play, and a port where nobody listens.
+SERVERS, NOBODY = [8081, 8082, 8083], 8089
+
+
+class Twin:
+    """One of the two: where it listens, and what it has logged."""
+
+    def __init__(self, name, address, log):
+        self.name, self.address, self.socket = name, address, log
+
+    def connect(self, port):
+        client = socket.create_connection((self.address, port), 5)
+        client.settimeout(10)
+        return client
+
+    def logged(self, count=1):
+        """So many lines, without what may differ."""
+        lines = []
+        self.socket.settimeout(10)
+        for _ in range(count):
+            try:
+                lines.append(plain(self.socket.recv(4096).decode()))
+            except TimeoutError:
+                lines.append("no line")
+        return lines
+
+
+class Servers:
+    """Listening sockets, one for each server."""
+
+    def __init__(self):
+        self.listening = []
+        for port in SERVERS:
+            server = socket.socket()
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind((LINUX, port))
+            server.listen(64)
+            server.settimeout(10)
+            self.listening.append(server)
+
+    def accept(self, number=0):
+        connection, _ = self.listening[number].accept()
+        connection.settimeout(10)
+        return connection
+
+    def accept_any(self):
+        """Whichever is asked first, and its number."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for number, server in enumerate(self.listening):
+                server.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection, _ = server.accept()
+                    connection.settimeout(10)
+                    return number, connection
+                server.settimeout(10)
+            time.sleep(0.001)
+        return None, None
+
+    def close(self):
+        for server in self.listening:
+            server.close()
+
+
+def plain(line):
+    """A log line without numbers that may differ."""
+    line = re.sub(r"^(<\d+>)\w+ +\d+ [\d:]+ haproxy\[\d+\]: ", r"\1", line.rstrip("\n"))
+    line = re.sub(r"(\d+\.\d+\.\d+\.\d+):\d+", r"\1:port", line)
+    line = re.sub(r"\[\d\d/\w+/\d{4}:[\d:.]+\]", "[date]", line)
+
+    def times(match):
+        tenths = [str(round(int(ms) / 100)) if int(ms) >= 0 else "-1" for ms in match[1].split("/")]
+        return f" {'/'.join(tenths)} "
+
+    line = re.sub(r" (-?\d+/-?\d+/\+?\d+) ", times, line, count=1)
+    return line
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def hear(connection):
+    """What comes next: bytes, the end, or how it broke; and after how many tenths of a second."""
+    begin = time.monotonic()
+    try:
+        heard = connection.recv(65536)
+    except OSError as error:
+        heard = type(error).__name__
+    return heard, round((time.monotonic() - begin) * 10)
+
+
+@contextlib.contextmanager
+def twins(lab, sections, cores=1):
+    """Both, with this configuration: `{address}` in it is where each listens."""
+    both = []
+    with contextlib.ExitStack() as stack:
+        for name, address, port in (("haproxy", LINUX, 8098), ("penstock", PENSTOCK, 8099)):
+            log = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            log.bind((LINUX, port))
+            text = HEAD.format(log=f"{LINUX}:{port}") + sections.format(address=address)
+            path = lab.file(f"{name}.cfg")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            first = int(re.search(r"bind \S+:(\d+)", sections).group(1))
+            if name == "haproxy":
+                checked = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True,
+                                         check=False)
+                expect(checked.returncode == 0, f"haproxy refuses its configuration: {checked.stderr}")
+                stack.enter_context(process(["haproxy", "-db", "-f", path], lab.file("haproxy.log")))
+            else:
+                stack.enter_context(host(lab, path, cores))
+            both.append(Twin(name, address, log))
+            wait_for(lambda: is_open(address, first), f"{name} listens")
+            drain(log)
+        yield both
+
+
+def host(lab, path, cores=1, **more):
+    """Penstock with a configuration of the proxy."""
+    boot = f"maxcpus={cores}"
+    return lab.host(boot, options=("-f", path), **more)
+
+
+def drain(log):
+    log.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            log.recv(4096)
+
+
+def compare(lab, sections, *scenes):
+    """Plays each scene with both, and compares what was seen and logged. Returns how many lines."""
+    lines = 0
+    with twins(lab, sections) as both:
+        for scene in scenes:
+            seen = []
+            for twin in both:
+                servers = Servers()
+                try:
+                    seen.append(scene(twin, servers))
+                finally:
+                    servers.close()
+            haproxy, penstock = seen
+            expect(haproxy == penstock, f"{scene.__name__}: haproxy {haproxy}, penstock {penstock}")
+            lines += sum(str(part).startswith("<") for part in haproxy)
+    return lines
+
+
+LISTEN = """
+listen one
+    bind {address}:8001
+    server a 10.82.0.1:8081
+listen refused
+    bind {address}:8002
+    server a 10.82.0.1:8089
+listen moves
+    bind {address}:8003
+    option redispatch
+    server a 10.82.0.1:8089
+    server b 10.82.0.1:8081
+listen nobody
+    bind {address}:8004
+    server a 10.82.0.1:8081 disabled
+frontend nowhere
+    bind {address}:8005
+"""
+
+
+def proxy_endings(lab):
+    """How sessions end, as clients and servers see it and as it is logged: as with haproxy."""
+
+    def normal(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        client.sendall(b"ping")
+        seen = [hear(server)]
+        server.sendall(b"pong")
+        seen.append(hear(client))
+        client.shutdown(socket.SHUT_WR)
+        seen.append(hear(server))
+        server.sendall(b"late")
+        seen.append(hear(client))
+        server.close()
+        return seen + [hear(client)] + twin.logged()
+
+    def server_first(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        server.sendall(b"hello")
+        server.close()
+        seen = [hear(client), hear(client)]
+        client.close()
+        return seen + twin.logged()
+
+    def client_silent(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        seen = [hear(server)]
+        server.close()
+        seen.append(hear(client))
+        return seen + twin.logged()
+
+    def server_silent(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
+        seen = [hear(server), hear(server), hear(client)]
+        return seen + twin.logged()
+
+    def client_resets(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        client.sendall(b"x")
+        seen = [hear(server)]
+        reset(client)
+        return seen + [hear(server)] + twin.logged()
+
+    def server_resets(twin, servers):
+        client, server = twin.connect(8001), servers.accept()
+        client.sendall(b"x")
+        seen = [hear(server)]
+        reset(server)
+        return seen + [hear(client)] + twin.logged()
+
+    def refused(twin, servers):
+        client = twin.connect(8002)
+        client.sendall(b"x")
+        return [hear(client)] + twin.logged()
+
+    def refused_and_left(twin, servers):
+        client = twin.connect(8002)
+        time.sleep(0.3)
+        client.close()
+        return twin.logged()
+
+    def moved(twin, servers):
+        seen, lines = [], []
+        for _ in range(2):
+            client, server = twin.connect(8003), servers.accept()
+            server.close()
+            seen.append(hear(client))
+            client.close()
+            lines += twin.logged()
+        return seen + sorted(lines)
+
+    def no_server(twin, servers):
+        return [hear(twin.connect(8004))] + twin.logged()
+
+    def no_backend(twin, servers):
+        return [hear(twin.connect(8005))] + twin.logged()
+
+    lines = compare(lab, LISTEN, normal, server_first, client_silent, server_silent, client_resets,
+                    server_resets, refused, refused_and_left, moved, no_server, no_backend)
+    return f"11 ways to end, {lines} log lines alike"
+
+
+INSPECT = """
+listen waits
+    bind {address}:8001
+    tcp-request inspect-delay 400ms
+    tcp-request content accept if {{ req.len gt 3 }}
+    tcp-request content reject
+    server a 10.82.0.1:8081
+frontend routes
+    bind {address}:8002
+    tcp-request inspect-delay 400ms
+    tcp-request content accept if {{ req.payload(0,1) -m found }}
+    use_backend second if {{ req.payload(0,1) -m str B }}
+    default_backend first
+backend first
+    server a 10.82.0.1:8081
+backend second
+    server b 10.82.0.1:8082
+frontend local
+    bind {address}:8003
+    tcp-request connection reject if {{ src 10.82.0.1 }}
+    default_backend first
+listen hello
+    bind {address}:8004 accept-proxy
+    server a 10.82.0.1:8081 send-proxy
+"""
+
+
+def proxy_rules(lab):
+    """Rules that wait for bytes, routes by what a client says, PROXY headers: as with haproxy."""
+
+    def too_little(twin, servers):
+        client = twin.connect(8001)
+        client.sendall(b"abc")
+        return [hear(client)] + twin.logged()
+
+    def enough_in_pieces(twin, servers):
+        client = twin.connect(8001)
+        client.sendall(b"ab")
+        time.sleep(0.1)
+        client.sendall(b"cd")
+        server = servers.accept()
+        time.sleep(0.1)
+        seen = [hear(server)]
+        server.close()
+        seen.append(hear(client))
+        client.close()
+        return seen + twin.logged()
+
+    def closed_before(twin, servers):
+        twin.connect(8001).close()
+        return twin.logged()
+
+    def by_first_letter(twin, servers):
+        seen = []
+        for text in (b"A", b"B", b"C"):
+            client = twin.connect(8002)
+            client.sendall(text)
+            number, server = servers.accept_any()
+            seen += [number, hear(server)]
+            server.close()
+            seen.append(hear(client))
+            client.close()
+            seen += twin.logged()
+        return seen
+
+    def not_from_here(twin, servers):
+        return [hear(twin.connect(8003))[0] in (b"", "ConnectionResetError")]
+
+    def with_header(twin, servers):
+        client = twin.connect(8004)
+        client.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 4000 443\r\nhello")
+        server = servers.accept()
+        time.sleep(0.1)
+        seen = [hear(server)]
+        server.close()
+        seen.append(hear(client))
+        client.close()
+        return seen + twin.logged()
+
+    def without_header(twin, servers):
+        client = twin.connect(8004)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return [hear(client)] + twin.logged()
+
+    lines = compare(lab, INSPECT, too_little, enough_in_pieces, closed_before, by_first_letter,
+                    not_from_here, with_header, without_header)
+    return f"7 scenes, {lines} log lines alike"
+
+
+QUEUES = """
+listen one
+    bind {address}:8001
+    timeout queue 500ms
+    server a 10.82.0.1:8081 maxconn 1
+listen turns
+    bind {address}:8002
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082 weight 2
+    server c 10.82.0.1:8083
+listen least
+    bind {address}:8003
+    balance leastconn
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082
+listen static
+    bind {address}:8004
+    balance static-rr
+    server a 10.82.0.1:8081 weight 3
+    server b 10.82.0.1:8082 weight 1
+    server c 10.82.0.1:8083 weight 2
+listen backup
+    bind {address}:8005
+    server a 10.82.0.1:8081 backup
+    server b 10.82.0.1:8082 backup
+"""
+
+
+def proxy_balance(lab):
+    """Queues, and whose turn it is: as with haproxy."""
+
+    def queued(twin, servers):
+        first, server = twin.connect(8001), servers.accept()
+        second = twin.connect(8001)
+        time.sleep(0.1)
+        server.close()
+        seen = [hear(first)]
+        first.close()
+        server = servers.accept()
+        server.close()
+        seen.append(hear(second))
+        second.close()
+        return seen + twin.logged(2)
+
+    def queued_too_long(twin, servers):
+        first, server = twin.connect(8001), servers.accept()
+        second = twin.connect(8001)
+        seen = [hear(second)]
+        second.close()
+        lines = twin.logged()
+        server.close()
+        first.close()
+        return seen + lines + twin.logged()
+
+    def queued_and_left(twin, servers):
+        first, server = twin.connect(8001), servers.accept()
+        twin.connect(8001).close()
+        lines = twin.logged()
+        server.close()
+        first.close()
+        return lines + twin.logged()
+
+    def turn(twin, servers, port, count, stay=0):
+        asked, staying = [], []
+        for position in range(count):
+            client = twin.connect(port)
+            number, server = servers.accept_any()
+            asked.append(number)
+            if position < stay:
+                staying += [client, server]
+                continue
+            server.close()
+            hear(client)
+            client.close()
+            twin.logged()
+        for connection in staying:
+            connection.close()
+        if staying:
+            twin.logged(stay)
+        return asked
+
+    def turns(twin, servers):
+        asked = turn(twin, servers, 8002, 8)
+        return [sorted(asked[:4]), sorted(asked[4:])]
+
+    def least(twin, servers):
+        return turn(twin, servers, 8003, 7, stay=3)
+
+    def static(twin, servers):
+        return turn(twin, servers, 8004, 12)
+
+    def backup(twin, servers):
+        return turn(twin, servers, 8005, 3)
+
+    lines = compare(lab, QUEUES, queued, queued_too_long, queued_and_left, turns, least, static, backup)
+    return f"7 scenes, {lines} log lines alike, the same server each time"
+
+
+ALL = [proxy_endings, proxy_rules, proxy_balance]
