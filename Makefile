@@ -8,7 +8,7 @@ ONLY ?=
 CARGO := cargo --locked
 SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
-LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack --lib --target-dir target/loom mail::loom
+LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
 .PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
@@ -36,8 +36,9 @@ sim: ## A thousand simulated worlds, or with SEED=n that one again
 mutants: ## Planted defects: the simulator must find each
 	$(SIM) mutants
 
-loom: ## Every memory ordering of the ring between cores
-	@$(LOOM) -- --list | grep ': test$$' >/dev/null || { echo "loom: no test of the mail ring was found"; exit 1; }
+loom: ## Every memory ordering of what crosses between cores: mail, sleep, the card's resets
+	@for what in mail handshake shared; do \
+		$(LOOM) -- --list 2>/dev/null | grep "$$what::.*: test$$" >/dev/null || { echo "loom: no test of $$what was found"; exit 1; }; done
 	$(LOOM)
 
 bench: ## What a connection costs, beside peers, into bench/results.txt; fails when a figure that must hold does not

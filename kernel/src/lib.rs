@@ -14,7 +14,7 @@
 //! | `firmware/` | pure: loaders' structures, ACPI, the command line, the real-time clock |
 //! | `layout`, `paging`, `frames`, `heap`, `stacks` | memory |
 //! | `cores`, `smp`, `segments`, `interrupts`, `apic`, `cpuid` | processors |
-//! | `machine`, `idle` | what an image sees of them |
+//! | `machine`, `idle`, `handshake` | what an image sees of them; how a core sleeps and is woken |
 //! | `clock`, `calibrate`, `wall`, `entropy` | time, and what cannot be guessed |
 //! | `console`, `log` | lines for people |
 //! | `stop`, `watch`, `backtrace`, `symbols`, `last_panic`, `leave`, `power` | the end |
@@ -42,6 +42,7 @@ pub mod entropy;
 pub mod firmware;
 pub mod frames;
 mod fw_cfg;
+mod handshake;
 pub mod heap;
 pub mod idle;
 mod interrupts;

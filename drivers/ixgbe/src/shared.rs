@@ -10,8 +10,15 @@
 //! its next turn, takes back what was in flight, and arms its rings again.
 
 use alloc::boxed::Box;
+
+#[cfg(not(loom))]
 use alloc::sync::Arc;
+#[cfg(not(loom))]
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(loom)]
+use loom::sync::Arc;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The epoch, and a line of words for each queue.
 #[derive(Clone, Debug)]
@@ -153,5 +160,73 @@ impl Shared {
 
     fn line(&self, queue: u16) -> &Line {
         &self.words.queues[queue as usize]
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    //! In every ordering: a queue that is armed is seen with what it counts from there, and is not taken
+    //! for armed in an epoch that it has not seen.
+
+    use super::*;
+
+    fn progress(received: u32) -> Published {
+        Published { received, ..Published::default() }
+    }
+
+    /// The queue's side of a turn, as `queue.rs` has it; the epoch that it is in.
+    fn turn(shared: &Shared, epoch: u32, received: u32) -> u32 {
+        let counts = Counts::default();
+        let now = shared.epoch();
+        if now == epoch {
+            shared.publish(0, progress(received), &counts);
+        } else {
+            shared.publish(0, progress(0), &counts);
+            shared.publish_armed(0, now, true);
+        }
+        now
+    }
+
+    #[test]
+    fn who_is_armed_counts_anew() {
+        loom::model(|| {
+            let shared = Shared::new(1);
+            let first = shared.begin_epoch();
+            let queue = {
+                let shared = shared.clone();
+                // Far along in the first epoch, until it sees the second.
+                loom::thread::spawn(move || {
+                    let mut epoch = turn(&shared, 0, 0);
+                    while epoch == first {
+                        epoch = turn(&shared, epoch, 100);
+                        loom::thread::yield_now();
+                    }
+                })
+            };
+            let second = shared.begin_epoch();
+            while !shared.is_armed(0, second) {
+                loom::thread::yield_now();
+            }
+            // Were it 100, the card would seem to be far behind the queue.
+            assert_eq!(shared.published(0).received, 0);
+            queue.join().expect("it ends");
+        });
+    }
+
+    #[test]
+    fn nobody_is_armed_for_what_he_has_not_seen() {
+        loom::model(|| {
+            let shared = Shared::new(1);
+            let first = shared.begin_epoch();
+            let queue = {
+                let shared = shared.clone();
+                loom::thread::spawn(move || turn(&shared, 0, 0))
+            };
+            let second = shared.begin_epoch();
+            let was_armed = shared.is_armed(0, second);
+            let seen = queue.join().expect("it ends");
+            assert!(!was_armed || seen == second);
+            assert!(shared.is_armed(0, seen) && (seen == first || seen == second));
+        });
     }
 }
