@@ -6,6 +6,7 @@
 //!   kind << 56 | ..                  slots.rs: pool and flag; given or wanted, returned
 //!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
 //!   kind << 56 | server  standing    server.rs
+//!   kind << 56 | ..      more  key..  counters.rs: a table's counter, and for which key
 //! ```
 
 use penstock_stack::{Cx, Instant};
@@ -21,6 +22,7 @@ use crate::slots::PoolId;
 const SLOTS: u64 = 1;
 const GAUGES: u64 = 2;
 const STANDING: u64 = 3;
+const COUNTS: u64 = 4;
 const KIND: u32 = 56;
 const WORDS_MAX: usize = 8;
 
@@ -32,7 +34,9 @@ impl Proxy {
         if self.slots.is_busy() {
             self.serve_slots(cx);
         }
-        if self.gauges.has_news() && self.tell_at.is_none() {
+        let has_news =
+            self.gauges.has_news() || self.setup.has_tables() && self.counters.has_news();
+        if has_news && self.tell_at.is_none() {
             self.tell_later(cx, cx.now() + limits::NEWS_AFTER);
         }
     }
@@ -66,7 +70,7 @@ impl Proxy {
         }
     }
 
-    fn tell_later(&mut self, cx: &mut Cx<'_>, at: Instant) {
+    pub(crate) fn tell_later(&mut self, cx: &mut Cx<'_>, at: Instant) {
         if self.tell_at.is_none_or(|before| at < before) {
             self.tell_at = Some(at);
             self.alarm(cx);
@@ -78,6 +82,7 @@ impl Proxy {
         if self.tell_at.is_some_and(|at| at <= cx.now()) {
             self.tell_at = None;
             self.tell_gauges(cx);
+            self.tell_counts(cx);
             self.tell_standings_again(cx);
         }
         self.run_checks(cx);
@@ -128,6 +133,7 @@ impl Proxy {
             (STANDING, &[word]) => {
                 self.apply_standing(cx, first as u16, Standing::of_word(word));
             }
+            (COUNTS, rest) => self.hear_counts(first, rest, cx.now()),
             _ => {}
         }
     }
@@ -161,3 +167,15 @@ impl Proxy {
         }
     }
 }
+
+/// The first word about a counter of a table.
+pub(crate) fn counts_word(table: u16, counter: u8) -> u64 {
+    COUNTS << KIND | u64::from(counter) << 16 | u64::from(table)
+}
+
+/// The table and counter of such a word.
+pub(crate) fn counts_of(word: u64) -> (u16, u8) {
+    (word as u16, (word >> 16) as u8)
+}
+
+const _: () = assert!(2 + limits::KEY_BYTES / 8 <= WORDS_MAX);

@@ -47,16 +47,18 @@ impl Proxy {
             self.statistics.failed += 1;
         }
         self.leave_queue(id);
+        self.counters.end(id, bytes, cx.now());
         self.log_end(cx, id, Ending { termination: end, bytes, is_early: false });
-        self.forget(id);
+        self.forget(cx, id);
     }
 
     /// Gives back what a session holds, and its record.
-    pub(crate) fn forget(&mut self, id: SessionId) {
+    pub(crate) fn forget(&mut self, cx: &Cx<'_>, id: SessionId) {
         let Some(&Session { client, frontend, bind, backend, server, .. }) = self.session(id)
         else {
             return;
         };
+        self.counters.release(id, cx.now());
         self.give_slot_up(id);
         if let Some(server) = server {
             self.count_out_of_server(id, server);

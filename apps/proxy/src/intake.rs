@@ -65,7 +65,7 @@ impl Proxy {
         let backlog = self.setup.bind(frontend, bind).backlog;
         if backlog.or(self.setup.frontend(frontend).backlog).is_some_and(|most| waiting > most) {
             self.leave_queue(id);
-            self.forget(id);
+            self.forget(cx, id);
             cx.abort(client);
         }
     }
@@ -107,8 +107,17 @@ impl Proxy {
         let Some(mut work) = self.work.take() else { return Verdict::Accept };
         let verdict = self.session(id).map(|session| {
             let acls = &self.setup.frontend_acls[session.frontend as usize];
-            let (bytes, wall) = (&[][..], cx.wall());
-            let view = SessionView { proxy: self, session, bytes, is_final: true, wall, random };
+            let view = SessionView {
+                proxy: self,
+                id,
+                session,
+                table: self.setup.frontend(session.frontend).table,
+                now: cx.now(),
+                bytes: &[],
+                is_final: true,
+                wall: cx.wall(),
+                random,
+            };
             self.judge(rules, acls, &view, &mut work)
         });
         self.work = Some(work);
@@ -123,7 +132,7 @@ impl Proxy {
         let client = session.client;
         if reader.is_none() {
             // Too many others have not come to their point.
-            self.forget(id);
+            self.forget(cx, id);
             cx.abort(client);
             return;
         }
@@ -171,6 +180,7 @@ impl Proxy {
                 return;
             }
         }
+        self.counters.begin(id, cx.now());
         self.log_begin(cx, id);
         self.inspect(cx, id, bytes, false);
     }
@@ -184,8 +194,17 @@ impl Proxy {
             let bytes = session.kept.map_or(bytes, |buffer| self.kept.bytes(buffer));
             let is_final =
                 is_over || session.has(Session::ENDED) || bytes.len() >= self.kept.size();
-            let wall = cx.wall();
-            let mut view = SessionView { proxy: self, session, bytes, is_final, wall, random };
+            let mut view = SessionView {
+                proxy: self,
+                id,
+                session,
+                table: self.setup.frontend(session.frontend).table,
+                now: cx.now(),
+                bytes,
+                is_final,
+                wall: cx.wall(),
+                random,
+            };
             self.decide(&mut view, &mut work)
         });
         self.work = Some(work);
@@ -355,7 +374,7 @@ impl Proxy {
             // HAProxy would not have seen it yet.
             Phase::Entrance(_) => {
                 self.leave_queue(id);
-                self.forget(id);
+                self.forget(cx, id);
             }
             _ => self.finish(cx, id, Termination::of(session::CLIENT_BROKE, phase), (0, 0)),
         }
@@ -392,7 +411,7 @@ impl Proxy {
     fn header_refused(&mut self, cx: &mut Cx<'_>, id: SessionId, refusal: Refusal) {
         let Some(&Session { client, .. }) = self.session(id) else { return };
         self.log_refusal(cx, id, refusal);
-        self.forget(id);
+        self.forget(cx, id);
         self.let_go(cx, client, true);
     }
 }

@@ -16,6 +16,7 @@ mod backend;
 mod balance;
 pub mod check;
 mod cores;
+mod counters;
 mod date;
 mod dispatch;
 mod elastic;
@@ -45,6 +46,7 @@ mod slots;
 mod source;
 mod standing;
 mod statistics;
+mod table;
 mod view;
 mod watch;
 

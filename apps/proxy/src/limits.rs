@@ -35,3 +35,9 @@ pub(crate) const CONSOLE_BYTES: usize = 32 * 1024;
 
 /// The port that log lines come from.
 pub(crate) const LOG_PORT: u16 = 514;
+
+/// Keys of a stick table on each core; one that wants more has as many.
+pub(crate) const TABLE_KEYS: usize = 65_536;
+
+/// Bytes of a key of a stick table.
+pub(crate) const KEY_BYTES: usize = 32;

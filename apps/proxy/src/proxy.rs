@@ -14,6 +14,7 @@ use penstock_stack::{
 use penstock_wire::Addr;
 
 use crate::backend::Backend;
+use crate::counters::Counters;
 use crate::gauges::Gauges;
 use crate::journal::Journal;
 use crate::kept::Kept;
@@ -43,6 +44,8 @@ pub struct Proxy {
     pub(crate) slots: Slots,
     pub(crate) gauges: Gauges,
     pub(crate) places: Places,
+    /// Stick tables.
+    pub(crate) counters: Counters,
     /// Clients that wait for a slot, by pool.
     pub(crate) entrances: Vec<Queue>,
     /// Bytes of clients that rules wait for.
@@ -130,6 +133,7 @@ impl Proxy {
             servers,
             slots: Slots::new(core, cores, &setup.pools.limits),
             places: Places::new(sessions),
+            counters: Counters::new(&proxies.tables, cores, sessions),
             entrances: alloc::vec![Queue::EMPTY; setup.pools.limits.len()],
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),

@@ -128,7 +128,10 @@ impl Proxy {
             let record = Record { lines_before: journal.lines() as u32, ..record };
             let view = SessionView {
                 proxy: self,
+                id,
                 session,
+                table: frontend.table,
+                now: cx.now(),
                 bytes: &[],
                 is_final: true,
                 wall: cx.wall(),

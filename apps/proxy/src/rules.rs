@@ -1,7 +1,7 @@
 //! What the rules of a configuration make of a connection.
 //!
-//! Nothing here changes anything: rules look at a session and at the bytes that its client has said,
-//! and give a verdict.
+//! Rules look at a session and at the bytes that its client has said, and give a verdict. Nothing
+//! changes but counters, where a rule is there to count.
 
 use penstock_config::haproxy::{Action, Algorithm, Goal, Rule};
 
@@ -68,10 +68,17 @@ impl Proxy {
                 Action::Reject | Action::Close => return Verdict::Reject,
                 Action::SilentDrop => return Verdict::Drop,
                 Action::ExpectProxy => return Verdict::ExpectHeader,
-                Action::Track { .. }
-                | Action::IncrementCounter { .. }
-                | Action::SetTag { .. }
-                | Action::SetAddress { .. }
+                Action::Track { slot, key, table } => {
+                    if let Known::Is(key) = sample::fetch(key, view, work).value {
+                        let table = table.or(view.table);
+                        self.counters.track(view.id, *slot, table, key, view.now);
+                    }
+                }
+                Action::IncrementCounter { slot, counter } => {
+                    self.counters.increment(view.id, *slot, *counter, view.now);
+                }
+                Action::SetTag { slot, value } => self.counters.tag(view.id, *slot, *value),
+                Action::SetAddress { .. }
                 | Action::SetVariable { .. }
                 | Action::UnsetVariable { .. } => {}
             }
@@ -110,6 +117,7 @@ impl Proxy {
         };
         let Some(backend) = chosen else { return Decision::NoBackend };
         let description = setup.backend(backend);
+        view.table = description.table;
         let acls = &setup.backend_acls[backend as usize];
         // A session that comes here only now has all the time that this section gives.
         view.is_final = description.inspect_delay.is_none()

@@ -135,6 +135,11 @@ impl Setup {
         &self.proxies
     }
 
+    /// Whether anything is counted by key.
+    pub(crate) fn has_tables(&self) -> bool {
+        !self.proxies.tables.is_empty()
+    }
+
     /// Whether rules may wait for bytes of clients.
     pub(crate) fn looks_at_bytes(&self) -> bool {
         let frontends =

@@ -1,16 +1,20 @@
 //! A session as conditions, keys and log lines see it.
 
 use penstock_config::haproxy::{Counter, End, Fetch, ServerId, TableId, Way};
-use penstock_stack::Duration;
+use penstock_stack::{Duration, Instant};
 
 use crate::proxy::Proxy;
 use crate::sample::{Value, View};
-use crate::session::Session;
+use crate::session::{Session, SessionId};
 
 /// A session, and the bytes of its client that are there.
 pub(crate) struct SessionView<'a> {
     pub(crate) proxy: &'a Proxy,
+    pub(crate) id: SessionId,
     pub(crate) session: &'a Session,
+    /// The stick table of the section whose rules look.
+    pub(crate) table: Option<TableId>,
+    pub(crate) now: Instant,
     pub(crate) bytes: &'a [u8],
     /// No more bytes are waited for.
     pub(crate) is_final: bool,
@@ -124,13 +128,35 @@ impl View for SessionView<'_> {
             Fetch::ListenerName => {
                 text(proxy.setup.bind(session.frontend, session.bind).name.as_deref()?)
             }
+            Fetch::SourceCounter { counter, table } => {
+                let source = Value::Addr(session.source.addr);
+                let table = table.or(self.table);
+                proxy.counters.of_key(table, *counter, source, self.now).map(Value::Int)
+            }
+            Fetch::TrackedCounter { slot, counter, table } => {
+                let counters = &proxy.counters;
+                counters.of_tracked(self.id, *slot, *table, *counter, self.now).map(Value::Int)
+            }
+            Fetch::Tracked(slot) => Some(Value::Bool(proxy.counters.is_tracked(self.id, *slot))),
+            Fetch::IncrementedCounter { slot, counter, clear, table } => {
+                let source = Value::Addr(session.source.addr);
+                let what = (*counter, *clear);
+                let table = table.or(self.table);
+                let number = proxy.counters.change((self.id, *slot), table, source, what, self.now);
+                number.map(Value::Int)
+            }
+            Fetch::TableEntries { table, available } => {
+                let table = table.or(self.table);
+                proxy.counters.usage(table, *available, self.now).map(Value::Int)
+            }
+
             Fetch::NoTls => Some(Value::Bool(false)),
             _ => None,
         }
     }
 
-    fn table(&self, _: TableId, _: Option<Counter>, _: Value<'_>) -> Option<i64> {
-        None
+    fn table(&self, table: TableId, counter: Option<Counter>, key: Value<'_>) -> Option<i64> {
+        self.proxy.counters.looked_up(table, counter, key, self.now)
     }
 }
 
