@@ -190,12 +190,6 @@ impl Core {
         })
     }
 
-    /// Whether record `index` is a connection (half-open or not) of this tuple.
-    #[inline(always)]
-    pub(crate) fn is_here(&self, index: u32, tuple: &Tuple) -> bool {
-        self.conns.at(index).is_some_and(|tcb| tcb.tuple == *tuple && tcb.generation != FREE)
-    }
-
     /// The connection that `conn` names, unless it is gone.
     #[inline]
     pub(crate) fn find(&self, conn: ConnId) -> Option<&Tcb> {
@@ -390,9 +384,14 @@ impl Core {
     /// The largest TCP payload, options included, towards `tuple`'s peer.
     #[inline(always)]
     pub(crate) fn path_mss(&self, tuple: &Tuple) -> u16 {
-        let own = self.own_mss(tuple.local);
-        match self.path_mtus.lookup(tuple.remote, self.env.millis) {
-            Some(path) => own.min(path - limits::headers_bytes(tuple.remote)),
+        self.path_mss_of(self.own_mss(tuple.local), tuple.remote)
+    }
+
+    /// The same from a station that offers an MSS of `own`.
+    #[inline(always)]
+    pub(crate) fn path_mss_of(&self, own: u16, remote: Addr) -> u16 {
+        match self.path_mtus.lookup(remote, self.env.millis) {
+            Some(path) => own.min(path - limits::headers_bytes(remote)),
             None => own,
         }
     }

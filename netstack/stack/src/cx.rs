@@ -394,7 +394,7 @@ impl<'a> Cx<'a> {
             remote: Endpoint { addr: tcb.tuple.remote, port: tcb.tuple.remote_port },
             rtt_us: tcb.srtt_us,
             rttvar_us: tcb.rttvar_us,
-            rto_ms: tcb.rto_ms(flight.map_or(0, |flight| flight.backoff), &core.config.tcp),
+            rto_ms: tcb.rto_ms(flight.map_or(0, |flight| flight.backoff), &core.env),
             cwnd: tcb.cwnd,
             ssthresh: tcb.ssthresh,
             mss: tcb.mss,

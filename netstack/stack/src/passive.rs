@@ -77,7 +77,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
 
         let tuple = &arrival.tuple;
-        let interface = core.interfaces.interface_of(tuple.local);
+        let Some(station) = core.interfaces.station(tuple.local) else { return };
+        let (interface, own_mss, is_v4) = (station.interface, station.mss, station.is_v4);
         let Some((_, next)) = core.routes.lookup_on(&core.interfaces, interface, tuple.remote)
         else {
             core.drop(Drop::NoRoute);
@@ -97,7 +98,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             iss: origin.isn(core.env.now.0),
             irs: arrival.seg.seq,
             peer_mss: match options.mss {
-                0 if tuple.remote.is_v4() => limits::MSS_DEFAULT_V4,
+                0 if is_v4 => limits::MSS_DEFAULT_V4,
                 0 => limits::MSS_DEFAULT_V6,
                 mss => mss,
             },
@@ -105,7 +106,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             sack: options.sack_permitted && core.env.tcp.sack,
             timestamp: timestamps.map(|timestamps| timestamps.value),
             ts_offset: origin.timestamp_offset(),
-            mtu_mss: core.path_mss(tuple),
+            mtu_mss: core.path_mss_of(own_mss, tuple.remote),
             hop: hop.0,
             listener,
         };

@@ -103,12 +103,11 @@ struct Here<'a> {
 #[inline(never)]
 fn read_frame<Q: QueuePair>(
     core: &Core,
+    own: &Own,
     queue: &Q,
-    interface: u8,
     index: usize,
     arrival: &mut Arrival,
 ) {
-    let Some(own) = core.interfaces.own_of(interface) else { return };
     classify(Here { core, own }, queue.frame(index), arrival);
 }
 
@@ -244,9 +243,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let Some(mut burst) = self.burst.take() else { return 0 };
         if self.behind {
             self.read_some(interface, &mut burst[..count]);
-        } else {
+        } else if let Some(own) = self.core.interfaces.own_of(interface as u8) {
             for (index, arrival) in burst[..count].iter_mut().enumerate() {
-                read_frame(&self.core, queue, interface as u8, index, arrival);
+                read_frame(&self.core, own, queue, index, arrival);
             }
         }
         for (index, arrival) in burst[..count].iter().enumerate() {
@@ -268,6 +267,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     #[inline(never)]
     fn read_some(&mut self, interface: usize, burst: &mut [Arrival]) {
         let (core, queue) = (&self.core, &self.queues[interface]);
+        let Some(own) = core.interfaces.own_of(interface as u8) else { return };
         let (mut index, mut shed) = (0, 0);
         let (pairs, last) = burst.as_chunks_mut();
         for [first, second] in pairs {
@@ -275,13 +275,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 first.kind = FrameKind::Shed;
                 shed += 1;
             } else {
-                read_frame(core, queue, interface as u8, index, first);
+                read_frame(core, own, queue, index, first);
             }
-            read_frame(core, queue, interface as u8, index + 1, second);
+            read_frame(core, own, queue, index + 1, second);
             index += 2;
         }
         if let [last] = last {
-            read_frame(core, queue, interface as u8, index, last);
+            read_frame(core, own, queue, index, last);
         }
         self.core.counters.drops_of(Drop::SynOverload, shed);
     }
@@ -353,41 +353,52 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         core.counters.event(Event::TcpInSegs);
-        // A SYN's tuple is nobody's, nearly always: to read its slot would be a miss in vain.
-        if !arrival.seg.flags.has(Flags::SYN)
-            && let Some(reference) = core.table.at_home(arrival.hash)
-        {
+        if arrival.seg.flags.has(Flags::SYN) {
+            // Its tuple is nobody's, nearly always: to read its slot would be a miss in vain.
+            if core.table.is_vacant(arrival.hash) {
+                return self.on_unknown(arrival, source);
+            }
+        } else if let Some(reference) = core.table.at_home(arrival.hash) {
             let index = reference.index();
             match reference.kind() {
-                Kind::Connection if core.is_here(index, &arrival.tuple) => {
-                    return self.on_connection(index, arrival, source);
+                Kind::Connection => {
+                    if let Some(tcb) = core.conns.at(index).filter(|tcb| tcb.is(&arrival.tuple)) {
+                        let half_open = tcb.is_half_open();
+                        return self.on_connection(index, half_open, arrival, source);
+                    }
                 }
-                Kind::TimeWait if core.time_wait.is(index, arrival.hash) => {
-                    return self.on_time_wait(index, arrival, source);
+                Kind::TimeWait => {
+                    if core.time_wait.is(index, arrival.hash) {
+                        return self.on_time_wait(index, arrival, source);
+                    }
                 }
-                Kind::Connection | Kind::TimeWait => {}
             }
         }
         self.on_elsewhere(arrival, source);
     }
 
     /// The same where the place at home does not tell.
-    #[inline(always)]
+    #[inline(never)]
     fn on_elsewhere(&mut self, arrival: &Arrival, source: Source) {
         match self.core.lookup(arrival.hash, &arrival.tuple) {
             Some(reference) => match reference.kind() {
-                Kind::Connection => self.on_connection(reference.index(), arrival, source),
+                Kind::Connection => {
+                    let index = reference.index();
+                    let half_open = self.core.conns[index].is_half_open();
+                    self.on_connection(index, half_open, arrival, source);
+                }
                 Kind::TimeWait => self.on_time_wait(reference.index(), arrival, source),
             },
             None => self.on_unknown(arrival, source),
         }
     }
 
-    fn on_connection(&mut self, index: u32, arrival: &Arrival, source: Source) {
+    #[inline(always)]
+    fn on_connection(&mut self, index: u32, half_open: bool, arrival: &Arrival, source: Source) {
         if self.core.rfd.is_active(arrival.tuple.local_port) {
             self.core.counters.event(Event::RfdHits);
         }
-        if self.core.conns[index].is_half_open() {
+        if half_open {
             self.on_half_open(index, arrival, source);
         } else if !self.serve_predicted(index, arrival, source) {
             self.serve(index, arrival, source);

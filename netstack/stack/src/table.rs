@@ -133,6 +133,12 @@ impl Table {
         self.lookup_beyond(tag, is_it)
     }
 
+    /// Whether the place at home is free: nobody has this hash.
+    #[inline(always)]
+    pub(crate) fn is_vacant(&self, hash: u64) -> bool {
+        self.mark(hash as usize) == 0
+    }
+
     /// What the place at home says, if 32 bits of the hash agree. It may be a ghost, of an entry that
     /// is there no more: whoever takes it up looks whether the record is live, and its own. Then it
     /// is the entry, wherever in the table that stands now.
@@ -284,8 +290,10 @@ impl Table {
     pub(crate) fn replace(&mut self, hash: u64, old: Reference, new: Reference) -> bool {
         let tag = hash as u32;
         let (old, new) = (entry_of(tag, old), entry_of(tag, new));
-        let at_home = self.mark(tag as usize) == mark_of(tag, 1);
-        let position = if at_home && self.slot(tag as usize) == old {
+        // If the entry is there, no ghost of it is at home: what stands at home then is another entry,
+        // or itself.
+        let position = if self.slot(tag as usize) == old {
+            debug_assert_eq!(self.mark(tag as usize), mark_of(tag, 1), "a ghost was replaced");
             tag as usize
         } else {
             let Some(position) = self.find(tag, old) else { return false };

@@ -166,13 +166,7 @@ impl TimeWait {
     /// table refer to the record ([`Table::replace`]); an evicted record's entry is removed here.
     #[inline(always)]
     pub(crate) fn enter(&mut self, remains: &Remains, now: u32, table: &mut Table) -> Entered {
-        while self.count > 0 && self.ring[self.head as usize].flags & DEAD != 0 {
-            self.pop();
-        }
-        let evicted = self.count == self.capacity;
-        if evicted {
-            self.forget_head(table);
-        }
+        let evicted = self.count == self.capacity && self.make_room(table);
         let &Remains { hash, rcv_nxt, snd_nxt, ts_recent, window, window_scale } = remains;
         let mut flags = window_scale & SCALE;
         if ts_recent.is_some() {
@@ -395,6 +389,20 @@ impl TimeWait {
         now.wrapping_sub(record.since) >= self.duration_ms || record.flags & DEAD != 0
     }
 
+    /// Drops dead records from the head of a full ring, or else the oldest; whether that was live.
+    #[inline(never)]
+    fn make_room(&mut self, table: &mut Table) -> bool {
+        if self.ring[self.head as usize].flags & DEAD == 0 {
+            self.forget_head(table);
+            return true;
+        }
+        while self.count > 0 && self.ring[self.head as usize].flags & DEAD != 0 {
+            self.pop();
+        }
+        false
+    }
+
+    #[inline(always)]
     fn forget_head(&mut self, table: &mut Table) {
         let hash = self.ring[self.head as usize].hash;
         table.forget(hash, Reference::new(Kind::TimeWait, self.head));

@@ -120,6 +120,8 @@ pub(super) struct Entries {
     pub(super) hot: Box<[Hot]>,
     pub(super) cold: Box<[Cold]>,
     buckets: Box<[u16]>,
+    /// How many slots stand in a queue with deadlines.
+    timed: u16,
     heads: [u16; QUEUES],
     tails: [u16; QUEUES],
     secret: u64,
@@ -165,6 +167,7 @@ impl Entries {
             hot: (0..slots).map(hot).collect(),
             cold: vec![cold; slots as usize].into_boxed_slice(),
             buckets: vec![NONE; slots as usize * 2].into_boxed_slice(),
+            timed: 0,
             heads: [NONE; QUEUES],
             tails: [NONE; QUEUES],
             secret: 0x9e37_79b9_7f4a_7c15,
@@ -295,13 +298,13 @@ impl Entries {
     /// Whether a slot stands in a queue with deadlines: in any but that of the spare ones.
     #[inline]
     pub(super) fn has_deadlines(&self) -> bool {
-        let [due, retransmit, delay, _] = self.heads;
-        [due, retransmit, delay] != [NONE; 3]
+        self.timed > 0
     }
 
     /// Puts a slot behind all others of a queue, out of the one it stood in.
     pub(super) fn push_back(&mut self, slot: u16, queue: Queue) {
         self.unlink(slot);
+        self.timed += (queue != Queue::Spare) as u16;
         let tail = self.tails[queue as usize];
         let cold = &mut self.cold[slot as usize];
         (cold.queue, cold.ahead, cold.behind) = (Some(queue), tail, NONE);
@@ -315,6 +318,7 @@ impl Entries {
     /// Puts a slot in front of all others of a queue, out of the one it stood in.
     pub(super) fn push_front(&mut self, slot: u16, queue: Queue) {
         self.unlink(slot);
+        self.timed += (queue != Queue::Spare) as u16;
         let head = self.heads[queue as usize];
         let cold = &mut self.cold[slot as usize];
         (cold.queue, cold.ahead, cold.behind) = (Some(queue), NONE, head);
@@ -329,6 +333,7 @@ impl Entries {
     pub(super) fn unlink(&mut self, slot: u16) {
         let Cold { queue, ahead, behind, .. } = self.cold[slot as usize];
         let Some(queue) = queue else { return };
+        self.timed -= (queue != Queue::Spare) as u16;
         match ahead {
             NONE => self.heads[queue as usize] = behind,
             ahead => self.cold[ahead as usize].behind = behind,

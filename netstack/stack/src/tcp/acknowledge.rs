@@ -125,7 +125,7 @@ impl Tcb {
             flight.timer = Retransmission::Idle;
         } else {
             flight.timer = Retransmission::Resend;
-            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
+            flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env));
         }
         Freed { bytes, fin, recovery: false }
     }

@@ -139,7 +139,7 @@ impl Tcb {
         if quiet_ms == 0 {
             return;
         }
-        if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, &env.tcp) {
+        if env.tcp.slow_start_after_idle && quiet_ms > self.rto_ms(0, env) {
             //= rfc5681#4.1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission if
             //# the TCP has not sent data in an interval exceeding the retransmission timeout

@@ -61,6 +61,8 @@ pub(crate) struct Env {
     pub(crate) window_scale: u8,
     /// What the first windows we offer are rounded to, without scaling and with it.
     first_windows: [u32; 2],
+    /// The least retransmission timeout in milliseconds.
+    rto_least_ms: u32,
     /// TCP's knobs.
     pub(crate) tcp: config::Tcp,
     /// The options of connections, by [`Tcb::profile`].
@@ -78,6 +80,7 @@ impl Env {
             window_bytes,
             window_scale,
             first_windows: [0, window_scale].map(|scale| first_window(window_bytes, scale)),
+            rto_least_ms: Env::ticks(config.tcp.rto_min.0, &config.tcp),
             tcp: config.tcp,
             profiles: Profiles::new(config.tcp.options),
         }

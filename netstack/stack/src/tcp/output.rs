@@ -439,7 +439,7 @@ impl Tcb {
     #[inline(always)]
     pub(super) fn arm(&self, flight: &mut Flight, what: Retransmission, env: &Env) {
         flight.timer = what;
-        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, &env.tcp));
+        flight.timer_at = env.millis.wrapping_add(self.rto_ms(flight.backoff, env));
     }
 }
 

@@ -4,6 +4,7 @@ use penstock_wire::tcp::Timestamps;
 
 use crate::config;
 
+use super::Env;
 use super::flight::Flight;
 use super::tcb::{Bits, Tcb};
 
@@ -22,8 +23,17 @@ pub(super) fn first_rtt_us(sample_us: u32) -> u32 {
     sample_us.clamp(1, SAMPLE_US_MAX)
 }
 
+impl Env {
+    /// A timeout in ticks: rounded up, and one more, so that a timer never fires early.
+    #[inline]
+    pub(super) fn ticks(rto_us: u64, tcp: &config::Tcp) -> u32 {
+        (rto_us.min(tcp.rto_max.0) / 1000) as u32 + 1
+    }
+}
+
 impl Tcb {
     /// Takes in one measured round trip.
+    #[inline]
     pub(crate) fn sample_rtt(&mut self, sample_us: u32) {
         let sample = first_rtt_us(sample_us);
         if self.srtt_us == 0 {
@@ -48,7 +58,8 @@ impl Tcb {
 
     /// The retransmission timeout in milliseconds, doubled `backoff` times.
     #[inline(always)]
-    pub(crate) fn rto_ms(&self, backoff: u8, tcp: &config::Tcp) -> u32 {
+    pub(crate) fn rto_ms(&self, backoff: u8, env: &Env) -> u32 {
+        let tcp = &env.tcp;
         let base_us = if self.srtt_us == 0 {
             if self.has(Bits::SYN_LOST) { RTO_AFTER_SYN_LOSS_US } else { RTO_INITIAL_US }
         } else {
@@ -60,9 +71,12 @@ impl Tcb {
         //= reason=Linux's lower bound of 200 ms is what peers are tuned to; it is a knob.
         //# Whenever RTO is computed, if it is less than 1 second, then the
         //# RTO SHOULD be rounded up to 1 second.
+        if base_us <= tcp.rto_min.0 && backoff == 0 {
+            // On nearly every path.
+            return env.rto_least_ms;
+        }
         let rto_us = base_us.max(tcp.rto_min.0) << backoff.min(20);
-        // Rounded up, and one tick more: a timer never fires early.
-        (rto_us.min(tcp.rto_max.0) / 1000) as u32 + 1
+        Env::ticks(rto_us, tcp)
     }
 
     /// Ends a measurement with an acknowledgement that moved `una` to where it is now. After a

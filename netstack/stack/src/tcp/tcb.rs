@@ -279,6 +279,12 @@ impl Tcb {
         self.mss < before
     }
 
+    /// Whether this is a connection, half-open or not, of `tuple`: a free record may have it still.
+    #[inline(always)]
+    pub(crate) fn is(&self, tuple: &Tuple) -> bool {
+        self.tuple == *tuple && self.generation != FREE
+    }
+
     #[inline]
     pub(crate) fn has(&self, bits: Bits) -> bool {
         self.bits & bits.0 != 0
