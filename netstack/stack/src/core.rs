@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) number: u16,
     /// The time, and what else the engine wants to know.
     pub(crate) env: Env,
+    /// When the tick of `env.millis` is over, in microseconds.
+    tick_end_us: u64,
 
     pub(crate) hash: TupleHash,
     /// Tuples of connections, half-open or not, and TIME-WAIT records: one lookup a segment.
@@ -132,6 +134,7 @@ impl Core {
             time_wait: TimeWait::new(capacity.time_wait, time_wait_ms, config.tcp.timestamps),
             listeners: Listeners::new(capacity.listeners, number, config.cores),
             env: Env::new(&config),
+            tick_end_us: 0,
             wheel: Wheel::new(0),
             chunks: parts.chunks,
             neighbours: Neighbours::new(capacity.neighbours)
@@ -174,7 +177,10 @@ impl Core {
     pub(crate) fn set_now(&mut self, now: Instant) {
         if now > self.env.now {
             self.env.now = now;
-            self.env.millis = now.millis();
+            if now.0 >= self.tick_end_us {
+                self.env.millis = now.millis();
+                self.tick_end_us = (now.0 / 1000 + 1).saturating_mul(1000);
+            }
         }
     }
 

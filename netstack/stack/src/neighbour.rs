@@ -154,23 +154,39 @@ impl Neighbours {
     /// # Errors
     /// [`Drop::NeighbourTableFull`]: every slot is in use, or half of them wait for answers, which is
     /// what forged sources look like. [`Drop::IpSource`]: nobody can be there.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn resolve(
         &mut self,
         millis: u32,
         interface: u8,
         addr: Addr,
     ) -> Result<HopId, Drop> {
+        self.reach(millis, interface, addr).map(|(hop, _)| hop)
+    }
+
+    /// The same, and its station ([`Mac::word`]) where that is at hand and beyond doubt.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    #[inline(always)]
+    pub(crate) fn reach(
+        &mut self,
+        millis: u32,
+        interface: u8,
+        addr: Addr,
+    ) -> Result<(HopId, Option<u64>), Drop> {
         let recent = self.entries.recent();
         // A free slot, whose address is no neighbour's, is not held.
         if self.entries.is_named(recent, interface, addr) {
             let hot = &mut self.entries.hot[recent as usize];
             if hot.held && hot.state != State::Failed {
                 hot.used_at = millis;
-                return Ok(HopId(hot.id()));
+                let sure = hot.state == State::Reachable
+                    && millis.wrapping_sub(hot.confirmed_at) < self.reachable_ms;
+                return Ok((HopId(hot.id()), sure.then_some(hot.station())));
             }
         }
-        self.resolve_slowly(millis, interface, addr)
+        self.resolve_slowly(millis, interface, addr).map(|hop| (hop, None))
     }
 
     /// The same for another than the neighbour found last.

@@ -84,8 +84,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::NoRoute);
             return;
         };
-        let hop = match core.neighbours.resolve(core.env.millis, interface, next) {
-            Ok(hop) => hop,
+        let (hop, to) = match core.neighbours.reach(core.env.millis, interface, next) {
+            Ok(reached) => reached,
             Err(reason) => {
                 core.drop(reason);
                 return;
@@ -140,7 +140,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             core.drop(Drop::ReqQFullDrop);
             return;
         }
-        transmit::first_syn_ack(core, &mut self.queues, &half);
+        transmit::first_syn_ack(core, &mut self.queues, &half, to);
     }
 
     /// Answers a SYN without keeping anything of it.

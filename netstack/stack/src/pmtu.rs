@@ -41,12 +41,17 @@ impl PathMtus {
     }
 
     /// The MTU of the path to `remote`, if a smaller one than the link's was learned.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup(&self, remote: Addr, millis: u32) -> Option<u16> {
         // Nearly every machine never learns one.
         if !self.used {
             return None;
         }
+        self.lookup_learned(remote, millis)
+    }
+
+    #[inline(never)]
+    fn lookup_learned(&self, remote: Addr, millis: u32) -> Option<u16> {
         let from = self.set_of(remote);
         let set = self.entries.get(from..from + WAYS)?;
         let found = set.iter().flatten().find(|entry| entry.remote == remote)?;

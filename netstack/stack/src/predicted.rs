@@ -68,12 +68,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let core = &mut self.core;
         let tcb = &mut core.conns[index];
         tcb.received(seg.payload_bytes as u32, &core.env);
-        let outcome = if tcb.wants_attention() {
-            Outcome::Unsent
-        } else {
-            transmit::whole(core, &mut self.queues, index, Whole::Queued)
-        };
-        match outcome {
+        match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
             Outcome::Unsent => {
                 self.conclude(index);
                 return true;

@@ -108,21 +108,38 @@ fn read_frame<Q: QueuePair>(
     index: usize,
     arrival: &mut Arrival,
 ) {
-    classify(Here { core, own }, queue.frame(index), arrival);
+    let (here, frame) = (Here { core, own }, queue.frame(index));
+    if frame.checksums == Checksums::Good {
+        classify(here, frame, Some((false, false)), arrival);
+    } else {
+        classify_unchecked(here, frame, arrival);
+    }
 }
 
-/// One frame: bytes to numbers, and a first touch of the table. Plain IPv4 is read here, in the
-/// loop over a burst, with the numbers in registers; everything else apart.
-#[inline(always)]
-fn classify(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
-    let RxFrame { bytes, parts, checksums, hash: _, vlan } = frame;
-    let whole = parts == 0 && vlan.is_none();
-    let verify = match checksums {
+/// The same of a frame whose checksums no card has found good: apart, so that where one has, nothing
+/// is asked twice.
+#[inline(never)]
+fn classify_unchecked(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
+    let verify = match frame.checksums {
         Checksums::Good => Some((false, false)),
         Checksums::IpGood => Some((false, true)),
         Checksums::Unverified => Some((true, true)),
         Checksums::IpBad | Checksums::L4Bad => None,
     };
+    classify(here, frame, verify, arrival);
+}
+
+/// One frame: bytes to numbers, and a first touch of the table; `verify` asks for the IPv4 and the
+/// TCP checksum. Plain IPv4 is read here, with the numbers in registers; everything else apart.
+#[inline(always)]
+fn classify(
+    here: Here<'_>,
+    frame: RxFrame<'_>,
+    verify: Option<(bool, bool)>,
+    arrival: &mut Arrival,
+) {
+    let RxFrame { bytes, parts, checksums, hash: _, vlan } = frame;
+    let whole = parts == 0 && vlan.is_none();
     if whole
         && let Some((ip, tcp)) = verify
         && let Some(plain) = plain::find_v4(bytes, here.own.mac, ip, tcp)
@@ -329,7 +346,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let mut arrival = Arrival::blank();
         let core = &self.core;
         let Some(own) = core.interfaces.own_of(interface) else { return };
-        classify(Here { core, own }, frame, &mut arrival);
+        classify_unchecked(Here { core, own }, frame, &mut arrival);
         match arrival.kind {
             FrameKind::Segment => self.on_arrival(&arrival, source),
             _ => self.on_rare(&arrival, source),
@@ -358,7 +375,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             if core.table.is_vacant(arrival.hash) {
                 return self.on_unknown(arrival, source);
             }
-        } else if let Some(reference) = core.table.at_home(arrival.hash) {
+        } else if let Some(reference) = core.table.near(arrival.hash) {
             let index = reference.index();
             match reference.kind() {
                 Kind::Connection => {
@@ -377,7 +394,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.on_elsewhere(arrival, source);
     }
 
-    /// The same where the place at home does not tell.
+    /// The same where no place near home tells.
     #[inline(never)]
     fn on_elsewhere(&mut self, arrival: &Arrival, source: Source) {
         match self.core.lookup(arrival.hash, &arrival.tuple) {

@@ -133,20 +133,43 @@ impl Table {
         self.lookup_beyond(tag, is_it)
     }
 
-    /// Whether the place at home is free: nobody has this hash.
+    /// Whether the marks say that nobody has this hash: a SYN's usual lookup, without a slot. False
+    /// says nothing.
     #[inline(always)]
     pub(crate) fn is_vacant(&self, hash: u64) -> bool {
-        self.mark(hash as usize) == 0
+        self.mark(hash as usize) == 0 || self.is_vacant_beyond(hash as u32)
     }
 
-    /// What the place at home says, if 32 bits of the hash agree. It may be a ghost, of an entry that
-    /// is there no more: whoever takes it up looks whether the record is live, and its own. Then it
-    /// is the entry, wherever in the table that stands now.
+    #[inline(never)]
+    fn is_vacant_beyond(&self, tag: u32) -> bool {
+        let (mut wanted, mut position) = (mark_of(tag, 1), tag as usize);
+        loop {
+            let mark = self.mark(position);
+            if mark & DISTANCE < wanted & DISTANCE {
+                return true;
+            }
+            if mark == wanted || wanted & DISTANCE == DISTANCE {
+                return false;
+            }
+            (wanted, position) = (wanted + 1, position + 1);
+        }
+    }
+
+    /// What a place near home says, if 32 bits of the hash agree: the usual lookup of a connection's
+    /// segment, without a mark. It may be a ghost, of an entry that is there no more: whoever takes
+    /// it up looks whether the record is live, and its own. Then it is the entry, wherever in the
+    /// table that stands now.
     #[inline(always)]
-    pub(crate) fn at_home(&self, hash: u64) -> Option<Reference> {
+    pub(crate) fn near(&self, hash: u64) -> Option<Reference> {
         let tag = hash as u32;
         let slot = self.slot(tag as usize);
-        (slot as u32 == tag).then(|| reference_of(slot))
+        if slot as u32 == tag { Some(reference_of(slot)) } else { self.near_beyond(tag) }
+    }
+
+    #[inline(never)]
+    fn near_beyond(&self, tag: u32) -> Option<Reference> {
+        let slots = (1..NEAR).map(|walked| self.slot(tag as usize + walked));
+        slots.into_iter().find(|&slot| slot as u32 == tag).map(reference_of)
     }
 
     /// The lookup from the second position on: apart, so that the common case needs no loop.
@@ -384,6 +407,9 @@ impl Table {
         self.marks[position & mask] = mark;
     }
 }
+
+/// Positions that are near an entry's home: a line of slots, and where nearly all entries stand.
+const NEAR: usize = 8;
 
 /// The mark of an entry at the `walked`-th position from its home on, the home counted.
 #[inline(always)]

@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn the_table_agrees_with_a_map(
         spread in 0..32_u32,
-        steps in prop::collection::vec((0..3_u8, any::<u32>(), any::<u16>()), 1..400),
+        steps in prop::collection::vec((0..4_u8, any::<u32>(), any::<u16>()), 1..400),
     ) {
         let mut table = Table::new(90);
         let mut model: HashMap<Reference, u64> = HashMap::new();
@@ -159,6 +159,13 @@ proptest! {
                         prop_assert!(model.len() >= DISTANCE as usize);
                     }
                 }
+                (2, Some(changing)) => {
+                    let hash = model.remove(&changing).expect("in the model");
+                    let successor = connection(index as u32);
+                    prop_assert!(table.replace(hash, changing, successor));
+                    prop_assert!(!table.replace(hash, changing, successor));
+                    model.insert(successor, hash);
+                }
                 (_, Some(victim)) => {
                     let old = model.remove(&victim).expect("in the model");
                     if bits % 2 == 0 {
@@ -173,6 +180,10 @@ proptest! {
             assert_ordered(&table);
             for (&reference, &hash) in &model {
                 prop_assert_eq!(table.lookup(hash, |found| found == reference), Some(reference));
+                prop_assert!(!table.is_vacant(hash));
+                // What is near may be a ghost; what lives has this hash.
+                let found = table.near(hash).and_then(|found| model.get(&found));
+                prop_assert!(found.is_none_or(|&found| found as u32 == hash as u32));
             }
             let held: HashSet<Reference> = table.iter().collect();
             prop_assert_eq!(held, model.keys().copied().collect::<HashSet<_>>());

@@ -95,7 +95,8 @@ impl Tcb {
         let others = Bits(Bits::ACK_LATER.0 | Bits::APP_TIMER.0);
         flight.timer == Retransmission::Resend
             && !self.has(others)
-            && env.options(self.profile).user_timeout.is_none()
+            && (!env.profiles.any_user_timeout()
+                || env.options(self.profile).user_timeout.is_none())
     }
 
     /// All that is queued as one segment, the FIN behind it, where nothing is in flight and the

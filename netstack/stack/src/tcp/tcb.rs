@@ -447,11 +447,13 @@ pub(super) fn first_window(window_bytes: u32, scale: u8) -> u32 {
 pub(crate) struct Profiles {
     sets: [SocketOptions; limits::PROFILES_MAX],
     count: usize,
+    user_timeouts: bool,
 }
 
 impl Profiles {
     pub(crate) fn new(default: SocketOptions) -> Profiles {
-        Profiles { sets: [default; limits::PROFILES_MAX], count: 1 }
+        let user_timeouts = default.user_timeout.is_some();
+        Profiles { sets: [default; limits::PROFILES_MAX], count: 1, user_timeouts }
     }
 
     /// The number of `options`; `None` when [`limits::PROFILES_MAX`] different sets are in use.
@@ -461,8 +463,15 @@ impl Profiles {
         }
         let free = self.sets.get_mut(self.count)?;
         *free = options;
+        self.user_timeouts |= options.user_timeout.is_some();
         self.count += 1;
         Some(self.count as u8 - 1)
+    }
+
+    /// Whether any set has a user timeout.
+    #[inline]
+    pub(crate) fn any_user_timeout(&self) -> bool {
+        self.user_timeouts
     }
 
     #[inline]

@@ -45,6 +45,10 @@ pub(crate) fn whole<Q: QueuePair>(
     what: Whole,
 ) -> Outcome {
     let tcb = &mut core.conns[index];
+    if what == Whole::Queued && tcb.has(Bits(Bits::UNREAD.0 | Bits::ABORT.0)) {
+        // [`deliver`](crate::deliver) comes first.
+        return Outcome::Unsent;
+    }
     let Some(station) = core.interfaces.station(tcb.tuple.local) else { return Outcome::Unsent };
     let Some(queue) = queues.get_mut(station.interface as usize) else { return Outcome::Unsent };
     let millis = core.env.millis;
@@ -94,12 +98,18 @@ pub(crate) fn whole<Q: QueuePair>(
 /// Answers the SYN of a half-open connection.
 #[inline(never)]
 pub(crate) fn syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Tcb) -> Sent {
-    first_syn_ack(core, queues, half)
+    first_syn_ack(core, queues, half, None)
 }
 
-/// The same, part of its only caller: what a client's SYN is answered with.
+/// The same, part of its only caller: what a client's SYN is answered with. `to` is the station it
+/// goes to, where that is at hand.
 #[inline(always)]
-pub(crate) fn first_syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], half: &Tcb) -> Sent {
+pub(crate) fn first_syn_ack<Q: QueuePair>(
+    core: &mut Core,
+    queues: &mut [Q],
+    half: &Tcb,
+    to: Option<u64>,
+) -> Sent {
     let Tuple { local, remote, remote_port, local_port } = half.tuple;
     let Some(station) = core.interfaces.station(local) else { return Sent::Gone };
     let Some(queue) = queues.get_mut(station.interface as usize) else { return Sent::Gone };
@@ -118,7 +128,10 @@ pub(crate) fn first_syn_ack<Q: QueuePair>(core: &mut Core, queues: &mut [Q], hal
         window: core.env.window_bytes.min(limits::WINDOW_UNSCALED_MAX) as u16,
     };
     if station.is_v4
-        && let Some(to) = core.neighbours.mac_word(HopId(half.hop), millis)
+        && let Some(to) = match to {
+            Some(to) => Some(to),
+            None => core.neighbours.mac_word(HopId(half.hop), millis),
+        }
     {
         let plain = Plain { remote, header, timestamps, syn: Some(syn), payload: None };
         let sent = send_plain(queue, &mut core.chunks, station, to, &plain);
