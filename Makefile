@@ -10,7 +10,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-corpus nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,16 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+
+cfg-test: ## Configurations of HAProxy's: our words and verdicts beside the real program's, examples, generated ones
+	@.ci/need cargo python3 haproxy
+	$(CARGO) build --quiet --release -p penstock-host
+	@apps/config/compare
+
+cfg-corpus: ## HAProxy's own configurations, which of them it and we accept, into docs/cfg-corpus.txt
+	@.ci/need cargo python3 haproxy
+	$(CARGO) build --quiet --release -p penstock-host
+	@apps/config/cfg-corpus
 
 nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, a minute and a half
 	@.ci/need cc ip

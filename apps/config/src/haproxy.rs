@@ -28,11 +28,14 @@
 //! | `expression.rs` | regular expressions, compiled |
 //! | `stick.rs` | stick tables and what they count |
 //! | `log.rs` | where logs go and what a line of them holds |
+//! | `grammar.rs` | the text of a configuration |
+//! | `delivery.rs` | files that came along with an image |
 
 mod backend;
 mod bind;
 mod check;
 mod condition;
+mod delivery;
 mod expression;
 mod fetch;
 mod frontend;
@@ -50,6 +53,7 @@ pub use backend::{
 pub use bind::{Bind, BindAddress};
 pub use check::{CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HttpSend, ProxyCheck};
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
+pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
 pub use fetch::{Converter, Fetch, FetchKind, Operation, PayloadBegin, Sample, Way};
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};

@@ -21,7 +21,8 @@
 //! | `ip.rs` | `ip=` in Linux's full form and in CIDR notation |
 //! | `fault.rs` | `fault=` and `steer=`: a worse network than the one that is there |
 //! | `assemble.rs` | a machine and the cards it was found to have, as the stack's configuration |
-//! | `haproxy.rs` | an HAProxy configuration as data |
+//! | `haproxy.rs` | an HAProxy configuration: as text, as data, and how it comes along |
+//! | `cpio.rs` | files in an archive |
 //! | `error.rs` | what was wrong, for a person |
 #![no_std]
 
@@ -31,6 +32,7 @@ extern crate std;
 
 mod assemble;
 mod boot;
+pub mod cpio;
 mod error;
 mod fault;
 pub mod haproxy;

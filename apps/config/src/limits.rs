@@ -16,3 +16,9 @@ const _: () = assert!(QUOTED_BYTES_MAX >= NEAREST_BYTES_MAX);
 
 /// Messages about one configuration. HAProxy stops at fifty grave ones; these are all kinds.
 pub(crate) const MESSAGES_MAX: usize = 400;
+
+/// Bytes of a file or archive that comes along: a configuration is kilobytes, with its lists more.
+pub(crate) const DELIVERED_BYTES_MAX: usize = 16 << 20;
+
+/// Files that come along.
+pub(crate) const DELIVERED_FILES_MAX: usize = 1024;

@@ -9,7 +9,7 @@ use super::bytes::until_zero;
 /// A file in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'d> {
-    /// What follows [`OURS`] in its name.
+    /// What follows one of [`OURS`] in its name.
     pub name: &'d str,
     /// Its bytes.
     pub size: u32,
@@ -17,8 +17,8 @@ pub struct Entry<'d> {
     pub selector: u16,
 }
 
-/// Files of users are below `opt/`, ours below our name.
-pub const OURS: &str = "opt/penstock/";
+/// Files of users are below `opt/`, ours below our name, which QEMU would have begin as a domain does.
+pub const OURS: [&str; 2] = ["opt/org.penstock/", "opt/penstock/"];
 
 /// An entry's bytes.
 pub const ENTRY_BYTES: usize = 64;
@@ -26,7 +26,8 @@ pub const ENTRY_BYTES: usize = 64;
 /// A file in the directory that is ours; `entry` is as it was read.
 pub fn read(entry: &[u8; ENTRY_BYTES]) -> Option<Entry<'_>> {
     let [s0, s1, s2, s3, k0, k1, _, _, name @ ..] = entry;
-    let name = core::str::from_utf8(until_zero(name)).ok()?.strip_prefix(OURS)?;
+    let name = core::str::from_utf8(until_zero(name)).ok()?;
+    let name = OURS.iter().find_map(|ours| name.strip_prefix(ours))?;
     let (size, selector) =
         (u32::from_be_bytes([*s0, *s1, *s2, *s3]), u16::from_be_bytes([*k0, *k1]));
     (!name.is_empty() && size <= SIZE_MAX).then_some(Entry { name, size, selector })
@@ -53,6 +54,8 @@ mod tests {
     fn ours_are_found() {
         let found = entry("opt/penstock/haproxy.cfg", 700);
         assert_eq!(read(&found), Some(Entry { name: "haproxy.cfg", size: 700, selector: 0x2a }));
+        let long = entry("opt/org.penstock/haproxy.cfg", 700);
+        assert_eq!(read(&long), read(&found));
         assert_eq!(read(&entry("etc/e820", 20)), None);
         assert_eq!(read(&entry("opt/penstock/", 20)), None);
         assert_eq!(read(&entry("opt/penstock/big", u32::MAX)), None);
