@@ -10,6 +10,7 @@
 //!   step(now, memory, wire)
 //!     link.rs        timers of the link                      interrupt.rs   causes ──▶ messages
 //!     transmit.rs    ring ──▶ gather ──▶ offload.rs ──▶ wire (or back to receive: loopback)
+//!     pause.rs       packet buffer ──▶ XOFF, XON ──▶ wire, and the other way
 //!     receive.rs     wire ──▶ filter.rs ──▶ packet buffer ──▶ steer (flow_director.rs, rss.rs) ──▶ ring
 //! ```
 //!
