@@ -113,6 +113,11 @@ impl World {
             (regs::FDIRM, 0x37),
             (regs::GPIE, 0xC000_0070),
             (regs::EIMS, !0),
+            (regs::MFLCN, 0xA),
+            (regs::FCCFG, 8),
+            (regs::FCTTV.at(0), 0x1000),
+            (regs::FCRTL.at(0), 1 << 31),
+            (regs::FCRTH.at(0), 1 << 31 | 0x100),
         ] {
             world.card.write32(reg.0, value);
         }
@@ -198,7 +203,7 @@ impl World {
         self.card.write32(regs::TDT.at(queue).0, (index + 1) % 32);
     }
 
-    /// A frame that comes: IPv4 or IPv6 as it should be, off by a few bytes.
+    /// A frame that comes: IPv4 or IPv6 as it should be, off by a few bytes, or a pause.
     fn frame(&mut self, story: &mut Story<'_>) {
         let choice = story.byte();
         let mut frame = vec![0xFF; 12];
@@ -237,6 +242,10 @@ impl World {
             ]);
         }
         frame.resize(frame.len() + 60 + usize::from(story.byte()), choice);
+        if choice & 0xF == 0xF {
+            frame[..6].copy_from_slice(&[0x01, 0x80, 0xC2, 0, 0, 1]);
+            frame[12..18].copy_from_slice(&[0x88, 8, 0, 1, story.byte(), story.byte()]);
+        }
         for _ in 0..choice >> 4 & 3 {
             let at = usize::from(story.byte()) % frame.len();
             frame[at] = story.byte();
@@ -296,7 +305,7 @@ const DIRECTOR: &[Reg] = &[
 #[cfg(test)]
 mod tests {
     //! Proves that stories reach what they are for: frames out and in, refused descriptors, memory
-    //! that is not there.
+    //! that is not there, pauses both ways.
     use super::*;
     use crate::loss::Loss;
     use proptest::prelude::*;
@@ -306,6 +315,7 @@ mod tests {
     fn any_guest_is_survived_and_some_are_busy() {
         let mut runner = TestRunner::new(Config::with_cases(500));
         let seen = core::cell::Cell::new((0, 0, 0, 0));
+        let paused = core::cell::Cell::new((0, 0));
         let story = proptest::collection::vec(any::<u8>(), 0..800);
         let played = runner.run(&story, |bytes| {
             let mut world = play(&bytes);
@@ -313,6 +323,11 @@ mod tests {
             let losses = world.card.losses();
             let (context, dma) = (losses.of(Loss::BadContext), losses.of(Loss::DmaFault));
             let delivered = u64::from(world.card.read32(regs::RXDGPC.0));
+            let (stopped, stopping) = paused.get();
+            paused.set((
+                stopped + world.card.read32(regs::LXOFFRXCNT.0),
+                stopping + world.card.read32(regs::LXOFFTXC.0),
+            ));
             seen.set((
                 sent + world.port.taken,
                 received + delivered,
@@ -324,5 +339,6 @@ mod tests {
         assert_eq!(played, Ok(()));
         let (sent, received, refused, faults) = seen.get();
         assert!(sent > 0 && received > 0 && refused > 0 && faults > 0, "{:?}", seen.get());
+        assert!(paused.get().0 > 0 && paused.get().1 > 0, "{:?}", paused.get());
     }
 }
