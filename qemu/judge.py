@@ -46,11 +46,14 @@ class Boot:
         if kernel:
             command += ["-kernel", image, "-append", line]
         command += list(more)
-        self.replay = shlex.join(program + ([f"--card={card}"] if card else []) + command)
-        if card:
+        cards = [card] if isinstance(card, str) else card or []
+        self.replay = shlex.join(program + [f"--card={card}" for card in cards] + command)
+        if cards:
             os.mkfifo(self.fault_path)
             self.forget_frames()
-            program += [f"--card={card} --pcap={self.pcap_path} --pcap-ring={PCAP_BYTES} --fault-pipe={self.fault_path}"]
+            # What is recorded and broken is the first.
+            cards[0] += f" --pcap={self.pcap_path} --pcap-ring={PCAP_BYTES} --fault-pipe={self.fault_path}"
+        program += [f"--card={card}" for card in cards]
         self.log = open(self.log_path, "wb")
         self.begin = time.monotonic()
         self.process = subprocess.Popen(

@@ -1,22 +1,28 @@
 """For who has just cloned the tree, and for drivers that others wrote."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 
 from judge import DONE, PATIENCE, Failed, expect, pack
-from lab import HTTP, LOGS, TEST, TREE, Built, check, command, fetched, plugged, wire
+from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, until, url_of,
+                 wire)
 
 
 @check()
 def runs_for_who_has_just_cloned_the_tree(start):
-    """`make run` behind passt, which answers only whom it has heard; nothing is left when it ends."""
+    """`make run` behind passt, by somebody who may do nothing special; Ctrl-C ends all that it started."""
     log_path = os.path.join(LOGS, "make-run.log")
+    # Whoever this is, as somebody else, who may do nothing that takes a capability.
+    powerless = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
     with open(log_path, "wb") as log:
-        run = subprocess.Popen([os.path.join(TREE, "image/run")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        run = subprocess.Popen([*powerless, os.path.join(TREE, "image/run")], stdin=subprocess.DEVNULL, stdout=log,
+                               stderr=log, start_new_session=True)
         try:
             deadline, said = time.monotonic() + PATIENCE, ""
             while "answered from the image" not in said:
@@ -26,11 +32,46 @@ def runs_for_who_has_just_cloned_the_tree(start):
                 with open(log_path, encoding="utf-8", errors="replace") as file:
                     said = file.read()
             fetched(HTTP + "127.0.0.1:8080/bytes/1000000")
-        finally:
-            run.terminate()
+            with open(f"/proc/{run.pid}/status") as status:
+                expect(status.read(), r"^CapEff:\t0+$")
+            # As a terminal does it: to everybody in the foreground.
+            os.killpg(run.pid, signal.SIGINT)
             run.wait(PATIENCE)
+            until("everything that it started has ended", lambda: not session(run.pid), 10)
+        finally:
+            if session(run.pid):
+                os.killpg(run.pid, signal.SIGKILL)
     if "8080" in command("ss", "-tln").decode():
         raise Failed("something still listens on port 8080")
+
+
+def session(leader):
+    """Processes of a session."""
+    found = []
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{process}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(process))
+    return found
+
+
+@check()
+def serves_on_two_cards(start):
+    """Each core has a queue pair of both, and each card its own address."""
+    first, second = wire(), wire()
+    line = (f"{TEST} ip=10.82.{first}.2:::255.255.255.0::eth0:off ip=10.82.{second}.2:::255.255.255.0::eth1:off"
+            " -- server")
+    boot = start(line, cpus=2, card=[plugged(first), plugged(second, "--mac=52:00:00:00:00:02")])
+    boot.wait("ready: serving")
+    expect(boot.text(), r"nic eth0: 82599 at 0000:01:00.0", r"nic eth1: 82599 at 0000:02:00.0")
+    for number in (first, second):
+        ab(url_of(number), 1_000)
+    boot.qmp("system_powerdown")
+    text = boot.end(DONE)
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        expect(text, rf"nic {address}: .*rx_queue_0_packets \d+.*rx_queue_1_packets \d+")
 
 
 @check()

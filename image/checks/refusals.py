@@ -2,8 +2,8 @@
 
 import os
 
-from judge import REFUSED, Failed, expect, media, pack
-from lab import LOGS, TEST, Built, check
+from judge import REFUSED, expect, media, pack
+from lab import LOGS, TEST, Built, check, packaged
 
 LINES = {
     "an-unknown-key": ("ip=10.82.0.2/24 adress=1", r"error: adress=1: "),
@@ -35,3 +35,33 @@ def refuses_a_machine_without_a_card(start):
 def refuses_more_cores_than_memory_has_room_for(start):
     text = start(f"{TEST} ip=10.82.0.2/24", card="--netdev=none", cpus=8, memory="24M").end(REFUSED)
     expect(text, r"error: memory: \d+ MiB are left for 8 cores: expected \d+; maxcpus= takes fewer")
+
+
+FILES = {
+    "too-long": (b"%s -- server " + b"a" * 5000, r"error: boot: the command line is longer than 4096 bytes"),
+    "not-text": (b"%s -- server \xff\xfe", r"error: boot: the command line is not UTF-8"),
+}
+
+
+@check(*((name, name) for name in FILES))
+def refuses_a_command_line_file(start, name):
+    """What comes before the damage still says how to end."""
+    content, sentence = FILES[name]
+    stem = f"refused-{name}"
+    pack(Built.image, LOGS, stem, "")
+    path = os.path.join(LOGS, stem + ".txt")
+    with open(path, "wb") as file:
+        file.write(content.replace(b"%s", TEST.encode()))
+    packaged("mcopy", "-o", "-i", os.path.join(LOGS, stem + ".img") + "@@1M", path, "::cmdline.txt")
+    boot = start(kernel=False, card="--netdev=none", more=media(LOGS, stem, "disk", "bios", Built.cache))
+    expect(boot.end(REFUSED), sentence)
+
+
+@check(("too-large", 17 << 20, "256M", r"error: fw_cfg big.cfg: 17825792 bytes: expected at most 16 MiB"),
+       ("larger-than-memory", 12 << 20, "16M", r"error: fw_cfg big.cfg: 12582912 bytes: expected"))
+def refuses_a_file(start, size, memory, sentence):
+    path = os.path.join(LOGS, f"big-{size}")
+    with open(path, "wb") as file:
+        file.truncate(size)
+    more = ["-fw_cfg", f"name=opt/penstock/big.cfg,file={path}"]
+    expect(start(f"{TEST} ip=10.82.0.2/24", card="--netdev=none", memory=memory, more=more).end(REFUSED), sentence)

@@ -70,15 +70,15 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
         _ => Err("boot: neither PVH nor Multiboot2"),
     };
     let handover = handover.inspect_err(|_| console::open(&Options::default()))?;
-    let command_line = keep_command_line(&handover);
-    let (options, bad) = Options::read(command_line.unwrap_or(""));
+    let (command_line, is_whole) = keep_command_line(&handover);
+    let (options, bad) = Options::read(command_line);
     console::open(&options);
     // Firmware may have left its cursor anywhere.
     console::print(format_args!("\n"));
     log::set_level(options.log_level);
     leave::open(options);
     crate::info!("penstock {} on {}", env!("CARGO_PKG_VERSION"), cpuid::brand());
-    let command_line = command_line?;
+    is_whole?;
     crate::info!("boot: {}, command line: {command_line}", handover.loader.name());
     if let Some(bad) = bad {
         let (key, value, expected) = (bad.key, bad.value, bad.expected);
@@ -113,12 +113,13 @@ fn machine_of(protocol: u32, information: u64) -> Result<Machine, &'static str> 
     open_time(measurement.end());
     apic::end_measuring(timer);
     let mut files = modules.files();
-    files.extend(fw_cfg::files());
+    files.extend(fw_cfg::files()?);
     Ok(Machine { command_line, files, functions, processor: cpuid::brand() })
 }
 
-/// Copies the command line to where it stays: the loader's, or what a file says instead.
-fn keep_command_line(handover: &Handover<'_>) -> Result<&'static str, &'static str> {
+/// Copies the command line to where it stays: the loader's, or what a file says instead. Where it
+/// cannot be read to its end, what comes before still says how to end.
+fn keep_command_line(handover: &Handover<'_>) -> (&'static str, Result<(), &'static str>) {
     const BYTES_MAX: usize = 4096;
     static KEPT: spin::Once<[u8; BYTES_MAX]> = spin::Once::new();
     let own = handover.command_line.as_ptr_range();
@@ -127,17 +128,26 @@ fn keep_command_line(handover: &Handover<'_>) -> Result<&'static str, &'static s
         None => own.start as u64..own.end as u64,
     };
     let bytes = (at.end - at.start) as usize;
-    if bytes > BYTES_MAX || at.end > EARLY_END {
-        return Err("boot: the command line is longer than 4096 bytes");
+    if at.end > EARLY_END {
+        return ("", Err("boot: the command line lies beyond 4 GB"));
     }
+    let is_short = bytes <= BYTES_MAX;
+    let bytes = bytes.min(BYTES_MAX);
     let kept = KEPT.call_once(|| {
         let mut kept = [0; BYTES_MAX];
         // SAFETY: the range is mapped, and `kept` is as long as the longest.
         unsafe { modules::copy(at.start, kept.as_mut_ptr(), bytes) };
         kept
     });
-    let text = core::str::from_utf8(until_zero(&kept[..bytes]));
-    text.map(str::trim).map_err(|_| "boot: the command line is not UTF-8")
+    let text = until_zero(&kept[..bytes]);
+    let chunk = text.utf8_chunks().next();
+    let readable = chunk.map_or("", |chunk| chunk.valid());
+    let is_whole = match (is_short, readable.len() == text.len()) {
+        (true, true) => Ok(()),
+        (false, _) => Err("boot: the command line is longer than 4096 bytes"),
+        (_, false) => Err("boot: the command line is not UTF-8"),
+    };
+    (readable.trim(), is_whole)
 }
 
 fn find_tables(handover: &Handover<'_>) -> Result<Tables<'static>, &'static str> {

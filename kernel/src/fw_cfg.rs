@@ -4,23 +4,26 @@
 #![allow(unsafe_code)]
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use x86_64::instructions::port::Port;
 
 use crate::cpuid;
-use crate::firmware::fw_cfg::{ENTRY_BYTES, read};
+use crate::firmware::fw_cfg::{ENTRY_BYTES, SIZE_MAX, read};
+use crate::log;
 use crate::machine::File;
 
 /// The files that are ours; none where there is no QEMU.
-pub(crate) fn files() -> Vec<File> {
+///
+/// # Errors
+/// One sentence, behind a line that names the file, when there is no memory for one.
+pub(crate) fn files() -> Result<Vec<File>, &'static str> {
     let mut signature = [0; 4];
     if cpuid::is_guest() {
         select(SIGNATURE);
         fill(&mut signature);
     }
     if &signature != b"QEMU" {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut count = [0; 4];
     select(DIRECTORY);
@@ -31,14 +34,21 @@ pub(crate) fn files() -> Vec<File> {
         fill(&mut entry);
         entries.push(entry);
     }
-    let file = |entry: &[u8; ENTRY_BYTES]| {
-        let entry = read(entry)?;
-        let mut bytes = vec![0; entry.size as usize];
+    let mut files = Vec::new();
+    for entry in entries.iter().filter_map(read) {
+        let (name, size) = (entry.name, entry.size as usize);
+        let mut bytes = Vec::new();
+        if entry.size > SIZE_MAX || bytes.try_reserve_exact(size).is_err() {
+            let expected = "expected at most 16 MiB, and memory for it";
+            log::line(log::Level::Error, format_args!("fw_cfg {name}: {size} bytes: {expected}"));
+            return Err("boot: a file is too large");
+        }
+        bytes.resize(size, 0);
         select(entry.selector);
         fill(&mut bytes);
-        Some(File { name: String::from(entry.name).leak(), bytes: bytes.leak() })
-    };
-    entries.iter().filter_map(file).collect()
+        files.push(File { name: String::from(name).leak(), bytes: bytes.leak() });
+    }
+    Ok(files)
 }
 
 fn select(selector: u16) {

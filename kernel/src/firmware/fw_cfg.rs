@@ -30,15 +30,15 @@ pub fn read(entry: &[u8; ENTRY_BYTES]) -> Option<Entry<'_>> {
     let name = OURS.iter().find_map(|ours| name.strip_prefix(ours))?;
     let (size, selector) =
         (u32::from_be_bytes([*s0, *s1, *s2, *s3]), u16::from_be_bytes([*k0, *k1]));
-    (!name.is_empty() && size <= SIZE_MAX).then_some(Entry { name, size, selector })
+    (!name.is_empty()).then_some(Entry { name, size, selector })
 }
 
-/// A configuration is kilobytes; more than this is none.
-const SIZE_MAX: u32 = 16 << 20;
+/// A configuration is kilobytes; more than this is none, and refused.
+pub const SIZE_MAX: u32 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
-    //! Our files are found, others' and impossible ones are passed over.
+    //! Our files are found, others' are passed over.
 
     use super::*;
 
@@ -58,7 +58,6 @@ mod tests {
         assert_eq!(read(&long), read(&found));
         assert_eq!(read(&entry("etc/e820", 20)), None);
         assert_eq!(read(&entry("opt/penstock/", 20)), None);
-        assert_eq!(read(&entry("opt/penstock/big", u32::MAX)), None);
         assert_eq!(read(&[0xff; ENTRY_BYTES]), None);
     }
 }
