@@ -6,6 +6,7 @@ mod frames;
 mod hostile;
 mod mock;
 mod offloads;
+mod orders;
 mod pause;
 mod rings;
 mod steering;
