@@ -54,8 +54,8 @@ fuzz: ## Each fuzzing target for SECONDS=60
 	@.ci/need c++
 	@.ci/fuzz $(SECONDS)
 
-host-test: ## Real clients against the hosted server, on a TAP: curl, ab, wrk, nginx, hping3, nmap, haproxy (ONLY=check)
-	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy
+host-test: ## Real clients and servers around the hosted server, on a TAP: curl, nmap, haproxy, dnsmasq, .. (ONLY=check)
+	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy dnsmasq chronyd faketime
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/host/host-test $(ONLY)
 

@@ -221,6 +221,12 @@ impl Control {
         }
     }
 
+    /// A name has no address.
+    pub(crate) fn tell_missing(&mut self, name: u16) {
+        let name = self.resolver.text_of(name);
+        self.lines.say(Severity::Warning, format_args!("dns: {name} has no address"));
+    }
+
     fn tell_time(&mut self, cx: &mut Cx<'_>, told: sntp::Told) {
         let sample = match told {
             sntp::Told::Nothing => return,

@@ -112,6 +112,9 @@ impl<A: Application> WithControl<A> {
     fn settle(&mut self, cx: &mut Cx<'_>) {
         let Some(control) = &mut self.control else { return };
         while let Some((name, addresses)) = control.resolver.take_news() {
+            if addresses.as_slice().is_empty() {
+                control.tell_missing(name);
+            }
             if let Some(place) = self.names.get_mut(name as usize) {
                 *place = addresses;
                 for (from, part) in parts(&addresses) {

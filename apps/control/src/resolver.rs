@@ -70,6 +70,8 @@ struct Question {
     family: Family,
     id: u16,
     tries: u32,
+    /// A server has said that it will not or cannot say.
+    is_refused: bool,
     server: Addr,
     socket: Option<UdpId>,
     /// Over TCP, or waiting for it.
@@ -267,7 +269,12 @@ impl Resolver {
                 self.open_stream(cx);
                 Told::Nothing
             }
-            Some(Answer::Truncated | Answer::Refused) => self.try_next(cx, at, random),
+            Some(Answer::Truncated | Answer::Refused) => {
+                if let Some(question) = &mut self.questions[at] {
+                    question.is_refused = true;
+                }
+                self.try_next(cx, at, random)
+            }
         }
     }
 
@@ -292,7 +299,8 @@ impl Resolver {
             self.look_at = earlier(self.look_at, Some(now + pause));
             self.end(cx, at);
             self.look(cx, random);
-            if count == 0 || core::mem::replace(&mut self.is_silent, true) {
+            let is_silent = count > 0 && !question.is_refused;
+            if !is_silent || core::mem::replace(&mut self.is_silent, true) {
                 return Told::Nothing;
             }
             return Told::Silent(question.name);
@@ -326,6 +334,7 @@ impl Resolver {
                     family,
                     id: 0,
                     tries: 0,
+                    is_refused: false,
                     server,
                     socket: None,
                     by_stream: false,

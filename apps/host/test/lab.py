@@ -134,9 +134,9 @@ def process(command, log):
 class Host:
     """penstock-host with one boot string. Ends softly with its block, and must then be clean."""
 
-    def __init__(self, lab, boot, tap=TAP, options=(), name="penstock-host", ready=True):
+    def __init__(self, lab, boot, tap=TAP, options=(), name="penstock-host", ready=True, wrap=()):
         self.log = os.path.join(lab.folder, f"{name}.log")
-        self.command = [BINARY, "--tap", tap, "--stats", *options, boot]
+        self.command = [*wrap, BINARY, "--tap", tap, "--stats", *options, boot]
         self.ready = ready
         self.is_ended = False
         with open(os.path.join(lab.folder, "commands"), "a", encoding="utf-8") as commands:
