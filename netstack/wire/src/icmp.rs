@@ -15,7 +15,7 @@ pub use outgoing::{Outgoing, emit};
 use crate::address::{Addr, Mac};
 use crate::checksum::{Sum, pseudo_header};
 use crate::fields::{array_at, u16_at, u32_at};
-use crate::ip::{ICMPV6, V4_HEADER_BYTES, V6_HEADER_BYTES};
+use crate::ip::{ICMPV6, TCP, UDP, V4_HEADER_BYTES, V6_HEADER_BYTES};
 use crate::malformed::Malformed;
 use crate::seq::SeqNum;
 
@@ -243,8 +243,11 @@ fn quote_v6(bytes: &[u8]) -> Result<Quote, Malformed> {
 }
 
 fn with_tuple(quote: Quote, transport: Option<&[u8]>) -> Result<Quote, Malformed> {
-    let Some(tuple) = transport.and_then(|bytes| bytes.first_chunk::<8>()) else {
-        return Err(Malformed::Icmp);
+    let transport = transport.ok_or(Malformed::Icmp)?;
+    let Some(tuple) = transport.first_chunk::<8>() else {
+        // A packet without ports may have been as short as that.
+        let has_ports = matches!(quote.protocol, TCP | UDP);
+        return if has_ports { Err(Malformed::Icmp) } else { Ok(quote) };
     };
     Ok(Quote {
         src_port: u16_at(tuple, 0),

@@ -340,3 +340,18 @@ fn a_quoted_datagram_has_its_ports() {
     let Ok(Message::Unreachable { quote, .. }) = read else { panic!("{read:?}") };
     assert_eq!((quote.protocol, quote.src_port, quote.dst_port), (ip::UDP, 5000, 53));
 }
+
+/// A packet of a protocol without ports may be shorter than a tuple, and whole.
+#[test]
+fn a_short_packet_without_ports_can_be_quoted() {
+    let mut offending = sent(A4, B4, b"");
+    offending.truncate(V4_HEADER_BYTES);
+    let quoting = |protocol: u8| {
+        let mut offending = offending.clone();
+        offending[9] = protocol;
+        read(B4, A4, &Outgoing::Unreachable { code: 2, offending: &offending })
+    };
+    let Ok(Message::Unreachable { quote, .. }) = quoting(99) else { panic!("it is refused") };
+    assert_eq!((quote.protocol, quote.src_port, quote.dst_port), (99, 0, 0));
+    assert_eq!(quoting(TCP), Err(Malformed::Icmp));
+}
