@@ -62,7 +62,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return self.on_arp(interface, &packet);
             }
             ethernet::IPV4 => ip::parse_v4(body, checksums == Checksums::Unverified)?,
-            ethernet::IPV6 => ip::parse_v6(body)?,
+            ethernet::IPV6 => match ip::parse_v6(body) {
+                Ok(packet) => packet,
+                Err(why) => {
+                    self.complain_of_headers(interface);
+                    return Err(why.into());
+                }
+            },
             _ => return Err(Drop::EtherType),
         };
         //= rfc1122#3.2.1.3
@@ -85,7 +91,14 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             ip::UDP => self.on_udp(interface, &packet, checksums, mailed),
             ip::ICMP if packet.dst.is_v4() => self.on_icmp(interface, &packet, mailed),
             ip::ICMPV6 if !packet.dst.is_v4() => self.on_icmp(interface, &packet, mailed),
-            _ => Err(Drop::UnknownProtocol),
+            _ => {
+                if packet.dst.is_v4() {
+                    self.complain(interface, &packet, icmp::v4::CODE_PROTOCOL);
+                } else {
+                    self.complain_of_headers(interface);
+                }
+                Err(Drop::UnknownProtocol)
+            }
         }
     }
 
@@ -253,7 +266,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             let elsewhere = owner.filter(|&owner| owner != self.core.number && !mailed);
             return match elsewhere {
                 Some(owner) => self.mail_on(owner, interface),
-                None => self.complain_no_port(interface, packet),
+                None => {
+                    let v4 = packet.dst.is_v4();
+                    let code = if v4 { icmp::v4::CODE_PORT } else { icmp::v6::CODE_PORT };
+                    self.complain(interface, packet, code);
+                    Err(Drop::UdpNoPort)
+                }
             };
         };
         self.core.counters.event(Event::UdpInDatagrams);
@@ -275,20 +293,53 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         sent.map_err(|_| Drop::MailFull)
     }
 
-    fn complain_no_port(&mut self, interface: u8, packet: &ip::Packet) -> Result<(), Drop> {
+    /// Tells the sender that nobody here wants its packet, within the limit.
+    fn complain(&mut self, interface: u8, packet: &ip::Packet, code: u8) {
         let core = &mut self.core;
         if may_complain(packet.src, packet.dst)
             && core.interfaces.find(interface, packet.dst).is_some()
             && core.errors.take(core.env.millis)
         {
             let offending = &self.scratch[ethernet::HEADER_BYTES..self.scratch_bytes];
-            let code = if packet.dst.is_v4() { icmp::v4::CODE_PORT } else { icmp::v6::CODE_PORT };
             let message = Outgoing::Unreachable { code, offending };
             let (ours, theirs) = (packet.dst, packet.src);
-            // Its own failure is of no further interest: the datagram is dropped either way.
+            // Its own failure is of no further interest: the packet is dropped either way.
             let _ = send_icmp(core, &mut self.queues, interface, ours, theirs, &message);
         }
-        Err(Drop::UdpNoPort)
+    }
+
+    /// Tells the sender of the IPv6 packet in the scratch buffer which of its headers or options is
+    /// unknown here, within the limit.
+    //= rfc4443#3.4
+    //# If an IPv6 node processing a packet finds a problem with a field in the IPv6 header or
+    //# extension headers such that it cannot complete processing the packet, it MUST discard the
+    //# packet and SHOULD originate an ICMPv6 Parameter Problem message to the packet's source
+    #[cold]
+    fn complain_of_headers(&mut self, interface: u8) {
+        let core = &mut self.core;
+        let offending = &self.scratch[ethernet::HEADER_BYTES..self.scratch_bytes];
+        let Some((code, pointer)) = ip::parameter_problem_v6(offending) else { return };
+        let addr = |at: usize| Some(Addr::v6(*offending.get(at..)?.first_chunk()?));
+        let (Some(theirs), Some(dst)) = (addr(8), addr(24)) else { return };
+        let interfaces = &core.interfaces;
+        // An option may ask for an answer though it came to a group.
+        let ours = match interfaces.find(interface, dst) {
+            None if interfaces.is_group_member(interface, dst) => {
+                interfaces.source_for(interface, theirs)
+            }
+            ours => ours,
+        };
+        let is_host = !theirs.is_group()
+            && !theirs.is_unspecified()
+            && !theirs.is_v4()
+            && !theirs.is_loopback()
+            && !interfaces.is_nobody(theirs);
+        let Some(ours) = ours.filter(|_| is_host) else { return };
+        if core.errors.take(core.env.millis) {
+            let message = Outgoing::ParameterProblem { code, pointer, offending };
+            let ours = core.interfaces.addr(ours);
+            let _ = send_icmp(core, &mut self.queues, interface, ours, theirs, &message);
+        }
     }
 }
 

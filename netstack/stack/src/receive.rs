@@ -182,7 +182,8 @@ fn classify_slowly(here: Here<'_>, frame: RxFrame<'_>, arrival: &mut Arrival) {
     } else {
         parse(here, frame, arrival).unwrap_or_else(|reason| {
             arrival.reason = reason;
-            FrameKind::Refused
+            // The control plane tells the sender of a header that is unknown here.
+            if reason == Drop::Extension { FrameKind::Other } else { FrameKind::Refused }
         })
     };
 }

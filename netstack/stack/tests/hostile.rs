@@ -1,4 +1,5 @@
-//! Frames that no honest host sends: each dies under its name, and none is answered.
+//! Frames that no honest host sends: each dies under its name, and none is answered but those that an
+//! RFC asks to answer.
 
 use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::fuzz::packet_of;
@@ -6,9 +7,10 @@ use penstock_stack::{
     App, Capacity, Config, ConnId, ConnectError, Cx, Drop, Endpoint, Instant, Interface,
     SocketOptions, Steering, Tcp, Worker, mail, rfd,
 };
-use penstock_wire::checksum::Sum;
+use penstock_wire::checksum::{Sum, pseudo_header};
+use penstock_wire::icmp::{self, Outgoing};
 use penstock_wire::tcp::{self, Flags, Header, Options};
-use penstock_wire::{Addr, Mac, SeqNum, ethernet, ip, udp};
+use penstock_wire::{Addr, Mac, SeqNum, arp, ethernet, ip, udp};
 
 /// Notes the datagrams that arrive.
 #[derive(Default)]
@@ -201,4 +203,179 @@ fn datagrams_that_lie_about_themselves() {
     victim.worker.queue_mut(0).expect("two").feed(unchecked);
     victim.worker.turn(victim.now);
     assert_eq!(victim.worker.app().datagrams, 1, "IPv4 without a checksum is allowed (RFC 768)");
+}
+
+const PEER_V6: Addr = Addr { lo: 2, ..OWN_V6 };
+
+fn neighbourly(src: Addr, dst: Addr, hop_limit: u8, message: &Outgoing<'_>) -> Vec<u8> {
+    let mut bytes = [0; 128];
+    let length = icmp::emit(&mut bytes, message, src, dst);
+    packet_of((PEER_MAC, OWN_MAC), (src, dst), (ip::ICMPV6, hop_limit), &bytes[..length])
+}
+
+/// The same with a byte of the message changed, and its checksum right again.
+fn changed(mut frame: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
+    let message = ethernet::HEADER_BYTES + ip::V6_HEADER_BYTES;
+    frame[message + at] = byte;
+    let addr = |at: usize| Addr::v6(*frame[at..].first_chunk().expect("a header"));
+    let (src, dst) = (addr(22), addr(38));
+    let body = &mut frame[message..];
+    body[2..4].fill(0);
+    let sum = pseudo_header(src, dst, ip::ICMPV6, body.len() as u16).add_bytes(body).checksum();
+    body[2..4].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+//= rfc4861#7.1.1 type=test
+//# A node MUST silently discard any received Neighbor Solicitation messages that do not satisfy all
+//# of the following validity checks:
+//= rfc4861#7.1.2 type=test
+//# A node MUST silently discard any received Neighbor Advertisement messages that do not satisfy all
+//# of the following validity checks:
+#[test]
+fn neighbours_that_nobody_may_believe() {
+    let mut victim = Victim::new();
+    let group = OWN_V6.solicited_node();
+    let asks = Outgoing::NeighbourSolicitation { target: OWN_V6, source_mac: Some(PEER_MAC) };
+    let tells = |target, solicited| Outgoing::NeighbourAdvertisement {
+        target,
+        target_mac: Some(PEER_MAC),
+        router: false,
+        solicited,
+        override_: true,
+    };
+    let question = neighbourly(PEER_V6, OWN_V6, 255, &asks);
+    let nobody = Addr { hi: 0, lo: 0 };
+    let malformed = [
+        ("a question from behind a router", neighbourly(PEER_V6, OWN_V6, 254, &asks)),
+        ("a question with a code", changed(question.clone(), 1, 1)),
+        ("a question for a group", changed(question.clone(), 8, 0xff)),
+        ("an option of length 0", changed(question.clone(), 25, 0)),
+        ("an option beyond the message", changed(question.clone(), 25, 2)),
+        ("a nobody who says where it is", neighbourly(nobody, group, 255, &asks)),
+        ("an answer from behind a router", neighbourly(PEER_V6, OWN_V6, 64, &tells(PEER_V6, true))),
+        (
+            "an answer to all that was asked for",
+            neighbourly(PEER_V6, Addr::ALL_NODES, 255, &tells(PEER_V6, true)),
+        ),
+    ];
+    for (what, frame) in malformed {
+        victim.refuses(what, frame, Drop::NdpMalformed);
+    }
+    let thief = neighbourly(PEER_V6, OWN_V6, 255, &tells(OWN_V6, true));
+    victim.refuses("a thief of our address", thief, Drop::NdpIgnored);
+    let other = Outgoing::NeighbourSolicitation { target: PEER_V6, source_mac: Some(PEER_MAC) };
+    let other = neighbourly(PEER_V6, OWN_V6, 255, &other);
+    victim.refuses("a question for somebody else", other, Drop::NdpIgnored);
+    assert_eq!(victim.worker.census().neighbours, 0, "none of them was believed");
+    // The plain question is answered, and its asker known.
+    victim.worker.queue_mut(0).expect("two").feed(question);
+    victim.worker.turn(victim.now);
+    assert_eq!((victim.sent(), victim.worker.census().neighbours), (1, 1));
+}
+
+#[test]
+fn stations_that_nobody_may_believe() {
+    let mut victim = Victim::new();
+    let packet = |operation, sender, target| {
+        let packet = arp::Packet {
+            operation,
+            sender_mac: PEER_MAC,
+            sender,
+            target_mac: Mac::default(),
+            target,
+        };
+        let mut frame = vec![0; ethernet::HEADER_BYTES + arp::PACKET_BYTES];
+        ethernet::emit(&mut frame, Mac::BROADCAST, PEER_MAC, ethernet::ARP);
+        arp::emit(&mut frame[ethernet::HEADER_BYTES..], &packet);
+        frame
+    };
+    let question = packet(arp::Operation::Request, PEER, OWN);
+    let with = |at: usize, byte: u8| {
+        let mut frame = question.clone();
+        frame[ethernet::HEADER_BYTES + at] = byte;
+        frame
+    };
+    let malformed = [
+        ("hardware that is not Ethernet", with(1, 6)),
+        ("a protocol that is not IPv4", with(3, 6)),
+        ("stations of 0 bytes", with(4, 0)),
+        ("addresses of 255 bytes", with(5, 255)),
+        ("an unknown operation", with(7, 9)),
+        ("a group for a station", with(8, 1)),
+        ("a group for an address", with(14, 0xe0)),
+        ("a packet cut short", question[..question.len() - 1].to_vec()),
+    ];
+    for (what, frame) in malformed {
+        victim.refuses(what, frame, Drop::ArpMalformed);
+    }
+    for operation in [arp::Operation::Request, arp::Operation::Reply] {
+        victim.refuses("a thief of our address", packet(operation, OWN, OWN), Drop::ArpIgnored);
+        victim.refuses("a thief of our address", packet(operation, OWN, PEER), Drop::ArpIgnored);
+    }
+    let loopback = packet(arp::Operation::Request, Addr::v4(0x7f00_0001), OWN);
+    victim.refuses("a loopback address", loopback, Drop::ArpIgnored);
+    assert_eq!(victim.worker.census().neighbours, 0, "none of them was believed");
+    victim.worker.queue_mut(0).expect("two").feed(question);
+    victim.worker.turn(victim.now);
+    assert_eq!((victim.sent(), victim.worker.census().neighbours), (1, 1));
+}
+
+//= rfc4443#3.4 type=test
+//# If an IPv6 node processing a packet finds a problem with a field in the IPv6 header or extension
+//# headers such that it cannot complete processing the packet, it MUST discard the packet and SHOULD
+//# originate an ICMPv6 Parameter Problem message to the packet's source
+#[test]
+fn senders_are_told_what_is_not_understood() {
+    let mut victim = Victim::new();
+    let answer = |victim: &mut Victim, frame: Vec<u8>| {
+        victim.worker.queue_mut(0).expect("two").feed(frame);
+        victim.worker.turn(victim.now);
+        let frames = victim.worker.queue_mut(0).expect("two").take();
+        frames.first().map(|frame| frame[ethernet::HEADER_BYTES..].to_vec())
+    };
+    // Whoever asks us is known, and needs not be looked for.
+    let asks = Outgoing::NeighbourSolicitation { target: OWN_V6, source_mac: Some(PEER_MAC) };
+    answer(&mut victim, neighbourly(PEER_V6, OWN_V6, 255, &asks)).expect("an advertisement");
+    let problem = |bytes: Vec<u8>| {
+        let packet = ip::parse_v6(&bytes).expect("a packet");
+        assert_eq!((packet.src, packet.dst, packet.protocol), (OWN_V6, PEER_V6, ip::ICMPV6));
+        let message = packet.payload(&bytes);
+        (
+            message[0],
+            message[1],
+            u32::from_be_bytes([message[4], message[5], message[6], message[7]]),
+        )
+    };
+    let told = answer(&mut victim, packet(PEER_V6, OWN_V6, 200, b"what?"));
+    assert_eq!(told.map(problem), Some((4, 1, 6)), "an unknown header");
+    let options = |kind: u8| [ip::TCP, 0, kind, 4, 0, 0, 0, 0];
+    let told = answer(&mut victim, packet(PEER_V6, OWN_V6, 60, &options(0x85)));
+    assert_eq!(told.map(problem), Some((4, 2, 42)), "an option that is to be answered");
+    for (what, src, kind) in [
+        ("an option that is to be dropped in silence", PEER_V6, 0x45),
+        ("a group", Addr::ALL_NODES, 0x85),
+        ("nobody", Addr { hi: 0, lo: 0 }, 0x85),
+        ("ourselves", OWN_V6, 0x85),
+    ] {
+        assert_eq!(answer(&mut victim, packet(src, OWN_V6, 60, &options(kind))), None, "{what}");
+    }
+
+    let request = arp::Packet {
+        operation: arp::Operation::Request,
+        sender_mac: PEER_MAC,
+        sender: PEER,
+        target_mac: Mac::default(),
+        target: OWN,
+    };
+    let mut frame = vec![0; ethernet::HEADER_BYTES + arp::PACKET_BYTES];
+    ethernet::emit(&mut frame, Mac::BROADCAST, PEER_MAC, ethernet::ARP);
+    arp::emit(&mut frame[ethernet::HEADER_BYTES..], &request);
+    answer(&mut victim, frame).expect("a reply");
+    //= rfc1122#3.2.2.1 type=test
+    //# 2    (Protocol Unreachable), when the designated transport protocol is not supported;
+    let told = answer(&mut victim, packet(PEER, OWN, 99, b"what?")).expect("an answer");
+    assert_eq!(told[ip::V4_HEADER_BYTES..][..2], [3, 2]);
+    let group = Addr::v4(0xe000_0001);
+    assert_eq!(answer(&mut victim, packet(PEER, group, 99, b"what?")), None, "it came to a group");
 }
