@@ -294,3 +294,38 @@ struct Snapshot {
     una: SeqNum,
     wnd: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    //! Marks of past recoveries do not turn up ahead after half of the sequence ring.
+    use super::super::sample::established;
+    use super::{Phase, Tcb};
+    use crate::config::Tcp;
+    use penstock_wire::tcp::{Flags, Segment};
+
+    #[test]
+    fn a_recovery_can_begin_however_much_was_sent_since_the_last() {
+        let (env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        let acknowledges = |tcb: &Tcb, ack| Segment {
+            seq: tcb.rcv_nxt,
+            ack,
+            flags: Flags::ACK,
+            window: 65_535,
+            ..Segment::default()
+        };
+        for _ in 0..9 {
+            flight.max = tcb.una + (1 << 28);
+            tcb.nxt = flight.max;
+            let seg = acknowledges(&tcb, flight.max);
+            tcb.acknowledge(flight, &seg, &env);
+        }
+        flight.max = tcb.una + 10 * tcb.mss as u32;
+        tcb.nxt = flight.max;
+        let seg = acknowledges(&tcb, tcb.una);
+        for _ in 0..3 {
+            tcb.acknowledge(flight, &seg, &env);
+        }
+        assert_eq!(flight.phase, Phase::Recovery);
+    }
+}

@@ -208,6 +208,56 @@ mod tests {
         assert_eq!((flight.cubic_k_ms, tcb.cubic_max), (0, tcb.ssthresh));
     }
 
+    //= rfc9438#4.7 type=test
+    //# If cwnd is less than W_max, reduce W_max further
+    #[test]
+    fn a_flow_that_loses_below_its_plateau_gives_way() {
+        let (env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        (tcb.cwnd, tcb.cubic_max) = (80_000, 100_000);
+        tcb.reduce(flight, 80_000, &env);
+        assert_eq!((tcb.cubic_max, tcb.ssthresh), (68_000, 56_000));
+        (tcb.cwnd, tcb.cubic_max) = (80_000, 60_000);
+        tcb.reduce(flight, 80_000, &env);
+        assert_eq!((tcb.cubic_max, tcb.ssthresh), (80_000, 56_000));
+    }
+
+    #[test]
+    fn each_loss_begins_a_curve_of_its_own() {
+        let (mut env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        (tcb.cwnd, tcb.ssthresh, tcb.cubic_max) = (70_000, 70_000, 100_000);
+        tcb.set(Bits::CWND_LIMITED);
+        rounds(&mut tcb, flight, &mut env, 50);
+        tcb.reduce(flight, tcb.cwnd, &env);
+        tcb.cwnd = tcb.ssthresh;
+        let (before, plateau) = (tcb.cwnd, tcb.cubic_max);
+        rounds(&mut tcb, flight, &mut env, 2);
+        assert!(
+            tcb.cwnd < before + (plateau - before) / 2,
+            "{before} to {} of {plateau}",
+            tcb.cwnd
+        );
+    }
+
+    //= rfc9438#4.3 type=test
+    //# Once W_est has grown to reach the cwnd at the time of most recently setting ssthresh -- that
+    //# is, W_est >= cwnd_prior -- the sender SHOULD set alpha_cubic to 1
+    #[test]
+    fn beyond_the_plateau_it_is_as_fast_as_reno() {
+        let (mut env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        let mss = tcb.mss as u32;
+        (tcb.cwnd, tcb.ssthresh, tcb.cubic_max) = (10 * mss, 10 * mss, 10 * mss);
+        tcb.srtt_us = 1_000;
+        tcb.set(Bits::CWND_LIMITED);
+        for _ in 0..10 {
+            env.millis += 1;
+            tcb.grow(flight, tcb.cwnd, &env);
+        }
+        assert!(tcb.cwnd.abs_diff(20 * mss) <= mss, "{} segments", tcb.cwnd / mss);
+    }
+
     proptest! {
         #[test]
         fn cube_roots_are_exact(number in 0..(1u64 << 62)) {
