@@ -27,6 +27,8 @@
 //!
 //! Further: `[2]` behind the time is the second peer (another remote port), `[2:81]` the same
 //! towards local port 81; `within data send 10` calls from inside the next upcall with data;
+//! `< . 1:11(10) ack 1 with tcpsum` has a wrong checksum (further: `ipsum`, IP `options`, `hopbyhop`,
+//! `fragment`, `atomic`, to `broadcast` or another `station`);
 //! `drop TcpPaws 1`, `event TcpTimeouts 2`, `census half_open=1` and `info cwnd=10000` read
 //! counters, tables and the connection; `< icmp toobig mtu 1300 quote 1` is a router's complaint;
 //! `fresh 5000` has the peer number its next connection from there; `quick` sends bytes 1 to 16 one by one,
@@ -41,6 +43,7 @@
 
 mod config;
 mod cursor;
+mod oddity;
 mod parse;
 mod player;
 mod run;

@@ -4,6 +4,7 @@ use penstock_stack::{Close, Drop, Duration, Event, SocketOptions, State};
 
 use super::config;
 use super::cursor::{Cursor, Read, SyntaxError};
+use super::oddity::Oddity;
 use super::script::{
     Act, Complaint, Downcall, Fact, Kind, Peer, Script, Setting, Step, Table, Trouble, Upcall, When,
 };
@@ -116,7 +117,10 @@ fn act(cursor: &mut Cursor<'_>, setting: &Setting) -> Read<Act> {
         if cursor.eat_word("icmp") {
             return complaint(cursor).map(Act::Complain);
         }
-        return segment(cursor).map(Act::Inject);
+        let segment = segment(cursor)?;
+        let is_odd = cursor.eat_word("with");
+        let oddity = if is_odd { Some(cursor.one_of("an oddity", ODDITIES)?) } else { None };
+        return Ok(Act::Inject(segment, oddity));
     }
     if cursor.eat(">") {
         return segment(cursor).map(Act::Expect);
@@ -400,6 +404,17 @@ pub(crate) const PEERS_MAX: u64 = 64;
 const BLOCKS_MAX: usize = 4;
 /// The most an application of a script sends at once.
 const SEND_MAX: u64 = 1 << 22;
+
+const ODDITIES: &[(&str, Oddity)] = &[
+    ("tcpsum", Oddity::TcpChecksum),
+    ("ipsum", Oddity::IpChecksum),
+    ("options", Oddity::Options),
+    ("hopbyhop", Oddity::HopByHop),
+    ("fragment", Oddity::Fragment),
+    ("atomic", Oddity::Atomic),
+    ("broadcast", Oddity::Broadcast),
+    ("station", Oddity::Station),
+];
 
 const KINDS: &[(&str, Kind)] = &[
     ("accept", Kind::Accept),

@@ -151,7 +151,7 @@ impl Run {
         // Whoever only looks may do so before the segments sent at the same time are expected.
         let acts = matches!(
             step.act,
-            Act::Inject(_)
+            Act::Inject(..)
                 | Act::Complain(_)
                 | Act::Downcall(_)
                 | Act::Fresh(_)
@@ -163,8 +163,11 @@ impl Run {
         }
         match &step.act {
             Act::Expect(_) | Act::Nothing => {}
-            Act::Inject(segment) => {
-                let frame = self.frame(step.peer, segment);
+            Act::Inject(segment, oddity) => {
+                let mut frame = self.frame(step.peer, segment);
+                if let Some(oddity) = oddity {
+                    oddity.apply(&mut frame, self.family);
+                }
                 self.stage.inject(frame)?;
             }
             Act::Complain(complaint) => {

@@ -2,6 +2,7 @@
 
 use penstock_stack::{Capacity, Close, Duration, SocketOptions, State, Tcp};
 
+use super::oddity::Oddity;
 use super::segment::Segment;
 
 /// A script: a worker's configuration, and what happens to it step by step.
@@ -77,8 +78,8 @@ pub(crate) struct Peer {
 /// What happens, or what must have happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Act {
-    /// The peer sends a segment.
-    Inject(Segment),
+    /// The peer sends a segment, or a router made something odd of it.
+    Inject(Segment, Option<Oddity>),
     /// The worker sends a segment.
     Expect(Segment),
     /// A router complains of a segment of ours.
