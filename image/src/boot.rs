@@ -1,5 +1,6 @@
 //! From the command line to cores that serve.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -43,9 +44,9 @@ pub fn run(mut machine: Machine) {
 fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     let boot = Boot::parse(machine.command_line());
     let mut errors = boot.errors;
-    let delivered = proxy::delivered(machine.files());
+    let (delivered, bad_files) = proxy::delivered(machine.files());
     let words = &boot.application.words;
-    let brings_proxy = !boot.application.is_named && proxy::configuration(&delivered).is_some();
+    let brings_proxy = !boot.application.is_named && delivered.configuration().is_some();
     let wanted = match &*boot.application.name {
         _ if brings_proxy => Ok(Wanted::Proxy),
         "proxy" => Ok(Wanted::Proxy),
@@ -54,15 +55,19 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     };
     let wanted = wanted.map_err(|more| errors.extend(more));
     errors.extend(elsewhere(&boot.machine));
-    let (Ok(wanted), true) = (wanted, errors.is_empty()) else { return Err(lines(&errors)) };
+    let all = || lines(&errors).into_iter().chain(bad_files.iter().cloned()).collect();
+    let (Ok(wanted), true, []) = (wanted, errors.is_empty(), &*bad_files) else {
+        return Err(all());
+    };
     boot.notices.iter().for_each(|ignored| notice!("{ignored}"));
     let settings = boot.machine;
     let plan = plan(machine, &settings)?;
     let cores = plan.cores.count();
+    let hosts = delivered.hosts().map(Cow::into_owned).unwrap_or_default();
     match wanted {
         Wanted::Server(arguments) => {
             arguments.check(cores).map_err(|errors| lines(&errors))?;
-            let ground = Ground::prepare(machine, &settings, plan)?;
+            let ground = Ground::prepare(machine, &settings, plan, hosts)?;
             for Endpoint { addr, port } in &arguments.listen {
                 match addr.is_unspecified() {
                     true => info!("server: listens on port {port} of every address"),
@@ -77,7 +82,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         }
         Wanted::Proxy => {
             let setup = proxy::setup(words, &delivered, &boot.environment)?;
-            let ground = Ground::prepare(machine, &settings, plan)?;
+            let ground = Ground::prepare(machine, &settings, plan, hosts)?;
             ground.settle(machine, move |core, capacity: &Capacity| {
                 Proxy::new(setup, core, cores, capacity)
             });
@@ -108,12 +113,18 @@ impl Ground {
     ///
     /// # Errors
     /// All that is wrong, a line for each.
-    fn prepare(machine: &Machine, settings: &Settings, plan: Plan) -> Result<Ground, Vec<String>> {
+    fn prepare(
+        machine: &Machine,
+        settings: &Settings,
+        plan: Plan,
+        hosts: String,
+    ) -> Result<Ground, Vec<String>> {
         let begin = clock::now_ns();
         let cards = bring_up(machine, settings, plan)?;
         let with_cards_ns = clock::now_ns();
         let for_cards_ms = (with_cards_ns - begin) / 1_000_000;
-        let (config, beneath) = assemble(settings, &cards, plan.cores)?;
+        let (config, mut beneath) = assemble(settings, &cards, plan.cores)?;
+        beneath.hosts = hosts;
         Ok(Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms })
     }
 

@@ -3,10 +3,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use penstock_config::haproxy::Delivery;
 use penstock_config::haproxy::grammar::{File, Input, Severity};
 use penstock_kernel::log::{self, Level};
-use penstock_kernel::machine;
-use penstock_proxy::{Proxy, Setup, Statistics, archive};
+use penstock_kernel::{info, machine};
+use penstock_proxy::{Proxy, Setup, Statistics};
 use penstock_stack::{Counters, Cx};
 
 use crate::serve::Service;
@@ -44,29 +45,16 @@ impl Service for Proxy {
     }
 }
 
-/// The files that a machine was given, out of their archives.
-pub(crate) fn delivered(files: &[machine::File]) -> Vec<File<'static>> {
-    let mut delivered = Vec::new();
-    for &machine::File { name, bytes } in files {
-        if archive::is_archive(bytes) {
-            let files = archive::files(bytes).map(|(name, bytes)| File { name, bytes });
-            delivered.extend(files);
-        } else {
-            delivered.push(File { name, bytes });
-        }
-    }
-    delivered
-}
-
-/// The configuration among them: the last that is called `haproxy.cfg`, wherever, or has no name, as
-/// what comes by QEMU's `-initrd`.
-pub(crate) fn configuration<'a>(delivered: &[File<'a>]) -> Option<File<'a>> {
-    let is_it = |file: &&File<'_>| {
-        file.name.is_empty() || file.name.rsplit('/').next() == Some("haproxy.cfg")
-    };
-    let found = delivered.iter().rev().find(is_it)?;
-    let name = if found.name.is_empty() { "haproxy.cfg" } else { found.name };
-    Some(File { name, bytes: found.bytes })
+/// The files that a machine was given, out of their archives: what comes later counts.
+///
+/// # Errors
+/// A line for each that is none.
+pub(crate) fn delivered(files: &[machine::File]) -> (Delivery<'static>, Vec<String>) {
+    let mut delivery = Delivery::default();
+    let add = |&machine::File { name, bytes }| delivery.add(name, bytes).err();
+    let errors = files.iter().filter_map(add).collect();
+    delivery.lines().iter().for_each(|line| info!("{line}"));
+    (delivery, errors)
 }
 
 /// Reads the configuration, which stands in the boot string or among the files, and says what there
@@ -76,19 +64,19 @@ pub(crate) fn configuration<'a>(delivered: &[File<'a>]) -> Option<File<'a>> {
 /// What is wrong, a line for each.
 pub(crate) fn setup(
     words: &[String],
-    delivered: &[File<'_>],
+    delivered: &Delivery<'_>,
     environment: &[(String, String)],
 ) -> Result<&'static Setup, Vec<String>> {
     let inline = penstock_proxy::inline(words);
     let file = match words {
-        [] => configuration(delivered),
+        [] => delivered.configuration(),
         _ => Some(File { name: "boot string", bytes: inline.as_bytes() }),
     };
     let file = file.ok_or_else(|| {
         let expected = "proxy: expected a configuration: a file (-initrd haproxy.cfg), or -- proxy";
         Vec::from([expected.to_string()])
     })?;
-    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered: &delivered });
+    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered });
     let line = |message: &penstock_config::haproxy::grammar::Message| message.line(PID).to_string();
     let Some(setup) = read.setup else { return Err(read.messages.iter().map(line).collect()) };
     for message in &read.messages {

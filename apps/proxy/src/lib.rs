@@ -11,7 +11,6 @@ extern crate std;
 extern crate alloc;
 
 pub mod acl;
-pub mod archive;
 mod backend;
 mod balance;
 pub mod check;

@@ -19,7 +19,7 @@
 //! | `server.rs`, `attributes.rs`, `hosts.rs` | `server` and `default-server` |
 //! | `acl.rs`, `patterns.rs`, `sample.rs`, `fetches.rs`, `converters.rs` | conditions |
 //! | `tcp_rules.rs`, `routing.rs`, `tables.rs` | rules and stick tables |
-//! | `checks.rs`, `expect.rs`, `readymade.rs` | health checks |
+//! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
 //! | `finish.rs`, `validity.rs` | the configuration as a whole |
 //! | `known.rs` | HAProxy's other keywords |
@@ -40,6 +40,7 @@ mod finish;
 mod format;
 mod global;
 mod hosts;
+mod httpchk;
 mod known;
 mod lines;
 mod listener;

@@ -36,14 +36,14 @@ pub(super) enum Step {
 /// A request, as far as it was said.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Request {
-    method: Option<String>,
-    uri: Option<Format>,
-    version: Option<String>,
-    headers: Vec<(String, Format)>,
-    body: Option<Format>,
-    comment: Option<String>,
+    pub(super) method: Option<String>,
+    pub(super) uri: Option<Format>,
+    pub(super) version: Option<String>,
+    pub(super) headers: Vec<(String, Format)>,
+    pub(super) body: Option<Format>,
+    pub(super) comment: Option<String>,
     /// Of `option httpchk`, and not merged with an `http-check send` yet.
-    from_option: bool,
+    pub(super) from_option: bool,
 }
 
 /// The protocol of a list of steps.
@@ -202,32 +202,17 @@ pub(super) fn tcp_check_option(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words
     }
 }
 
-pub(super) fn httpchk(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
-    wants_backend(cx, draft, "httpchk");
-    if !cx.at_most(words, 3, 1) {
-        return;
-    }
-    let (first, second, third) = (&words[2], &words[3], &words[4]);
-    if third.contains("\r\n") {
-        return cx.alert("'option httpchk' : headers behind the version are not supported; use 'http-check send'.");
-    }
-    let said = |text: &str| (!text.is_empty()).then(|| readable(text));
-    let (method, uri) = if second.is_empty() { ("", first) } else { (first, second) };
-    let request = Request {
-        method: said(method),
-        uri: (!uri.is_empty()).then(|| plain(uri)),
-        version: said(third),
-        from_option: true,
-        ..Request::default()
-    };
-    draft.check.in_force = InForce::Own(Protocol::Http);
-    (draft.check.unused_tcp, draft.check.unused_http) = (false, false);
-    let steps = &mut draft.check.http;
-    let at = steps.iter().position(|step| !matches!(step, Step::Comment(_) | Step::Connect(_)));
-    match at.and_then(|at| steps.get_mut(at)) {
-        Some(Step::Http(known)) if known.from_option => *known = request,
-        Some(Step::Http(known)) => known.overwrite(request),
-        _ => steps.insert(0, Step::Http(request)),
+impl CheckDraft {
+    /// The request of `option httpchk`, from here on.
+    pub(super) fn ask(&mut self, request: Request) {
+        self.in_force = InForce::Own(Protocol::Http);
+        (self.unused_tcp, self.unused_http) = (false, false);
+        let is_first = |step: &Step| !matches!(step, Step::Comment(_) | Step::Connect(_));
+        match self.http.iter_mut().find(|step| is_first(step)) {
+            Some(Step::Http(known)) if known.from_option => *known = request,
+            Some(Step::Http(known)) => known.overwrite(request),
+            _ => self.http.insert(0, Step::Http(request)),
+        }
     }
 }
 

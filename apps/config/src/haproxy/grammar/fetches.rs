@@ -432,6 +432,15 @@ pub(super) fn counter(name: &str) -> Option<&'static Entry> {
     }
 }
 
+/// Whether HAProxy knows it, by itself or as what ACLs make of it: `path_beg` is `path -m beg`.
+pub(super) fn is_known(name: &str) -> bool {
+    let ways = ["_beg", "_dir", "_dom", "_end", "_len", "_reg", "_sub"];
+    let base = ways.iter().find_map(|way| name.strip_suffix(way));
+    UNSUPPORTED.contains(&name)
+        || name.starts_with("ssl_")
+        || base.is_some_and(|base| UNSUPPORTED.contains(&base))
+}
+
 /// HAProxy's others, but those that begin with `ssl_`.
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[

@@ -123,6 +123,7 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("cpu-map", Any, "each core has its own stack, always"),
     ("crt-base", One("expects a path as argument."), NO_TLS),
     ("daemon", Alone, NO_PROCESS),
+    ("expose-experimental-directives", Alone, "there are none"),
     ("fd-hard-limit", INT, "this machine has no file descriptors"),
     ("gid", INT, NO_USERS),
     ("group", One("expects a group name."), NO_USERS),
@@ -156,7 +157,9 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("ssl-default-server-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
     ("ssl-default-server-options", Any, NO_TLS),
     ("ssl-dh-param-file", One("expects a file path as an argument."), NO_TLS),
+    ("ssl-load-extra-del-ext", Alone, NO_TLS),
     ("ssl-load-extra-files", Any, NO_TLS),
+    ("ssl-mode-async", Alone, NO_TLS),
     ("ssl-server-verify", INT, NO_TLS),
     ("ssl-skip-self-issued-ca", Alone, NO_TLS),
     ("strict-limits", Alone, NO_PROCESS),
@@ -187,8 +190,12 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("tune.sndbuf.client", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
     ("tune.sndbuf.server", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
     ("tune.ssl.cachesize", INT, NO_TLS),
+    ("tune.ssl.capture-buffer-size", INT, NO_TLS),
     ("tune.ssl.capture-cipherlist-size", INT, NO_TLS),
     ("tune.ssl.default-dh-param", INT, NO_TLS),
+    ("tune.ssl.force-private-cache", Alone, NO_TLS),
+    ("tune.ssl.hard-maxrecord", INT, NO_TLS),
+    ("tune.ssl.keylog", Any, NO_TLS),
     ("tune.ssl.lifetime", INT, NO_TLS),
     ("tune.ssl.maxrecord", INT, NO_TLS),
     ("tune.ssl.ssl-ctx-cache-size", INT, NO_TLS),
@@ -371,6 +378,7 @@ fn stats(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
             ..1 => cx.alert("'stats maxconn' : expects a positive value in argument."),
             _ => cx.notice("stats maxconn", "'stats maxconn' has no effect: control ports have their own bound."),
         },
+        "bind-process" => {}
         other => cx.alert(&format!("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '{other}')")),
     }
 }

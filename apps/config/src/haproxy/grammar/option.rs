@@ -2,11 +2,10 @@
 
 use alloc::format;
 
-use super::checks;
 use super::cx::Cx;
 use super::draft::{Draft, Kind, LogText};
-use super::readymade;
 use super::words::Words;
+use super::{checks, httpchk, readymade};
 
 /// What stands in front of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +139,7 @@ const OTHERS: &[(&str, Parse)] = &[
     ("httplog", httplog),
     ("tcplog", tcplog),
     ("tcpka", tcpka),
-    ("httpchk", checks::httpchk),
+    ("httpchk", httpchk::httpchk),
     ("ssl-hello-chk", readymade::missing),
     ("smtpchk", readymade::smtp),
     ("pgsql-check", readymade::pgsql),

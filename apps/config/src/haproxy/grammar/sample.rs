@@ -250,7 +250,7 @@ fn fetch<'t>(scope: &mut Scope<'_, '_>, text: &'t str) -> Result<(Parsed, &'t st
     let Some(entry) =
         FETCHES.iter().find(|entry| entry.name == name).or_else(|| fetches::counter(name))
     else {
-        let unsupported = fetches::UNSUPPORTED.contains(&name) || name.starts_with("ssl_");
+        let unsupported = fetches::is_known(name);
         let what = if unsupported { "is not supported yet" } else { "" };
         return Err(match what {
             "" => format!("unknown fetch method '{name}'"),
