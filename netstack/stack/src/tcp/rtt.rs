@@ -103,10 +103,11 @@ impl Tcb {
             //# averaged RTT measurement only if the segment advances the left edge of the
             //# send window, i.e., SND.UNA is increased.
             let elapsed_ms = self.timestamp(millis).wrapping_sub(timestamps.echo);
-            flight.backoff = 0;
             // An echo from before the timeout is that of a segment whose acknowledgement was lost:
-            // the time since says how long the timeout was, not the path.
+            // the time since says how long the timeout was, not the path. Or the path has become
+            // that long: until it can be measured, the timeout stays doubled.
             if elapsed_ms <= millis.wrapping_sub(flight.fired_at) {
+                flight.backoff = 0;
                 self.sample_rtt((elapsed_ms.min(SAMPLE_US_MAX / 1000) * 1000).max(GRANULARITY_US));
             }
         }
