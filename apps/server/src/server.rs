@@ -312,5 +312,10 @@ impl App for Server {
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// Answers are written in one go: there is nothing for Nagle to gather.
-pub(crate) const OPTIONS: SocketOptions =
-    SocketOptions { nodelay: true, quickack: false, user_timeout: None, keepalive: None };
+pub(crate) const OPTIONS: SocketOptions = SocketOptions {
+    nodelay: true,
+    quickack: false,
+    patient: false,
+    user_timeout: None,
+    keepalive: None,
+};

@@ -215,6 +215,10 @@ pub struct SocketOptions {
     pub nodelay: bool,
     /// `TCP_QUICKACK`: never delay an acknowledgement.
     pub quickack: bool,
+    /// The opposite, what Linux is told by `TCP_QUICKACK` 0: an acknowledgement may always wait for
+    /// company, the first ones too and that of a FIN. For whoever will answer soon anyway, such as a
+    /// proxy, which saves a segment on either side of a short session.
+    pub patient: bool,
     /// `TCP_USER_TIMEOUT`: unacknowledged data older than this ends the connection, and so does
     /// silence for so long in spite of keep-alive probes, however many.
     pub user_timeout: Option<Duration>,

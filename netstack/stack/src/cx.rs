@@ -265,6 +265,13 @@ impl<'a> Cx<'a> {
         self.core.config.capacity.send_buffer_bytes.saturating_sub(queued) as usize
     }
 
+    /// Whether the peer has sent its FIN, and the application has taken all that came before it:
+    /// [`App::on_remote_closed`](crate::App::on_remote_closed) was called or is about to be.
+    pub fn has_ended(&self, conn: ConnId) -> bool {
+        let Some(tcb) = self.core.find(conn).filter(|tcb| tcb.fin_received()) else { return false };
+        self.core.flights.at(tcb.flight).is_none_or(|flight| flight.store.unread() == 0)
+    }
+
     /// Sends to `to` what `from` has received and the application has refused, as far as there is
     /// room. When all of it is on its way, `from` is paused no more. Not to be called for the
     /// connection whose [`on_data`](crate::App::on_data) this is.

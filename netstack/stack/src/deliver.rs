@@ -323,7 +323,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         }
         if fin {
-            tcb.received_fin();
+            tcb.received_fin(opened.env);
         }
     }
 

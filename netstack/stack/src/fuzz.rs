@@ -99,6 +99,7 @@ impl World {
         let options = SocketOptions {
             nodelay: !on(5),
             quickack: !on(6),
+            patient: on(6),
             user_timeout: if on(7) { None } else { Some(Duration::from_secs(30)) },
             keepalive: None,
         };

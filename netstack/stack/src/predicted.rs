@@ -101,7 +101,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
         }
         let tcb = &mut core.conns[index];
-        tcb.received_fin();
+        tcb.received_fin(&core.env);
         if !tcb.has(Bits::ORPHAN) && !tcb.has(Bits::PAUSED) && !tcb.has(Bits::ABORT) {
             tcb.set(Bits::EOF_TOLD);
             self.app.on_remote_closed(&mut Cx::new(core), conn);

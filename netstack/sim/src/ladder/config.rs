@@ -25,7 +25,7 @@ pub(crate) fn options(cursor: &mut Cursor<'_>, options: &mut SocketOptions) -> R
     loop {
         if !option(cursor, options)? {
             cursor.space();
-            return cursor.error("nodelay, quickack, user_timeout or keepalive");
+            return cursor.error("nodelay, quickack, patient, user_timeout or keepalive");
         }
         if cursor.is_done() {
             return Ok(());
@@ -38,6 +38,7 @@ fn option(cursor: &mut Cursor<'_>, options: &mut SocketOptions) -> Read<bool> {
     match cursor.word("a knob")? {
         "nodelay" => options.nodelay = switch(cursor)?,
         "quickack" => options.quickack = switch(cursor)?,
+        "patient" => options.patient = switch(cursor)?,
         "user_timeout" => options.user_timeout = Some(time(cursor)?),
         "keepalive" => {
             let idle = time(cursor)?;

@@ -497,8 +497,9 @@ impl Tcb {
     #[inline]
     pub(crate) fn received(&mut self, bytes: u32, env: &Env) {
         self.rcv_nxt += bytes;
+        let options = env.options(self.profile);
         let is_quick = self.quick & QUICK_MASK > 0;
-        if is_quick || env.options(self.profile).quickack {
+        if is_quick && !options.patient || options.quickack {
             self.quick -= is_quick as u8;
             self.acknowledge_now();
         } else if self.has(Bits::ACK_LATER) {
@@ -508,16 +509,25 @@ impl Tcb {
             // Every second segment at the latest, as RFC 5681 section 4.2 asks for full ones.
             self.acknowledge_now();
         } else {
-            self.set(Bits::ACK_LATER);
-            self.ack_at = env.millis.wrapping_add(env.tcp.delayed_ack.millis() as u32) as u16;
+            self.acknowledge_later(env);
         }
     }
 
+    fn acknowledge_later(&mut self, env: &Env) {
+        self.set(Bits::ACK_LATER);
+        self.ack_at = env.millis.wrapping_add(env.tcp.delayed_ack.millis() as u32) as u16;
+    }
+
     /// All bytes before the peer's FIN were taken in.
-    pub(crate) fn received_fin(&mut self) {
+    pub(crate) fn received_fin(&mut self, env: &Env) {
         self.rcv_nxt += 1;
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt);
-        self.acknowledge_now();
+        if self.state == State::Established && env.options(self.profile).patient {
+            // Ours may follow soon, and says it too.
+            self.acknowledge_later(env);
+        } else {
+            self.acknowledge_now();
+        }
         self.state = match self.state {
             State::Established | State::SynReceived => State::CloseWait,
             State::FinWait1 => State::Closing,
