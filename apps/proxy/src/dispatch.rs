@@ -2,7 +2,7 @@
 
 use penstock_config::haproxy::{Address, Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint};
+use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions};
 
 use crate::balance::{Answer, Question};
 use crate::limits;
@@ -19,6 +19,9 @@ impl Proxy {
         else {
             return;
         };
+        if let Some(session) = self.session_mut(id) {
+            session.queued_ms = None;
+        }
         // A slot of the server that failed may be all that there is.
         self.give_slot_up(id);
         let random = self.draw();
@@ -155,7 +158,7 @@ impl Proxy {
                 self.places.leave(queue, id.0);
                 let served = queue.served();
                 if let Some(session) = self.session_mut(id) {
-                    session.backend_queue += served.wrapping_sub(session.joined_at);
+                    session.backend_queue += served.wrapping_sub(session.joined_at) + 1;
                 }
                 self.ask_for_slots(backend);
             }
@@ -164,7 +167,7 @@ impl Proxy {
                 self.places.leave(queue, id.0);
                 let served = queue.served();
                 if let Some(session) = self.session_mut(id) {
-                    session.server_queue += served.wrapping_sub(session.joined_at);
+                    session.server_queue += served.wrapping_sub(session.joined_at) + 1;
                 }
                 self.ask_for_slots(backend);
             }
@@ -216,7 +219,8 @@ impl Proxy {
         let now = cx.now();
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         session.phase = Phase::Connecting;
-        session.queued_ms = Some(session.age_ms(now));
+        let queued_ms = session.age_ms(now);
+        session.queued_ms.get_or_insert(queued_ms);
         let Session { client, frontend, destination, .. } = *session;
         let (said, has_ended) = (session.said(), session.has(Session::ENDED));
         let backend = self.setup.backend_of(server);
@@ -228,10 +232,11 @@ impl Proxy {
         let source = description.source.as_ref().or(self.setup.backend(backend).source.as_ref());
         let from = source.map(|source| source.addr).filter(|addr| !addr.is_unspecified());
         let user_timeout = description.user_timeout;
+        let patient = self.setup.backend(backend).options.smart_connect != Some(false);
         let opening = Opening {
             server: endpoint,
             from,
-            options: penstock_stack::SocketOptions { user_timeout, ..OPTIONS },
+            options: SocketOptions { user_timeout, patient, ..OPTIONS },
             manners: self.setup.manners_of(frontend, backend),
             said,
             has_ended,

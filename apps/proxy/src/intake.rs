@@ -87,7 +87,7 @@ impl Proxy {
             false => self.judge_connection(cx, id, rules),
         };
         match verdict {
-            Verdict::Reject | Verdict::Drop => self.refuse(cx, id, verdict),
+            Verdict::Reject | Verdict::Drop => self.dismiss(cx, id),
             Verdict::ExpectHeader => self.expect_header(cx, id),
             Verdict::Accept | Verdict::Wait if self.setup.bind(frontend, bind).accept_proxy => {
                 self.expect_header(cx, id);
@@ -176,7 +176,7 @@ impl Proxy {
         if !rules.is_empty() {
             let verdict = self.judge_connection(cx, id, rules);
             if matches!(verdict, Verdict::Reject | Verdict::Drop) {
-                self.refuse(cx, id, verdict);
+                self.dismiss(cx, id);
                 return;
             }
         }
@@ -261,7 +261,14 @@ impl Proxy {
         }
     }
 
-    /// A rule does not want it.
+    /// A rule does not want the connection: there was no session, and nothing is logged.
+    fn dismiss(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { client, .. }) = self.session(id) else { return };
+        self.forget(cx, id);
+        self.let_go(cx, client, false);
+    }
+
+    /// A rule does not want what the client says.
     fn refuse(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdict) {
         let _ = verdict;
         self.turn_away(cx, id, Termination::REFUSED);

@@ -227,7 +227,8 @@ impl Proxy {
 
     fn client_options(&self, frontend: u16, bind: u16) -> SocketOptions {
         let user_timeout = self.setup.bind(frontend, bind).user_timeout;
-        SocketOptions { user_timeout, ..OPTIONS }
+        let patient = self.setup.frontend(frontend).options.smart_accept != Some(false);
+        SocketOptions { user_timeout, patient, ..OPTIONS }
     }
 
     /// Sets the client's timer to the end of the phase that its session is in.
@@ -377,8 +378,13 @@ impl App for Proxy {
 }
 
 /// Bytes are passed on as they come: there is nothing for Nagle to gather.
-pub(crate) const OPTIONS: SocketOptions =
-    SocketOptions { nodelay: true, quickack: false, user_timeout: None, keepalive: None };
+pub(crate) const OPTIONS: SocketOptions = SocketOptions {
+    nodelay: true,
+    quickack: false,
+    patient: true,
+    user_timeout: None,
+    keepalive: None,
+};
 
 const _: () = assert!(size_of::<Role>() <= 8);
 const _: () = assert!(limits::PAUSE.0 > 0);

@@ -40,7 +40,7 @@ pub(crate) struct Session {
     pub(crate) queued_ms: Option<u32>,
     /// Milliseconds after that at which the server had answered.
     pub(crate) connected_ms: Option<u32>,
-    /// How many were served while it waited at its server, and in its backend; itself too, if it was.
+    /// Its place in the queue of its server, and of its backend, when it joined: from 1.
     pub(crate) server_queue: u32,
     pub(crate) backend_queue: u32,
     /// What the queue in which it stands had served when it joined.

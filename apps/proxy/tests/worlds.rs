@@ -106,7 +106,8 @@ fn three_slots_and_ten_thousand_sessions() {
     proxies.backends[0].servers[0].maxconn = Some(3);
     proxies.backends[0].timeouts.connect = Some(Duration::from_secs(100));
     proxies.frontends[0].timeouts.client = Some(Duration::from_secs(100));
-    let mut world = World::new(&Plan::fair(proxies, 4, &[Ways::default()]));
+    let ways = Ways { after_ms: 1, ..Ways::default() };
+    let mut world = World::new(&Plan::fair(proxies, 4, &[ways]));
     let mut visits = Vec::new();
     for _ in 0..100 {
         visits.extend((0..100).map(|_| world.visit(80, Client::saying(b"x"))));

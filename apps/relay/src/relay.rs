@@ -387,8 +387,11 @@ impl Relay {
 
     /// Nothing more goes to `conn`.
     fn shut(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
-        self.ends[conn.index()].set(End::SHUT);
-        cx.shutdown(conn);
+        let end = &mut self.ends[conn.index()];
+        if !end.has(End::SHUT) {
+            end.set(End::SHUT);
+            cx.shutdown(conn);
+        }
     }
 
     /// Lets go what waited at `from`.
@@ -400,8 +403,9 @@ impl Relay {
             end.assign(End::WAITS, forwarded.left > 0);
             // It may say more from here on: its silence begins now.
             end.read_at = cx.now().millis();
-            if !end.has(End::WAITS) && end.has(End::ENDED) && !self.ends[to.index()].has(End::SHUT)
-            {
+            // The end, if it is there, leaves with the last bytes before it.
+            if !end.has(End::WAITS) && (end.has(End::ENDED) || cx.has_ended(from)) {
+                end.set(End::ENDED);
                 self.shut(cx, to);
             }
         }
