@@ -64,6 +64,11 @@ impl Tcb {
     fn reopen(&mut self, flight: &mut Flight) {
         flight.timer = Retransmission::Idle;
         flight.backoff = 0;
+        // What is lost now is lost for the first time, however long the window was shut. But nobody
+        // waits for an orphan whose peer opens and shuts it.
+        if !self.has(Bits::ORPHAN) {
+            flight.retries = 0;
+        }
         if flight.max.after(self.una) {
             self.rewind(flight);
         }

@@ -325,6 +325,7 @@ impl Tcb {
         if flight.timer != Retransmission::Resend {
             if flight.timer == Retransmission::Probe {
                 flight.backoff = 0;
+                flight.retries = 0;
             }
             self.arm(flight, Retransmission::Resend, env);
         }
