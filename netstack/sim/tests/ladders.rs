@@ -32,6 +32,23 @@ fn complaint(path: &Path) -> Option<String> {
     None
 }
 
+/// The table of requirements names scripts that are there.
+#[test]
+fn every_script_that_is_pointed_at_exists() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = here.join("../../docs/rfc9293.md");
+    let text = std::fs::read_to_string(&table).expect("the table is there");
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let is_script = |name: &&str| name.contains('-') && !name.contains(['.', '/', ' ']);
+    let names: Vec<&str> = quoted.filter(is_script).collect();
+    assert!(names.len() > 50, "only {} scripts are named", names.len());
+    for name in names {
+        let path = here.join("ladders").join(name).with_extension("ladder");
+        assert!(path.exists(), "{name}: named in {}, and not there", table.display());
+    }
+}
+
 #[test]
 fn every_script_holds() {
     let scripts = scripts();

@@ -50,7 +50,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         } else if !flags.has(Flags::SYN) {
             self.core.drop(Drop::TcpNoAck);
         } else if flags.has(Flags::FIN) {
-            // No client sends this; scanners do.
+            //= rfc9293#3.10.7.2 type=exception
+            //= reason=No client sends this, scanners do: dropped, as Linux does.
+            //# Note that any other incoming control or data (combined with SYN) will be processed in
+            //# the SYN-RECEIVED state
             self.core.drop(Drop::TcpFlags);
         } else {
             self.on_syn(listener, arrival, None);

@@ -456,6 +456,9 @@ impl Tcb {
             verdict.end = Some(Close::Aborted);
             return;
         }
+        //= rfc9293#3.8.5 type=exception
+        //= reason=RFC 6093 advises against it, and no application of ours asks: it is plain data.
+        //# However, TCP implementations MUST still include support for the urgent mechanism (MUST-30).
         verdict.offer = self.offer(seg);
         if verdict.offer.is_none() {
             // Known already, or a probe of a shut window.
