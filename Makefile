@@ -42,7 +42,7 @@ loom: ## Every memory ordering of what crosses between cores: mail, sleep, the c
 	$(LOOM)
 
 bench: ## What a connection costs, beside peers, into bench/results.txt; fails when a figure that must hold does not
-	@.ci/need valgrind objdump python3 ip ab nginx
+	@.ci/need valgrind objdump python3 ip ab nginx haproxy
 	$(CARGO) build --quiet --release -p penstock-host
 	$(BENCH)
 

@@ -349,5 +349,9 @@ pub fn wall(report: &mut Report) -> Result<(), String> {
     let name = "CPU per connection, hosted on a TAP against nginx";
     report.figures.push(ratio(name, value, [1.0, 0.7, 0.5]));
     report.remarks.push(remark);
+    let (value, remark) = hosted::against_haproxy()?;
+    let name = "CPU per proxied connection, hosted on a TAP against haproxy";
+    report.figures.push(ratio(name, value, [1.0, 0.7, 0.5]));
+    report.remarks.push(remark);
     Ok(())
 }

@@ -6,7 +6,7 @@
 //!             (else: the entrance)                  (while these wait: see kept.rs)
 //! ```
 
-use penstock_stack::{ConnId, Cx, Endpoint, Instant};
+use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
@@ -389,9 +389,16 @@ impl Proxy {
 
     /// The time of the phase that a session is in is over, or its client has been mute for too long.
     pub(crate) fn phase_over(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(&Session { phase, until, .. }) = self.session(id) else { return };
+        let Some(&Session { client, phase, until, .. }) = self.session(id) else { return };
         let now = cx.now();
-        let is_over = now.millis().wrapping_sub(until) as i32 >= 0;
+        let left_ms = until.wrapping_sub(now.millis()) as i32;
+        let is_over = left_ms <= 0;
+        let may_wait = phase != Phase::Header && self.session(id).is_some_and(Session::has_spoken);
+        if !is_over && may_wait {
+            // It was mute when the timer was set, and is no more.
+            cx.set_timer(client, Some(Duration::from_millis(left_ms as u64)));
+            return;
+        }
         match phase {
             Phase::Pause if is_over => self.try_again(cx, id),
             Phase::BackendQueue | Phase::ServerQueue if is_over => {

@@ -184,6 +184,27 @@ fn who_waits_too_long_is_sent_away() {
 }
 
 #[test]
+fn who_speaks_while_it_waits_is_not_mute() {
+    let mut proxies = proxies(Algorithm::RoundRobin, 1);
+    proxies.frontends[0].timeouts.client = Some(Duration::from_millis(200));
+    proxies.backends[0].timeouts.server = Some(Duration::from_secs(5));
+    proxies.backends[0].timeouts.queue = Some(Duration::from_secs(2));
+    proxies.backends[0].servers[0].maxconn = Some(1);
+    let mut world = World::new(&Plan::fair(proxies, 1, &[Ways::default()]));
+    world.warm();
+    world.servers[0].as_mut().expect("alive").app_mut().ways = MUTE;
+    world.visit(80, Client::saying(b"x"));
+    world.pass_ms(20);
+    let speaks = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
+    let mute = world.visit(80, Client::default());
+    world.pass_ms(500);
+    assert!(world.client(mute).ended_at.is_some(), "it had 200 ms to say something");
+    assert!(world.client(speaks).ended_at.is_none(), "it may wait for 2 s");
+    world.pass_ms(1800);
+    assert!(world.client(speaks).ended_at.is_some());
+}
+
+#[test]
 fn a_server_in_maintenance_gets_nobody_and_its_queue_moves_on() {
     let mut proxies = proxies(Algorithm::Source, 2);
     proxies.backends[0].redispatch = Some(penstock_config::haproxy::Redispatch::FromLast(1));
