@@ -122,7 +122,19 @@ pub(crate) fn serve<A: Service + Application>(
 fn say_console_lines<A: Service + Application>(worker: &mut Served<WithControl<A>>) {
     while let Some(line) = worker.app_mut().console_line() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        log::line(Level::Info, format_args!("{}", line.escape_ascii()));
+        log::line(Level::Info, format_args!("{}", Printable(line)));
+    }
+}
+
+/// Text that can do a terminal no harm: what is not printable is in hexadecimal, all else as it is.
+struct Printable<'a>(&'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b' '..=b'~' => write!(f, "{}", char::from(*byte)),
+            _ => write!(f, "\\x{byte:02x}"),
+        })
     }
 }
 

@@ -70,11 +70,10 @@ impl Journal {
             match target.to {
                 LogTo::Console => self.console.push(bytes),
                 LogTo::Udp { addr, port } => {
-                    let sent = self.socket.map(|socket| {
-                        // The line feed at the end is for streams.
-                        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-                        cx.udp_send(socket, None, Endpoint { addr, port }, bytes)
-                    });
+                    // With the line feed at its end, as HAProxy sends it.
+                    let sent = self
+                        .socket
+                        .map(|socket| cx.udp_send(socket, None, Endpoint { addr, port }, bytes));
                     self.lost += (sent != Some(Ok(()))) as u64;
                 }
             }
