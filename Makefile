@@ -59,12 +59,13 @@ host-test: ## Real clients and servers around the hosted server, on a TAP: curl,
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/host/host-test $(ONLY)
 
-soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each
+soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each, machines booted
 	$(SIM) smoke $(WORLDS)
 	$(SIM) mutants
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+	@for round in 1 2 3 4 5 6 7 8 9 10; do image/test || exit 1; done
 
 cfg-test: ## Configurations of HAProxy's: our words and verdicts beside the real program's, examples, generated ones
 	@.ci/need cargo python3 haproxy

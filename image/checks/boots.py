@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import shutil
 import functools
 import threading
@@ -45,6 +46,23 @@ def obeys_a_disk_that_was_edited_by(start, firmware):
     boot, url = serve(start, number=number, kernel=False, more=media(LOGS, f"edited-{firmware}", "disk", firmware, Built.cache))
     fetched(url + "/")
     expect(boot.text(), r"cores: 1 of 2", r"command line: .*maxcpus=1 -- server -k$")
+
+
+@check()
+def boots_by_the_entry_that_the_manual_has(start):
+    """The menu entry of docs/operate.md, word for word but for the address, in a GRUB that has no other."""
+    number = wire()
+    with open(os.path.join(TREE, "docs/operate.md")) as manual:
+        entry = re.search(r"^menuentry penstock \{\n.*?^\}\n", manual.read(), re.M | re.S)[0]
+    pack(Built.image, LOGS, "manual", "")
+    config = os.path.join(LOGS, "manual.cfg")
+    with open(config, "w") as file:
+        file.write("set timeout=0\n" + entry.replace("10.0.0.", f"10.82.{number}."))
+    packaged("mcopy", "-o", "-i", os.path.join(LOGS, "manual.img") + "@@1M", config, "::grub.cfg")
+    boot = start(card=plugged(number), cpus=2, kernel=False, more=media(LOGS, "manual", "disk", "bios", Built.cache))
+    boot.wait("ready: serving")
+    ab(url_of(number), 500, "-k")
+    expect(boot.text(), rf"boot: Multiboot2, command line: ip=10.82.{number}.2/24 gateway=10.82.{number}.1 -- server -k$")
 
 
 @check()

@@ -40,6 +40,21 @@ fn images_have_no_standard_library() {
     }
 }
 
+/// An image is built alone: what `cargo build` builds together shares features, and so would it.
+#[test]
+fn images_are_no_default_members() {
+    let root = root_manifest();
+    let list = root.split_once("default-members = [").and_then(|(_, rest)| rest.split_once(']'));
+    let (list, _) = list.expect("the workspace names its default members");
+    for folder in ["\"image\"", "\"kernel/probe\""] {
+        assert!(!list.contains(folder), "{folder} is built with the others by default");
+    }
+}
+
+fn root_manifest() -> String {
+    std::fs::read_to_string(root().join("Cargo.toml")).expect("the root has a manifest")
+}
+
 /// Packages that are images for a bare machine.
 const IMAGES: &[&str] = &["penstock-image", "penstock-probe"];
 
