@@ -59,14 +59,39 @@ impl fmt::Display for Reason {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watch {
     seen: Published,
-    transmit_us: u64,
-    receive_us: u64,
+    transmit: Still,
+    receive: Still,
+}
+
+/// A direction in which nothing moves.
+#[derive(Clone, Copy, Debug, Default)]
+struct Still {
+    since_us: u64,
+    /// How far the core's turns were when that had lasted too long.
+    overdue: Option<u32>,
+}
+
+impl Still {
+    fn since(now_us: u64) -> Still {
+        Still { since_us: now_us, overdue: None }
+    }
+
+    /// Whether it has lasted too long, and not because the core sleeps: it has had a whole turn since
+    /// then, in which it would have taken back what is done. A core with work in flight takes one twice
+    /// a second or more, but it may sleep in every moment in which it is looked at.
+    fn is_proven(&mut self, turns: u32, now_us: u64) -> bool {
+        if now_us.saturating_sub(self.since_us) < HANG_US {
+            return false;
+        }
+        // One of them may have begun before.
+        turns.wrapping_sub(*self.overdue.get_or_insert(turns)) >= 2
+    }
 }
 
 impl Watch {
     /// Of a queue whose rings were armed at `now_us`.
     pub(crate) fn new(seen: Published, now_us: u64) -> Watch {
-        Watch { seen, transmit_us: now_us, receive_us: now_us }
+        Watch { seen, transmit: Still::since(now_us), receive: Still::since(now_us) }
     }
 
     /// Whether the queue hangs.
@@ -83,24 +108,49 @@ impl Watch {
         if now.impossible != seen.impossible {
             return Some(Reason::Descriptor { queue });
         }
-        // A core that sleeps takes nothing back, and nothing is wrong with that.
-        let is_awake = now.turns != seen.turns;
-        let moves = now.sent == now.done || now.done != seen.done;
-        if moves || !is_awake || !link_is_up {
-            self.transmit_us = now_us;
-        } else if now_us - self.transmit_us >= HANG_US {
+        if now.sent == now.done || now.done != seen.done || !link_is_up {
+            self.transmit = Still::since(now_us);
+        } else if self.transmit.is_proven(now.turns, now_us) {
             return Some(Reason::TransmitHang { queue });
         }
-        if now.received != seen.received || !is_awake {
-            self.receive_us = now_us;
-        } else if now_us - self.receive_us >= HANG_US {
+        if now.received != seen.received {
+            self.receive = Still::since(now_us);
+        } else if self.receive.is_proven(now.turns, now_us) {
             // Nothing has come for a second: asked only now, because it is a read across the bus.
-            self.receive_us = now_us;
+            self.receive = Still::since(now_us);
             let head = card.read(regs::RDH.at(queue.into()));
             if head != now.received & (receive_ring - 1) {
                 return Some(Reason::ReceiveHang { queue });
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! A direction stands still when the core has looked and found nothing, however seldom it looks.
+
+    use super::*;
+
+    #[test]
+    fn a_core_that_sleeps_between_looks_proves_it_all_the_same() {
+        let mut still = Still::since(0);
+        // Looked at every 50 ms, the core turns once in 500 ms: it always sleeps when looked at.
+        let looks = (0..200).map(|look| (look * 50_000, (look / 10) as u32));
+        let proven = looks.clone().find(|&(now_us, turns)| still.is_proven(turns, now_us));
+        assert_eq!(proven, Some((2_000_000, 4)));
+        // One that does not turn at all proves nothing.
+        let mut still = Still::since(0);
+        assert!(looks.into_iter().all(|(now_us, _)| !still.is_proven(7, now_us)));
+    }
+
+    #[test]
+    fn nothing_is_proven_before_its_time() {
+        let mut still = Still::since(0);
+        assert!((0..HANG_US).step_by(1000).all(|now_us| !still.is_proven(now_us as u32, now_us)));
+        assert!(!still.is_proven(5, HANG_US));
+        assert!(!still.is_proven(6, HANG_US + 1));
+        assert!(still.is_proven(7, HANG_US + 2));
     }
 }
