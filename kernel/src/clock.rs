@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cpuid;
+use crate::{cores, cpuid};
 
 /// Nanoseconds of 2^32 ticks. Before calibration: one tick is one third of a nanosecond.
 static SCALE: AtomicU64 = AtomicU64::new((1 << 32) / 3);
@@ -49,9 +49,12 @@ pub fn unix_seconds() -> Option<u64> {
     (wall != 0).then(|| wall + now_ns() / 1_000_000_000)
 }
 
-/// Waits at least that many microseconds, turning.
+/// Waits at least that many microseconds, turning. Whoever waits so is alive to those who watch: a card
+/// that is broken takes more of such waits, each bounded, than a core may stand still.
 pub fn delay_us(wait_us: u32) {
     spin_ns(u64::from(wait_us) * 1_000);
+    let waits = &cores::record(cores::current()).waits;
+    waits.store(waits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// Waits, turning.

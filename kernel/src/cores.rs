@@ -23,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) online: AtomicBool,
     /// Turns of its loop.
     pub(crate) turns: AtomicU64,
+    /// Waits that a driver asked for: they are bounded, and no sign of a core that is lost.
+    pub(crate) waits: AtomicU64,
     /// It halts, or is about to: whoever has something for it must wake it.
     pub(crate) asleep: AtomicBool,
     /// Whether its loop has begun, so that it may be expected to turn.
@@ -39,12 +41,18 @@ static RECORDS: [Record; CORES_MAX] = [const { Record::new() }; CORES_MAX];
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 
 impl Record {
+    /// A number that changes while the core is alive.
+    pub(crate) fn life(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed).wrapping_add(self.waits.load(Ordering::Relaxed))
+    }
+
     const fn new() -> Record {
         Record {
             id: AtomicU64::new(0),
             apic_id: AtomicU32::new(0),
             online: AtomicBool::new(false),
             turns: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
             asleep: AtomicBool::new(false),
             looping: AtomicBool::new(false),
             job: AtomicPtr::new(core::ptr::null_mut()),

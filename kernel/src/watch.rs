@@ -1,6 +1,6 @@
 //! A core that does not turn is a bug.
 //!
-//! Core 0 looks at every core's count of turns, between turns of its own, and core 1 at core 0's. One
+//! Core 0 looks at every core's count of turns and waits, between turns of its own, and core 1 at core 0's. One
 //! that has not moved for `watchdog=` seconds is asked by NMI where it is. If it has moved once it was
 //! asked, the machine below us had taken its processor away, which is worth a line; else all is
 //! stopped. A machine with one core has no watch.
@@ -16,7 +16,7 @@ use crate::{apic, clock, cores, leave, stop};
 #[derive(Debug)]
 pub(crate) struct Watch {
     watched: Range<usize>,
-    turns: [u64; CORES_MAX],
+    life: [u64; CORES_MAX],
     since_ns: [u64; CORES_MAX],
     looked_ns: u64,
     limit_ns: u64,
@@ -38,7 +38,7 @@ impl Watch {
         let now = clock::now_ns();
         Watch {
             watched,
-            turns: [0; CORES_MAX],
+            life: [0; CORES_MAX],
             since_ns: [now; CORES_MAX],
             looked_ns: now,
             limit_ns,
@@ -56,14 +56,14 @@ impl Watch {
         let late = passed > LOOK_NS + LATE_NS;
         for core in self.watched.clone() {
             let record = cores::record(core);
-            let turns = record.turns.load(Ordering::Relaxed);
+            let life = record.life();
             let excused =
                 record.asleep.load(Ordering::Relaxed) || !record.looping.load(Ordering::Relaxed);
-            if late || excused || turns != self.turns[core] {
-                self.turns[core] = turns;
+            if late || excused || life != self.life[core] {
+                self.life[core] = life;
                 self.since_ns[core] = now_ns;
             } else if now_ns - self.since_ns[core] > self.limit_ns {
-                ask(core, turns, now_ns - self.since_ns[core]);
+                ask(core, life, now_ns - self.since_ns[core]);
                 self.since_ns[core] = clock::now_ns();
             }
         }
@@ -79,7 +79,7 @@ impl Watch {
 }
 
 /// Asks a core where it is, and gives it a moment to show that it turns after all.
-fn ask(core: usize, turns: u64, quiet_ns: u64) {
+fn ask(core: usize, life: u64, quiet_ns: u64) {
     let record = cores::record(core);
     // Whoever asks does not turn meanwhile, and is not to be asked for that.
     let own = cores::record(cores::current());
@@ -92,7 +92,7 @@ fn ask(core: usize, turns: u64, quiet_ns: u64) {
     }
     let answered = clock::now_ns();
     while clock::now_ns() - answered < GRACE_NS {
-        if record.turns.load(Ordering::Relaxed) != turns {
+        if record.life() != life {
             let milliseconds = quiet_ns / 1_000_000;
             crate::notice!("watch: core {core} had no processor for {milliseconds} ms");
             own.looping.store(true, Ordering::Relaxed);

@@ -43,6 +43,7 @@ fn run(mut machine: Machine) {
         "divide" => machine.start(last, |_| faults::divide()),
         "allocate" => everywhere(&mut machine, faults::allocate),
         "wedge" => everywhere(&mut machine, move |core| faults::wedge(core, last)),
+        "waits" => everywhere(&mut machine, sleep::waits),
         "wedge-0" => everywhere(&mut machine, |core| faults::wedge(core, 0)),
         other => panic!("probe: {other:?} is nothing that it can do"),
     }

@@ -53,3 +53,12 @@ pub(crate) fn wake(mut core: Core) {
     let us = (clock::now_ns() - begin) / 1_000 / (ROUNDS * count);
     info!("probe: core {} passed its token {ROUNDS} times, {us} us each, {lost} lost", core.id());
 }
+
+/// Waits for longer than a core may stand still, as a driver does: in pieces.
+pub(crate) fn waits(mut core: Core) {
+    core.seal();
+    core.turn();
+    (0..300).for_each(|_| clock::delay_us(10_000));
+    core.turn();
+    info!("probe: core {} has waited", core.id());
+}
