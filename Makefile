@@ -98,7 +98,7 @@ kernel-test: ## Our kernel on bare machines: boots, cores, clocks, faults, power
 	kernel/test
 
 qemu-test: ## The appliance in QEMU on the emulated 82599, judged by Linux's clients: boots, loads, faults, ends (ONLY=check)
-	@.ci/need cc python3 ip ab wrk curl nginx hping3 redis-server redis-benchmark pgbench psql halog setpriv
+	@.ci/need cc python3 ip ab wrk curl nginx hping3 dnsmasq chronyd redis-server redis-benchmark pgbench psql halog setpriv
 	image/test $(ONLY)
 
 qemu-fetch: ## Downloads QEMU, GRUB and the kernel that nic-test boots, into target/qemu: 150 MB

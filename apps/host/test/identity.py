@@ -8,7 +8,8 @@ import time
 
 from clients import connect, fetch
 from lab import LINUX, TAP, Host, expect, is_open, run, wait_for
-from networks import Dhcp, Liar, Server, addresses, chronyd, dnsmasq
+from networks import addresses, chronyd, dnsmasq
+from servers import Dhcp, Liar, Server
 
 SERVER = "-- server -a 0.0.0.0:80 -k -v"
 
@@ -63,7 +64,7 @@ def dhcp(lab):
 
 def lease(lab):
     """A lease of four seconds that nobody renews: address and connections go; another address comes."""
-    with Dhcp("10.82.0.70", 4) as server, Host(lab, SERVER) as host:
+    with Dhcp(TAP, LINUX, "10.82.0.70", 4) as server, Host(lab, SERVER) as host:
         said(host, r"^ip 10\.82\.0\.70/24 on dut0, leased by 10\.82\.0\.1 for 4 s$", "a lease")
         said(host, r"^ip 10\.82\.0\.70 on dut0: renewed", "a renewal")
         with contextlib.closing(connect("10.82.0.70")) as held:
