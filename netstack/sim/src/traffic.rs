@@ -224,7 +224,9 @@ impl App for Traffic {
             }
             self.with(cx, conn, "on_acknowledged", |scene, rng, talker, cx| {
                 if talker.is_owing() {
+                    // It waits no more: from here on the worker alone sees to it that it reads.
                     cx.resume(conn);
+                    cx.set_timer(conn, None);
                 }
                 talker.pump(scene, rng, cx)
             });
