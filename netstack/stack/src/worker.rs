@@ -126,11 +126,13 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.flush();
     }
 
-    /// A link has come up: tells who we are, because whoever is behind it now may never have heard.
-    /// One core says it for all.
+    /// A link has come up, or its card receives only now: tells who we are, because whoever is behind
+    /// it may never have heard, and asks again for neighbours who have not answered. One core says it
+    /// for all.
     pub fn on_link(&mut self, now: Instant) {
         self.core.set_now(now);
         self.announce();
+        self.core.neighbours.ask_again(self.core.env.millis);
         self.flush();
     }
 

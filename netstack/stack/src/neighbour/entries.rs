@@ -9,6 +9,7 @@
 //!   Spare       nobody was told its name: may be replaced at once
 //! ```
 
+use super::Neighbours;
 use super::RECLAIM_MS;
 use alloc::boxed::Box;
 use alloc::vec;
@@ -139,6 +140,20 @@ const NONE: u16 = u16::MAX;
 
 /// Slots looked at in search of one unused for long.
 const SCAN_MAX: u16 = 64;
+
+impl Neighbours {
+    /// A link is there only now: whoever was asked before may not have heard, nor been heard, and is
+    /// asked again at once.
+    pub(crate) fn ask_again(&mut self, millis: u32) {
+        let entries = &mut self.entries;
+        let mut slot = entries.heads[Queue::Retransmit as usize];
+        while slot != NONE {
+            let cold = &mut entries.cold[slot as usize];
+            (cold.deadline, cold.tries) = (millis, 0);
+            slot = cold.behind;
+        }
+    }
+}
 
 impl Entries {
     /// `slots` is a power of two.

@@ -149,6 +149,20 @@ fn solicitations_teach_stations() {
     assert_eq!(neighbours.expire(0), None, "what is known is not asked for");
 }
 
+/// A question that was asked before there was a link is asked again when there is one.
+#[test]
+fn a_link_asks_again() {
+    let mut neighbours = Neighbours::new(8);
+    let hop = neighbours.resolve(0, 0, addr(1)).expect("room");
+    assert_eq!(neighbours.mac(hop, 0), None);
+    assert_eq!(neighbours.expire(0), solicit(None));
+    assert_eq!(neighbours.expire(20), None);
+    neighbours.ask_again(20);
+    assert_eq!(neighbours.next_deadline(), Some(20));
+    assert_eq!(neighbours.expire(20), solicit(None));
+    assert_eq!(neighbours.next_deadline(), Some(1020), "and again in its turn");
+}
+
 /// Three questions a second apart, then failure; the next use begins again.
 #[test]
 fn resolution_asks_three_times_and_gives_up() {
