@@ -150,6 +150,8 @@ pub(super) struct Draft {
     pub(super) routes: Vec<RouteDraft>,
     pub(super) default_backend: Option<String>,
     pub(super) table: Option<StickTable>,
+    /// The file and line of that.
+    pub(super) table_at: String,
     pub(super) sticks: Vec<StickDraft>,
     pub(super) algorithm: Option<Algorithm>,
     /// `balance hash` as it was written.
@@ -216,6 +218,7 @@ impl Draft {
             routes: Vec::new(),
             default_backend: None,
             table: None,
+            table_at: String::new(),
             sticks: Vec::new(),
             algorithm: None,
             balance_sample: None,

@@ -40,7 +40,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
             balance(cx, draft, &mut backend);
             validity::after(cx, draft);
             track(cx, draft, &drafts, &mut backend);
-            validity::last(cx, draft);
+            validity::last(cx, draft, &frontend);
         }
         if draft.is_frontend() {
             proxies.frontends.push(fill_frontend(cx, draft, frontend));
@@ -177,14 +177,17 @@ fn log_formats(cx: &mut Cx<'_>, draft: &Draft, frontend: &mut Frontend) {
     for (name, text) in texts {
         let Some((text, spot)) = text else { continue };
         cx.spot = spot;
-        match format::read(cx, draft, &text, how) {
-            Ok(format) if name == "log-format" => frontend.log_format = LogFormat::Items(format),
-            Ok(format) => frontend.error_log_format = Some(LogFormat::Items(format)),
-            Err(wrong) => {
-                let (file, line) = (&cx.spot.file, cx.spot.line);
-                let text = format!("Parsing [{file}:{line}]: failed to parse {name} : {wrong}.");
-                cx.messages.alert(text);
-            }
+        let (format, read) = format::read_on(cx, draft, &text, how);
+        if let Err(wrong) = &read {
+            let (file, line) = (&cx.spot.file, cx.spot.line);
+            let text = format!("Parsing [{file}:{line}]: failed to parse {name} : {wrong}.");
+            cx.messages.alert(text);
+        }
+        // What was read before a mistake is there, for what is said later.
+        match name {
+            _ if read.is_err() && format.0.is_empty() => {}
+            "log-format" => frontend.log_format = LogFormat::Items(format),
+            _ => frontend.error_log_format = Some(LogFormat::Items(format)),
         }
     }
     if let Some((text, spot)) = &draft.unique_id_format {
@@ -242,6 +245,15 @@ fn track(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
             finished.id = next;
         }
         next += 1;
+        if server.server.fast_open {
+            let (spot, name) = (&server.spot, &server.server.name);
+            cx.messages.warn(format!(
+                "[{}:{}] : 'server {}/{name}' : server has tfo activated, the backend should be \
+                 configured with at least 'conn-failure', 'empty-response' and 'response-timeout' or \
+                 we wouldn't be able to retry the connection on failure.",
+                spot.file, spot.line, draft.name
+            ));
+        }
         if let Some(wanted) = &server.track {
             match tracked(cx, draft, drafts, wanted, &server.server.name) {
                 Ok(id) => finished.track = Some(id),

@@ -27,6 +27,17 @@ pub(super) struct How {
 /// # Errors
 /// HAProxy's words.
 pub(super) fn read(cx: &mut Cx<'_>, draft: &Draft, text: &str, how: How) -> Result<Format, String> {
+    let (format, read) = read_on(cx, draft, text, how);
+    read.map(|()| format)
+}
+
+/// Reads a format up to where it is wrong.
+pub(super) fn read_on(
+    cx: &mut Cx<'_>,
+    draft: &Draft,
+    text: &str,
+    how: How,
+) -> (Format, Result<(), String>) {
     let mut reader = Reader {
         cx,
         draft,
@@ -36,8 +47,9 @@ pub(super) fn read(cx: &mut Cx<'_>, draft: &Draft, text: &str, how: How) -> Resu
         text: String::new(),
         options: ItemOptions::default(),
     };
-    reader.run()?;
-    Ok(Format(reader.items))
+    let read = reader.run();
+    reader.end_text();
+    (Format(reader.items), read)
 }
 
 struct Reader<'r, 'i> {

@@ -49,9 +49,9 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     }
     if draft.table.is_some() {
         let (name, noun) = (&draft.name, draft.kind.noun());
-        let (file, line) = (&draft.spot.file, draft.spot.line);
+        let at = &draft.table_at;
         return cx.alert(&format!(
-            "stick-table name '{name}' conflicts with table declared in {noun} '{name}' at {file}:{line}."
+            "stick-table name '{name}' conflicts with table declared in {noun} '{name}' at {at}."
         ));
     }
     let mut table = StickTable {
@@ -121,7 +121,10 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         return cx.alert("stick-table: missing size.");
     }
     match key {
-        Some(key) => draft.table = Some(StickTable { key, ..table }),
+        Some(key) => {
+            draft.table = Some(StickTable { key, ..table });
+            draft.table_at = format!("{}:{}", cx.spot.file, cx.spot.line);
+        }
         None => cx.alert("stick-table: missing type."),
     }
 }

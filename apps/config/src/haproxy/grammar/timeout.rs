@@ -117,12 +117,18 @@ pub(super) fn rate_limit(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
             "'{keyword} {what}' expects expects an integer value (in sessions/second)"
         ));
     }
-    if let Some(at) = value.chars().find(|c| !c.is_ascii_digit()) {
+    // A sign is taken, and what is below zero is a very large rate.
+    let (sign, digits) = match value.strip_prefix(['-', '+']) {
+        Some(digits) if !digits.is_empty() => (&value[..1], digits),
+        _ => ("", value),
+    };
+    if let Some(at) = digits.chars().find(|c| !c.is_ascii_digit()) {
         return cx.alert(&format!(
             "'{keyword} {what}' : unexpected character '{at}' in integer value '{value}'"
         ));
     }
-    let rate = super::text::leading_number(value).min(i64::from(u32::MAX)) as u32;
+    let rate = super::text::leading_number(digits).min(i64::from(u32::MAX)) as u32;
+    let rate = if sign == "-" { rate.wrapping_neg() } else { rate };
     if !draft.is_frontend() {
         let (noun, name) = (draft.kind.noun(), &draft.name);
         cx.warn(&format!(

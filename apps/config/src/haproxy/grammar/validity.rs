@@ -5,7 +5,8 @@ use alloc::format;
 use super::cx::Cx;
 use super::draft::{Draft, LogText};
 use crate::haproxy::{
-    Address, Backend, BackendId, CheckStep, FetchKind, Key, Mode, Port, ProxyCheck,
+    Address, Backend, BackendId, CheckStep, FetchKind, Frontend, Key, LogFormat, Mode, Port,
+    ProxyCheck,
 };
 
 /// What is looked at first.
@@ -204,6 +205,9 @@ pub(super) fn check_ports(cx: &mut Cx<'_>, draft: &Draft, backend: &Backend) {
                 format!("{neither}, and a tcp_check rule 'connect' with no port information."),
             ),
             Some(_) => {}
+            None if draft.check.unused_tcp => {
+                cx.messages.alert(format!("{neither}."));
+            }
             None => cx
                 .messages
                 .alert(format!("{neither} nor tcp_check rule 'connect' with port information.")),
@@ -258,9 +262,10 @@ pub(super) fn after(cx: &mut Cx<'_>, draft: &Draft) {
 }
 
 /// What is looked at last.
-pub(super) fn last(cx: &mut Cx<'_>, draft: &Draft) {
+pub(super) fn last(cx: &mut Cx<'_>, draft: &Draft, frontend: &Frontend) {
     let (noun, name) = (draft.kind.noun(), &draft.name);
-    if draft.is_frontend() && draft.logs.is_empty() && draft.log_format.is_some() {
+    let has_format = matches!(frontend.log_format, LogFormat::Items(_));
+    if draft.is_frontend() && draft.logs.is_empty() && has_format {
         cx.messages
             .warn(format!("log format ignored for {noun} '{name}' since it has no log address."));
     }
