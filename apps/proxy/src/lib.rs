@@ -46,6 +46,7 @@ mod source;
 mod standing;
 mod statistics;
 mod table;
+mod unsupported;
 mod view;
 mod watch;
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use penstock_config::haproxy::grammar::{self, Input, Message, Severity};
 
 use crate::setup::Setup;
+use crate::unsupported;
 
 /// What became of a configuration.
 #[derive(Debug)]
@@ -20,14 +21,16 @@ pub struct Read {
 pub fn read(input: &Input<'_>) -> Read {
     let reading = grammar::read(input);
     let mut messages = reading.messages;
-    let setup = reading.proxies.and_then(|proxies| match Setup::freeze(proxies) {
-        Ok(setup) => Some(setup),
-        Err(text) => {
-            messages.push(Message { severity: Severity::Alert, text });
-            None
-        }
-    });
-    Read { setup, messages }
+    let Some(proxies) = reading.proxies else { return Read { setup: None, messages } };
+    let missing = unsupported::messages(&proxies);
+    let is_fatal = missing.iter().any(|message| message.severity == Severity::Alert);
+    messages.extend(missing);
+    if is_fatal {
+        return Read { setup: None, messages };
+    }
+    let frozen = Setup::freeze(proxies);
+    let setup = frozen.map_err(|text| messages.push(Message { severity: Severity::Alert, text }));
+    Read { setup: setup.ok(), messages }
 }
 
 /// A configuration that stands in a boot string, behind `-- proxy`: a `;` outside of quotes ends a

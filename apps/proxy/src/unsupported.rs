@@ -1,0 +1,116 @@
+//! What the language knows and the proxy does not do yet: refused by name, never passed over.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use penstock_config::haproxy::grammar::{Message, Severity};
+use penstock_config::haproxy::{Action, Goal, Proxies, Rule};
+
+/// What there is to say: an alert where a session would not be treated as the configuration has it.
+pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut say = |severity, section: &str, what: &str| {
+        let text = format!("{section} : '{what}' is not supported yet.");
+        messages.push(Message { severity, text });
+    };
+    let global = &proxies.global;
+    for (is_there, what) in [
+        (global.connection_rate_max.is_some(), "maxconnrate"),
+        (global.session_rate_max.is_some(), "maxsessrate"),
+    ] {
+        if is_there {
+            say(Severity::Alert, "global", what);
+        }
+    }
+    for (is_there, what) in
+        [(global.hard_stop_after.is_some(), "hard-stop-after"), (global.grace.is_some(), "grace")]
+    {
+        if is_there {
+            say(Severity::Notice, "global", what);
+        }
+    }
+    for frontend in &proxies.frontends {
+        let section = format!("frontend '{}'", frontend.name);
+        if frontend.session_rate_max.is_some() {
+            say(Severity::Alert, &section, "rate-limit sessions");
+        }
+        if frontend.unique_id_format.is_some() {
+            say(Severity::Alert, &section, "unique-id-format");
+        }
+        if frontend.routes.iter().any(|route| matches!(route.goal, Goal::Named(_))) {
+            say(Severity::Alert, &section, "use_backend with a format");
+        }
+        let rules = [&frontend.connection_rules, &frontend.session_rules, &frontend.content_rules];
+        for what in rules.into_iter().flatten().filter_map(action) {
+            say(Severity::Alert, &section, what);
+        }
+    }
+    for backend in &proxies.backends {
+        let section = format!("backend '{}'", backend.name);
+        if !backend.response_rules.is_empty() {
+            say(Severity::Alert, &section, "tcp-response content");
+        }
+        if !backend.persistence.is_empty() {
+            say(Severity::Alert, &section, "stick");
+        }
+        for what in backend.content_rules.iter().filter_map(action) {
+            say(Severity::Alert, &section, what);
+        }
+    }
+    messages
+}
+
+/// The action of a rule, if it is one of those.
+fn action(rule: &Rule) -> Option<&'static str> {
+    match rule.action {
+        Action::SilentDrop => Some("silent-drop"),
+        Action::SetAddress { .. } => Some("set-src, set-dst"),
+        Action::SetVariable { .. } => Some("set-var"),
+        Action::UnsetVariable { .. } => Some("unset-var"),
+        Action::Accept
+        | Action::Reject
+        | Action::Close
+        | Action::ExpectProxy
+        | Action::Track { .. }
+        | Action::IncrementCounter { .. }
+        | Action::SetTag { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What is not done is refused.
+
+    use std::string::ToString;
+
+    use penstock_config::haproxy::grammar::{File, Files, Input};
+
+    struct Nothing;
+
+    impl Files for Nothing {
+        fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_not_done_is_refused_by_name() {
+        let read = |line: &str| {
+            let text = std::format!("listen a\n bind :80\n server s 10.0.0.3:80\n {line}\n");
+            let file = File { name: "a.cfg", bytes: text.as_bytes() };
+            crate::read(&Input { files: &[file], environment: &[], delivered: &Nothing })
+        };
+        assert!(read("maxconn 10").setup.is_some());
+        for (line, what) in [
+            ("tcp-request connection silent-drop", "'silent-drop'"),
+            ("rate-limit sessions 10", "'rate-limit sessions'"),
+            ("tcp-request content set-src src", "'set-src, set-dst'"),
+            ("tcp-response content accept", "'tcp-response content'"),
+        ] {
+            let read = read(line);
+            assert!(read.setup.is_none(), "{line}");
+            let said = read.messages.iter().any(|message| message.text.to_string().contains(what));
+            assert!(said, "{line}: {:?}", read.messages);
+        }
+    }
+}
