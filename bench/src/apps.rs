@@ -3,15 +3,17 @@
 
 use std::fmt;
 
+use penstock_config::Boot;
 use penstock_config::haproxy::{
     self, Address, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies,
 };
+use penstock_control::{Link, Plan, WithControl};
 use penstock_proxy::{Proxy, Setup};
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::Cores;
 use penstock_stack::{App, Capacity, Duration, Instant, Worker, mail};
-use penstock_wire::Addr;
+use penstock_wire::{Addr, Mac, ethernet, icmp, ip};
 use stats_alloc::Region;
 
 use crate::ALLOCATOR;
@@ -42,6 +44,11 @@ pub struct Service {
 enum What {
     /// The demo server, with these options.
     Server(&'static str),
+    /// The demo server, and beneath it a control plane at work: it asks DHCP servers and routers for
+    /// addresses and name servers for a name, and nobody answers.
+    ServerOnControl,
+    /// The same, and all that arrives are router advertisements, one in each turn.
+    Advertised,
     /// The proxy, in `mode tcp`, in front of one server.
     Proxy,
 }
@@ -63,7 +70,7 @@ pub struct Served {
 
 impl Service {
     /// Every row, in the order of the table.
-    pub const ALL: [Service; 8] = [
+    pub const ALL: [Service; 10] = [
         Service {
             name: "server-short",
             what: What::Server(""),
@@ -71,6 +78,24 @@ impl Service {
             request: counterpart::ONCE,
             clients: 16,
             unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "server-short-control",
+            what: What::ServerOnControl,
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 16,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "control-advertised",
+            what: What::Advertised,
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 0,
+            unit: "turn",
             units: 4096,
         },
         Service {
@@ -155,6 +180,8 @@ impl Service {
     pub fn inside(&self) -> Result<(), String> {
         match self.what {
             What::Server(options) => self.inside_with(Serving::server(options)),
+            What::ServerOnControl => self.inside_with(Serving::server_on_control()),
+            What::Advertised => self.inside_advertised(Serving::server_on_control()),
             What::Proxy => self.inside_with(Serving::proxy()),
         }
     }
@@ -174,6 +201,32 @@ impl Service {
         let (units, frames) = (counterpart.units() - units, counterpart.frames() - frames);
         let allocations = heap.allocations + heap.reallocations;
         println!("units={units} frames={frames} allocations={allocations}");
+        Ok(())
+    }
+
+    /// Turns, in each of which a router advertises a prefix.
+    fn inside_advertised<A: App>(&self, serving: Serving<A>) -> Result<(), String> {
+        let mut world = World::new(serving, Family::V4);
+        let frame = advertisement();
+        let mut turns = |meter, units| {
+            let region = Region::new(ALLOCATOR);
+            for _ in 0..units {
+                let write = |slot: &mut [u8]| {
+                    slot[..frame.len()].copy_from_slice(&frame);
+                    frame.len()
+                };
+                if !world.subject.card().deliver(write) {
+                    return Err("the card is full".to_owned());
+                }
+                world.turn(meter);
+                world.subject.drain(|_| ());
+            }
+            let heap = region.change();
+            Ok(heap.allocations + heap.reallocations)
+        };
+        turns(Meter::Off, self.units / 4)?;
+        let allocations = turns(Meter::Instructions, self.units)?;
+        println!("units={} frames={} allocations={allocations}", self.units, self.units);
         Ok(())
     }
 
@@ -231,6 +284,16 @@ pub fn all(report: &mut Report) {
             "instructions, short connection to the demo server",
             instructions("server-short"),
             [6000.0, 3000.0, 1500.0],
+        ),
+        figure(
+            "instructions, what a control plane at work adds to it",
+            instructions("server-short-control") - instructions("server-short"),
+            [60.0, 30.0, 0.0],
+        ),
+        figure(
+            "instructions, a turn with a router's advertisement",
+            instructions("control-advertised"),
+            [20_000.0, 5000.0, 2000.0],
         ),
         figure(
             "instructions, proxied short connection",
@@ -311,6 +374,31 @@ impl Serving<Server> {
     }
 }
 
+impl Serving<WithControl<Server>> {
+    fn server_on_control() -> Serving<WithControl<Server>> {
+        let arguments = Arguments::parse(&[""; 0]).expect("no options are good options");
+        let link = Link { dhcp: true, router_advertisements: true, ..Link::default() };
+        let plan = Plan {
+            links: vec![link],
+            dns: vec![Addr::v4(0x0a40_0001)],
+            log: Boot::parse("log=name.example").machine.log,
+            ..Plan::default()
+        };
+        let app =
+            |capacity: &Capacity| WithControl::new(Server::new(arguments, capacity), 0, &plan);
+        let explain = |worker: &Worker<Card, WithControl<Server>>| {
+            worker.app().app().statistics(worker.counters()).to_string()
+        };
+        let mut serving = Serving::new(app, explain);
+        let started = serving.worker.with(Instant(1), |app, cx| {
+            app.begin(cx);
+            app.app_mut().start(cx)
+        });
+        started.expect("the ports are free");
+        serving
+    }
+}
+
 impl Serving<Proxy> {
     fn proxy() -> Serving<Proxy> {
         let setup = Setup::freeze(proxies()).expect("the row's configuration is good");
@@ -320,6 +408,39 @@ impl Serving<Proxy> {
         serving.worker.with(Instant(1), |app, cx| app.start(cx)).expect("the ports are free");
         serving
     }
+}
+
+/// A router's advertisement of fd00::/64, whole.
+fn advertisement() -> Vec<u8> {
+    let prefix = icmp::Prefix {
+        addr: Addr { hi: 0xfd << 56, lo: 0 },
+        bits: 64,
+        on_link: true,
+        autonomous: true,
+        valid_seconds: 3600,
+        preferred_seconds: 3600,
+    };
+    let said =
+        icmp::Advertised { lifetime_seconds: 1800, prefix: Some(prefix), ..Default::default() };
+    let (src, dst) = (Addr { hi: 0xfe80 << 48, lo: 1 }, Addr::ALL_NODES);
+    let mut frame = vec![0; 256];
+    let at = ethernet::HEADER_BYTES + ip::V6_HEADER_BYTES;
+    let message = icmp::Outgoing::RouterAdvertisement(said);
+    let payload_bytes = icmp::emit(&mut frame[at..], &message, src, dst);
+    let header = ip::HeaderV6 {
+        src,
+        dst,
+        protocol: ip::ICMPV6,
+        payload_bytes: payload_bytes as u16,
+        hop_limit: icmp::NDP_HOP_LIMIT,
+        traffic_class: 0,
+        flow_label: 0,
+    };
+    ip::emit_v6(&mut frame[ethernet::HEADER_BYTES..], &header);
+    let router = Mac([2, 0, 0, 0, 0, 0xfe]);
+    ethernet::emit(&mut frame, Mac::from_group(dst), router, ethernet::IPV6);
+    frame.truncate(at + payload_bytes);
+    frame
 }
 
 /// `frontend fe`, `bind :80`, and a backend of one server.

@@ -61,6 +61,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-wire",
             "penstock-stack",
             "penstock-config",
+            "penstock-control",
             "penstock-proxy",
             "penstock-server",
             "penstock-hw",
