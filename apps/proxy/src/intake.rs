@@ -368,7 +368,12 @@ impl Proxy {
             Phase::BackendQueue | Phase::ServerQueue | Phase::Pause => {
                 let Some(backend) = backend else { return };
                 if !has_spoken || self.setup.backend(backend).options.abort_on_close {
-                    self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
+                    // HAProxy takes it for an end like any other as long as it has no server.
+                    let end = match phase {
+                        Phase::Pause => Termination::of(session::CLIENT_BROKE, phase),
+                        _ => Termination::NORMAL,
+                    };
+                    self.turn_away(cx, id, end);
                 }
             }
         }
@@ -426,7 +431,14 @@ impl Proxy {
         let Some(&Session { client, .. }) = self.session(id) else { return };
         self.log_refusal(cx, id, refusal);
         self.forget(cx, id);
-        self.let_go(cx, client, true);
+        match refusal {
+            Refusal::Empty | Refusal::Aborted | Refusal::TimedOut => self.let_go(cx, client, true),
+            // HAProxy leaves what came unread, and so the end is a reset.
+            Refusal::Truncated
+            | Refusal::NotHeader
+            | Refusal::Invalid
+            | Refusal::UnknownProtocol => cx.abort(client),
+        }
     }
 }
 
