@@ -71,15 +71,19 @@ impl Check {
         let environment: Vec<_> = std::env::vars().collect();
         let input = Input { files: &files, environment: &environment, delivered: &Disk };
         let reading = grammar::read(&input);
-        if !reading.messages.is_empty() {
+        // What could be read may still not be run.
+        let run = penstock_proxy::read(&input);
+        if !run.messages.is_empty() {
             head();
         }
-        for message in &reading.messages {
+        for message in &run.messages {
             if !self.quiet || message.severity != Severity::Notice {
                 eprintln!("{}", message.line(std::process::id()));
             }
         }
-        let Some(proxies) = &reading.proxies else { return ExitCode::FAILURE };
+        let (Some(proxies), Some(_)) = (&reading.proxies, run.setup) else {
+            return ExitCode::FAILURE;
+        };
         if reading.has_warnings() && self.zero_warning {
             alert("Some warnings were found and 'zero-warning' is set. Aborting.");
             return ExitCode::FAILURE;
