@@ -5,7 +5,7 @@ use penstock_stack::{ConnId, Cx};
 use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::record::Ending;
-use crate::session::{Session, SessionId, Termination};
+use crate::session::{Phase, Session, SessionId, Termination};
 
 impl Proxy {
     /// Ends a session that has no server, and lets its client know.
@@ -14,7 +14,7 @@ impl Proxy {
         let Some(session) = self.session_mut(id) else { return };
         let client = session.client;
         let has_spoken = session.has(Session::STORED);
-        if end == Termination::QUEUE_TIMEOUT {
+        if matches!(session.phase, Phase::BackendQueue | Phase::ServerQueue) {
             session.queued_ms = Some(session.age_ms(now));
         }
         self.finish(cx, id, end, (0, 0));

@@ -368,11 +368,7 @@ impl Proxy {
             Phase::BackendQueue | Phase::ServerQueue | Phase::Pause => {
                 let Some(backend) = backend else { return };
                 if !has_spoken || self.setup.backend(backend).options.abort_on_close {
-                    // HAProxy takes it for an end like any other as long as it has no server.
-                    let end = match phase {
-                        Phase::Pause => Termination::of(session::CLIENT_BROKE, phase),
-                        _ => Termination::NORMAL,
-                    };
+                    let end = Termination::of(session::CLIENT_BROKE, phase);
                     self.turn_away(cx, id, end);
                 }
             }
