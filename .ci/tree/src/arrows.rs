@@ -81,6 +81,8 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-relay",
         ],
     ),
+    // Tests alone name it.
+    ("penstock-world", &["penstock-queue", "penstock-wire", "penstock-stack", "penstock-fault"]),
     ("penstock-control", &["penstock-queue", "penstock-wire", "penstock-stack", "penstock-config"]),
     (
         "penstock-proxy",

@@ -7,7 +7,8 @@ mod world;
 use penstock_fault::Rng;
 use penstock_stack::{Close, SocketOptions};
 use penstock_wire::Addr;
-use world::{Leases, NAMES, Weather, World};
+use penstock_world::Weather;
+use world::{Leases, NAMES, World};
 
 const FAIR: Weather = Weather { loss_ppm: 0, damage_ppm: 0, repeat_ppm: 0, delay_us: 200 };
 
@@ -163,7 +164,7 @@ fn story(seed: u64) {
     let servers = world.servers.app_mut();
     servers.are_silent = false;
     servers.leases.seconds = servers.leases.seconds.max(8);
-    world.weather = Weather { delay_us: 200, ..FAIR };
+    world.wire.weather = Weather { delay_us: 200, ..FAIR };
     // The longest that a client waits is a minute, and the time is asked for every 17 minutes.
     world.pass(80);
     world.pass(1100);

@@ -11,9 +11,10 @@ use penstock_config::haproxy::{
 use penstock_stack::Duration;
 use penstock_wire::Addr;
 
+use penstock_world::addr;
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, World, addr};
+use world::{Plan, Scene, World};
 
 /// A frontend on port 80, two servers that are checked once a second, and their lines on the console.
 fn proxies() -> Proxies {
@@ -56,7 +57,7 @@ fn proxies() -> Proxies {
 
 /// After two seconds, in which everybody has learned where everybody is.
 fn world(proxies: Proxies, cores: u16) -> World {
-    let mut world = World::new(&Plan::fair(proxies, cores, &[Ways::default(); 2]));
+    let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
     for _ in 0..8 {
         world.visit(80, Client::saying(b"x"));
     }

@@ -8,7 +8,7 @@ use penstock_config::haproxy::grammar::{File, Input, read};
 
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, World};
+use world::{Plan, Scene, World};
 
 /// What a configuration says.
 fn proxies(text: &str) -> Proxies {
@@ -33,7 +33,7 @@ frontend fe
 
 fn world(rules: &str, cores: u16) -> World {
     let mut world =
-        World::new(&Plan::fair(proxies(&format!("{HEAD}{rules}")), cores, &[Ways::default()]));
+        Plan::fair(proxies(&format!("{HEAD}{rules}")), cores, &[Ways::default()]).world();
     // Everybody learns where everybody is, and the tables forget.
     for _ in 0..8 {
         world.visit(80, Client::saying(b"x"));

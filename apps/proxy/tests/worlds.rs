@@ -9,9 +9,10 @@ use penstock_config::haproxy::{
 use penstock_stack::Duration;
 use penstock_wire::Addr;
 
+use penstock_world::addr;
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, World, addr};
+use world::{Plan, Scene, World};
 
 /// A frontend on port 80, and servers from 10.0.0.3 on.
 fn proxies(algorithm: Algorithm, servers: u32) -> Proxies {
@@ -46,11 +47,8 @@ fn shares(world: &World) -> Vec<u32> {
 #[test]
 fn what_a_client_says_comes_back() {
     for cores in [1, 4] {
-        let mut world = World::new(&Plan::fair(
-            proxies(Algorithm::RoundRobin, 2),
-            cores,
-            &[Ways::default(); 2],
-        ));
+        let mut world =
+            Plan::fair(proxies(Algorithm::RoundRobin, 2), cores, &[Ways::default(); 2]).world();
         let says: Vec<u8> = (0..1_000_000u32).map(|at| (at * 7) as u8).collect();
         let visits: Vec<_> = (0..6).map(|_| world.visit(80, Client::saying(&says))).collect();
         world.pass(60);
@@ -68,7 +66,7 @@ fn what_a_client_says_comes_back() {
 fn servers_have_their_shares_over_all_cores() {
     let mut proxies = proxies(Algorithm::RoundRobin, 2);
     proxies.backends[0].servers[1].weight = 3;
-    let mut world = World::new(&Plan::fair(proxies, 4, &[Ways::default(); 2]));
+    let mut world = Plan::fair(proxies, 4, &[Ways::default(); 2]).world();
     for _ in 0..400 {
         world.visit(80, Client::saying(b"x"));
         world.pass_ms(1);
@@ -84,7 +82,7 @@ fn one_slot_for_four_cores() {
     let mut proxies = proxies(Algorithm::RoundRobin, 1);
     proxies.backends[0].servers[0].maxconn = Some(1);
     let ways = Ways { after_ms: 5, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 4, &[ways]));
+    let mut world = Plan::fair(proxies, 4, &[ways]).world();
     world.warm();
     let visits: Vec<_> = (0..40).map(|_| world.visit(80, Client::saying(b"x"))).collect();
     let begin = world.now;
@@ -107,7 +105,7 @@ fn three_slots_and_ten_thousand_sessions() {
     proxies.backends[0].timeouts.connect = Some(Duration::from_secs(100));
     proxies.frontends[0].timeouts.client = Some(Duration::from_secs(100));
     let ways = Ways { after_ms: 1, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 4, &[ways]));
+    let mut world = Plan::fair(proxies, 4, &[ways]).world();
     let mut visits = Vec::new();
     for _ in 0..100 {
         visits.extend((0..100).map(|_| world.visit(80, Client::saying(b"x"))));
@@ -124,7 +122,7 @@ fn a_frontend_lets_in_as_many_as_it_may() {
     let mut proxies = proxies(Algorithm::RoundRobin, 1);
     proxies.frontends[0].maxconn = Some(2);
     let ways = Ways { after_ms: 50, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 3, &[ways]));
+    let mut world = Plan::fair(proxies, 3, &[ways]).world();
     let visits: Vec<_> = (0..10).map(|_| world.visit(80, Client::saying(b"x"))).collect();
     world.pass(10);
     let server = world.servers[0].as_ref().expect("alive").app();
@@ -138,7 +136,7 @@ fn another_server_is_asked_at_once_where_one_refuses() {
     let mut proxies = proxies(Algorithm::RoundRobin, 2);
     proxies.backends[0].redispatch = Some(penstock_config::haproxy::Redispatch::FromLast(1));
     let refuses = Ways { refuses: true, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 2, &[refuses, Ways::default()]));
+    let mut world = Plan::fair(proxies, 2, &[refuses, Ways::default()]).world();
     world.warm();
     let visits: Vec<_> = (0..20).map(|_| world.visit(80, Client::saying(b"hello"))).collect();
     let begin = world.now;
@@ -151,7 +149,7 @@ fn another_server_is_asked_at_once_where_one_refuses() {
 #[test]
 fn the_same_server_is_asked_again_after_a_pause() {
     let refuses = Ways { refuses: true, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies(Algorithm::RoundRobin, 1), 1, &[refuses]));
+    let mut world = Plan::fair(proxies(Algorithm::RoundRobin, 1), 1, &[refuses]).world();
     world.warm();
     let visit = world.visit(80, Client::saying(b"hello"));
     let begin = world.now;
@@ -170,7 +168,7 @@ fn who_waits_too_long_is_sent_away() {
     proxies.backends[0].servers[0].maxconn = Some(1);
     proxies.backends[0].timeouts.queue = Some(Duration::from_millis(300));
     let mute = Ways { is_mute: true, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 2, &[mute]));
+    let mut world = Plan::fair(proxies, 2, &[mute]).world();
     let first = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
     world.pass_ms(50);
     let second = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
@@ -190,7 +188,7 @@ fn who_speaks_while_it_waits_is_not_mute() {
     proxies.backends[0].timeouts.server = Some(Duration::from_secs(5));
     proxies.backends[0].timeouts.queue = Some(Duration::from_secs(2));
     proxies.backends[0].servers[0].maxconn = Some(1);
-    let mut world = World::new(&Plan::fair(proxies, 1, &[Ways::default()]));
+    let mut world = Plan::fair(proxies, 1, &[Ways::default()]).world();
     world.warm();
     world.servers[0].as_mut().expect("alive").app_mut().ways = MUTE;
     world.visit(80, Client::saying(b"x"));
@@ -212,7 +210,7 @@ fn a_server_in_maintenance_gets_nobody_and_its_queue_moves_on() {
         server.maxconn = Some(1);
     }
     let ways = Ways { after_ms: 200, ..Ways::default() };
-    let mut world = World::new(&Plan::fair(proxies, 4, &[ways; 2]));
+    let mut world = Plan::fair(proxies, 4, &[ways; 2]).world();
     let visits: Vec<_> = (0..8).map(|_| world.visit(80, Client::saying(b"x"))).collect();
     world.pass_ms(100);
     let busy = shares(&world).iter().position(|&share| share == 1).expect("one is asked");
@@ -239,7 +237,7 @@ fn timeouts(
     proxies.frontends[0].timeouts.client = Some(Duration::from_secs(2));
     proxies.backends[0].timeouts.server = Some(Duration::from_secs(4));
     set(&mut proxies);
-    let mut world = World::new(&Plan::fair(proxies, 1, &[Ways::default()]));
+    let mut world = Plan::fair(proxies, 1, &[Ways::default()]).world();
     world.warm();
     world.servers[0].as_mut().expect("alive").app_mut().ways = ways;
     let visit = world.visit(80, client);
@@ -334,7 +332,7 @@ fn a_reset_reaches_the_other_side_and_an_end_stays_an_end() {
 fn a_client_that_leaves_while_it_waits_is_forgotten() {
     let mut proxies = proxies(Algorithm::RoundRobin, 1);
     proxies.backends[0].servers[0].maxconn = Some(1);
-    let mut world = World::new(&Plan::fair(proxies, 2, &[Ways::default()]));
+    let mut world = Plan::fair(proxies, 2, &[Ways::default()]).world();
     world.warm();
     world.servers[0].as_mut().expect("alive").app_mut().ways = MUTE;
     let first = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
@@ -387,7 +385,7 @@ fn storm(seed: u64) {
     proxies.frontends[0].maxconn = rng.pick(&[None, None, Some(4)]);
     proxies.backends[0].redispatch =
         rng.pick(&[None, Some(penstock_config::haproxy::Redispatch::FromLast(1))]);
-    let weather = world::Weather {
+    let weather = penstock_world::Weather {
         loss_ppm: rng.pick(&[0, 10_000, 50_000]),
         damage_ppm: rng.pick(&[0, 5_000]),
         repeat_ppm: rng.pick(&[0, 10_000]),
@@ -411,7 +409,7 @@ fn storm(seed: u64) {
         chunks: rng.pick(&[256, 4096]),
         servers,
     };
-    let mut world = World::new(&plan);
+    let mut world = plan.world();
     world.warm();
     let kills = rng.percent(20);
     let mut visits = Vec::new();

@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use penstock_fault::Rng;
 use penstock_stack::{Close, ConnId};
+use penstock_world::Weather;
 use visitor::Visitor;
-use world::{Plan, Weather, World};
+use world::{Plan, World, remains, visit};
 
 /// One visitor of a world: what it says, and what it is to hear.
 struct Errand {
@@ -71,7 +72,7 @@ fn one_core_of_two_can_serve_alone() {
         let plan = Plan { options: "-k -w 1 -c 1".into(), ..plan(seed, 2, &mut rng) };
         let world = judge(&plan, &[80], &mut rng);
         let accepted = |core: usize| {
-            let server = &world.servers[core];
+            let server = &world.cores[core];
             server.app().statistics(server.counters()).accepted
         };
         assert_eq!(accepted(0), 0);
@@ -102,29 +103,29 @@ fn plan(seed: u64, cores: u16, rng: &mut Rng) -> Plan {
 /// Runs a world of that plan and judges it.
 fn judge(plan: &Plan, ports: &[u16], rng: &mut Rng) -> World {
     let again = format!("again with SEED={}: {plan:?}", plan.seed);
-    let mut world = World::new(plan);
+    let mut world = plan.world();
     let mut errands: Vec<(ConnId, Errand)> = Vec::new();
     for id in 0..rng.range(4, 24) {
         let errand = errand(id, rng.pick(ports), plan, rng);
         let says = errand.says.chunks(errand.piece).map(|piece| (0, piece.to_vec())).collect();
         let visitor = Visitor { says, shuts: errand.shuts, ..Visitor::default() };
-        errands.extend(world.visit(errand.port, visitor).map(|conn| (conn, errand)));
+        errands.extend(visit(&mut world, errand.port, visitor).map(|conn| (conn, errand)));
         world.pass_ms(rng.below(50));
     }
     if plan.backends_die {
-        world.kill_backends();
+        (0..plan.backends.len()).for_each(|index| world.kill(index));
     }
     for (conn, errand) in &errands {
         if errand.breaks_off {
-            world.visitors.with(world.now, |_, cx| cx.abort(*conn));
+            world.act(|_, cx| cx.abort(*conn));
             world.pass_ms(rng.below(50));
         }
     }
     world.pass(1_200);
-    assert!(world.is_over(), "something never ends; {again}\n{}", world.remains());
-    assert_eq!(world.remains(), "", "{again}");
+    assert!(world.is_over(), "something never ends; {again}\n{}", remains(&world));
+    assert_eq!(remains(&world), "", "{again}");
     for (conn, errand) in errands {
-        let visitor = world.visitors.app_mut().by_conn.remove(&conn).expect("it came");
+        let visitor = world.clients.app_mut().by_conn.remove(&conn).expect("it came");
         let (heard, expected) = (&canonical(&visitor.heard), &canonical(&errand.expected));
         let text = visitor.text();
         let told = text.chars().take(300).collect::<String>();
@@ -192,11 +193,11 @@ fn on_a_good_wire(port: u16, says: &[u8], shuts: bool) -> Vec<u8> {
         backends: vec![],
         backends_die: false,
     };
-    let mut world = World::new(&good);
+    let mut world = good.world();
     let visitor = Visitor { shuts, ..Visitor::saying(says) };
-    let conn = world.visit(port, visitor).expect("a free port");
+    let conn = visit(&mut world, port, visitor).expect("a free port");
     world.pass(100);
-    world.visitors.app_mut().by_conn.remove(&conn).expect("it came").heard
+    world.clients.app_mut().by_conn.remove(&conn).expect("it came").heard
 }
 
 /// With the chunks of an echo put together: where they are cut depends on how the body came.

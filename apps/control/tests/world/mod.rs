@@ -6,31 +6,16 @@
 
 mod servers;
 
-use std::collections::BTreeMap;
-
-use assert_no_alloc::{AllocDisabler, assert_no_alloc, permit_alloc, violation_count};
+use assert_no_alloc::permit_alloc;
 use penstock_control::{Application, Link, NameId, Plan, WithControl};
-use penstock_fault::{Rng, damage, mix};
-use penstock_queue::{Capabilities, Chunks, Lent, MemoryQueue, Offload, QueuePair, RxFrame};
 use penstock_stack::{
-    App, Capacity, Close, Config, ConnId, Cx, Datagram, Duration, Instant, Interface, ListenerId,
-    SocketOptions, Steering, Tcp, UdpId, Worker, mail, rfd,
+    App, Close, Config, ConnId, Cx, Datagram, Duration, Instant, ListenerId, SocketOptions, UdpId,
+    Worker,
 };
-use penstock_wire::{Addr, Mac};
+use penstock_wire::Addr;
+use penstock_world::{BEGIN, Cable, Weather, Wire, core_of, later, watched_turn, workers};
 
 pub(crate) use servers::{Leases, Servers};
-
-#[global_allocator]
-static ALLOCATOR: AllocDisabler = AllocDisabler;
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Weather {
-    pub(crate) loss_ppm: u32,
-    pub(crate) damage_ppm: u32,
-    pub(crate) repeat_ppm: u32,
-    pub(crate) delay_us: u64,
-}
 
 /// What a machine is on top: it listens, and remembers what it was told.
 pub(crate) struct Tenant {
@@ -69,10 +54,7 @@ pub(crate) const NAMES: [&str; 4] = ["web.example", "alias.example", "big.exampl
 pub(crate) struct World {
     pub(crate) cores: Vec<Core>,
     pub(crate) servers: Worker<Cable, Servers>,
-    pub(crate) weather: Weather,
-    on_the_way: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
-    sent: u64,
-    rng: Rng,
+    pub(crate) wire: Wire,
     pub(crate) now: Instant,
     pub(crate) lines: Vec<String>,
 }
@@ -94,33 +76,25 @@ impl World {
             seed: [seed as u8; 32],
             ..Plan::default()
         };
-        let posts = mail::network(rfd::Cores::new(cores).expect("few"), 64);
-        let machine = (0..cores).zip(posts).map(|(core, post)| {
+        let machine = workers(&config(2, cores, vec![], seed as u8), |core, _| {
             let names = NAMES.map(str::to_owned).to_vec();
             let told = vec![None; names.len()];
-            let app =
-                WithControl::new(Tenant { names, told, closed: vec![], accepted: 0 }, core, &plan);
-            let queues = vec![Cable(MemoryQueue::new(1500))];
-            let config = config(2, cores, vec![], seed as u8);
-            let chunks = Chunks::new(config.capacity.chunks);
-            let mut worker = Worker::new(config, core, queues, chunks, post, app).expect("good");
-            worker.start(BEGIN);
-            worker.with(BEGIN, |app, cx| {
+            WithControl::new(Tenant { names, told, closed: vec![], accepted: 0 }, core, &plan)
+        });
+        let mut world = World {
+            cores: machine,
+            servers: servers::worker(&config(1, 1, vec![(SERVER, 24)], seed as u8)),
+            wire: Wire::new(seed, weather),
+            now: BEGIN,
+            lines: vec![],
+        };
+        for core in &mut world.cores {
+            core.with(BEGIN, |app, cx| {
                 app.begin(cx);
                 cx.listen(None, 80, SocketOptions::default()).expect("free");
             });
-            worker
-        });
-        World {
-            cores: machine.collect(),
-            servers: servers::worker(config(1, 1, vec![(SERVER, 24)], seed as u8)),
-            weather,
-            on_the_way: BTreeMap::new(),
-            sent: 0,
-            rng: Rng::new(seed, "wire"),
-            now: BEGIN,
-            lines: vec![],
         }
+        world
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) {
@@ -133,10 +107,7 @@ impl World {
     fn step(&mut self, end: Instant) {
         let mut is_busy = self.servers.turn(self.now).more;
         for core in &mut self.cores {
-            let before = violation_count();
-            is_busy |= assert_no_alloc(|| core.turn(self.now)).more;
-            assert_eq!(violation_count(), before, "a turn of the machine allocated");
-            core.check().expect("sound");
+            is_busy |= watched_turn(core, self.now);
         }
         let now = self.now;
         while let Some(line) = self.cores[0].with(now, |app, cx| app.take_line(cx)) {
@@ -147,15 +118,10 @@ impl World {
         self.collect();
         is_busy |= self.deliver();
         // Whoever has mail is woken.
-        is_busy |= self.cores.iter_mut().any(|core| core.has_mail());
-        if is_busy {
-            self.now = Instant(self.now.0 + 20);
-            return;
-        }
-        let deadlines = self.cores.iter().map(Worker::next_deadline);
-        let arrival = self.on_the_way.keys().next().map(|(at, _)| *at);
-        let next = deadlines.chain([self.servers.next_deadline(), arrival]).flatten().min();
-        self.now = next.unwrap_or(end).max(Instant(self.now.0 + 20)).min(end);
+        is_busy |= self.cores.iter_mut().any(Worker::has_mail);
+        let cores = self.cores.iter().map(Worker::next_deadline);
+        let rest = [self.servers.next_deadline(), self.wire.arrival()];
+        self.now = later(self.now, is_busy, cores.chain(rest), end);
     }
 
     /// The addresses of a core, link-local ones aside.
@@ -170,121 +136,36 @@ impl World {
     }
 
     fn collect(&mut self) {
-        let World { cores, servers, weather, on_the_way, sent, rng, now, .. } = self;
-        let mut carry = |from: usize, frame: Vec<u8>| {
-            if rng.chance(weather.loss_ppm) {
-                return;
-            }
-            let mut frame = frame;
-            if rng.chance(weather.damage_ppm) {
-                damage(&mut frame, rng);
-            }
-            for _ in 0..1 + u64::from(rng.chance(weather.repeat_ppm)) {
-                let at = Instant(now.0 + 20 + rng.below(weather.delay_us + 1));
-                *sent += 1;
-                on_the_way.insert((at, *sent), (from, frame.clone()));
-            }
-        };
+        let World { cores, servers, wire, now, .. } = self;
         let machine = cores.iter_mut().filter_map(|core| core.queue_mut(0));
-        machine.flat_map(|queue| queue.0.take()).for_each(|frame| carry(2, frame));
+        machine.flat_map(Cable::take).for_each(|frame| wire.carry(*now, 2, frame));
         let by_hand = servers.app_mut().take_frames(*now);
-        let queue = servers.queue_mut(0).map(|queue| queue.0.take()).unwrap_or_default();
-        queue.into_iter().chain(by_hand).for_each(|frame| carry(1, frame));
+        let queue = servers.queue_mut(0).map(Cable::take).unwrap_or_default();
+        queue.into_iter().chain(by_hand).for_each(|frame| wire.carry(*now, 1, frame));
     }
 
     /// Whether anything has arrived by now.
     fn deliver(&mut self) -> bool {
-        let before = self.on_the_way.len();
-        while let Some(first) = self.on_the_way.first_entry()
-            && first.key().0 <= self.now
-        {
-            let (from, frame) = first.remove();
+        let mut any = false;
+        while let Some((from, frame)) = self.wire.arrived(self.now) {
+            any = true;
             if from == 1 {
-                let core = core_of(&frame, self.cores.len());
-                self.cores[core].queue_mut(0).expect("one").0.feed(frame);
+                let core = core_of(&frame, self.cores.len()).unwrap_or(0);
+                self.cores[core].queue_mut(0).expect("one").feed(frame);
             } else if !self.servers.app_mut().hear(self.now, &frame) {
-                self.servers.queue_mut(0).expect("one").0.feed(frame);
+                self.servers.queue_mut(0).expect("one").feed(frame);
             }
         }
-        self.on_the_way.len() < before
+        any
     }
 }
 
-/// The core that a card brings a frame to.
-fn core_of(frame: &[u8], cores: usize) -> usize {
-    let is_ip = frame.get(12..14) == Some(&[8, 0][..]);
-    let flow = frame.get(34..38).filter(|_| is_ip).and_then(|ports| ports.try_into().ok());
-    flow.map_or(0, |ports| (mix(u64::from(u32::from_be_bytes(ports))) % cores as u64) as usize)
-}
-
-pub(crate) fn config(last: u8, cores: u16, addresses: Vec<(Addr, u8)>, seed: u8) -> Config {
-    Config {
-        interfaces: vec![Interface {
-            mac: Mac([2, 0, 0, 0, 0, last]),
-            mtu: 1500,
-            addresses,
-            steering: Steering::Unknown,
-        }],
-        routes: vec![],
-        cores,
-        ephemeral_ports: (32_768, 65_535),
-        capacity: Capacity {
-            connections: 64,
-            flights: 64,
-            half_open: 64,
-            time_wait: 64,
-            chunks: 512,
-            ..Capacity::default()
-        },
-        tcp: Tcp::default(),
-        seed: [seed ^ last; 32],
-    }
-}
-
-/// A queue pair whose own memory is not what is watched.
-pub(crate) struct Cable(pub(crate) MemoryQueue);
-
-impl QueuePair for Cable {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn recv(&mut self, max: usize) -> usize {
-        permit_alloc(|| self.0.recv(max))
-    }
-
-    fn frame(&self, index: usize) -> RxFrame<'_> {
-        self.0.frame(index)
-    }
-
-    fn part(&self, index: usize, part: usize) -> &[u8] {
-        self.0.part(index, part)
-    }
-
-    fn recycle(&mut self) {
-        permit_alloc(|| self.0.recycle());
-    }
-
-    fn slots(&self) -> usize {
-        self.0.slots()
-    }
-
-    fn slot(&mut self) -> Option<&mut [u8]> {
-        self.0.slot()
-    }
-
-    fn send(&mut self, bytes: usize, lent: &[Lent], offload: Offload, chunks: &mut Chunks) {
-        permit_alloc(|| self.0.send(bytes, lent, offload, chunks));
-    }
-
-    fn flush(&mut self) {
-        self.0.flush();
-    }
-
-    fn reclaim(&mut self, chunks: &mut Chunks) {
-        self.0.reclaim(chunks);
-    }
+/// A host with these addresses.
+fn config(last: u8, cores: u16, addresses: Vec<(Addr, u8)>, seed: u8) -> Config {
+    let mut config = penstock_world::config(last, cores, 64, 512);
+    config.interfaces[0].addresses = addresses;
+    config.seed = [seed ^ last; 32];
+    config
 }
 
 pub(crate) const SERVER: Addr = Addr::v4(0x0a00_0001);
-pub(crate) const BEGIN: Instant = Instant(1_000_000);

@@ -12,8 +12,8 @@ use smoltcp::wire::{
 };
 
 use super::{
-    Addr, App, Cable, Chunks, Config, ConnId, Cx, Datagram, Duration, Instant, MemoryQueue,
-    SocketOptions, UdpId, Worker, mail, rfd,
+    Addr, App, BEGIN, Cable, Config, ConnId, Cx, Datagram, Duration, Instant, SocketOptions, UdpId,
+    Worker, workers,
 };
 
 /// What the DHCP server gives.
@@ -42,8 +42,8 @@ pub(crate) struct Servers {
     streams: BTreeMap<ConnId, Vec<u8>>,
 }
 
-pub(crate) fn worker(config: Config) -> Worker<Cable, Servers> {
-    let app = Servers {
+pub(crate) fn worker(config: &Config) -> Worker<Cable, Servers> {
+    let app = |_, _: &_| Servers {
         leases: Leases { addr: 0x0a00_0032, seconds: 20 },
         are_silent: false,
         wall: Duration::from_secs(1_795_670_400),
@@ -57,12 +57,8 @@ pub(crate) fn worker(config: Config) -> Worker<Cable, Servers> {
         sockets: vec![],
         streams: BTreeMap::new(),
     };
-    let post = mail::network(rfd::Cores::new(1).expect("one"), 1).remove(0);
-    let chunks = Chunks::new(config.capacity.chunks);
-    let queues = vec![Cable(MemoryQueue::new(1500))];
-    let mut worker = Worker::new(config, 0, queues, chunks, post, app).expect("good");
-    worker.start(super::BEGIN);
-    worker.with(super::BEGIN, |app, cx| {
+    let mut worker = workers(config, app).remove(0);
+    worker.with(BEGIN, |app, cx| {
         for port in [53, 123, 514] {
             let socket = cx.udp_bind(None, port).expect("free");
             app.sockets.push((socket, port));
