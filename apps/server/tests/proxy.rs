@@ -3,11 +3,18 @@
 
 mod street;
 
+use penstock_server::Statistics;
 use penstock_stack::Close;
 use street::{Street, Visitor};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const ONE: &str = "-x 10.0.0.3:80";
+
+/// What the backend at 10.0.0.(3 + `index`) has counted.
+fn backend(street: &Street, index: usize) -> Statistics {
+    let server = street.world.servers[index].as_ref().expect("alive");
+    server.app().statistics(server.counters())
+}
 
 #[test]
 fn a_short_connection_goes_through() {
@@ -24,8 +31,8 @@ fn backends_are_asked_in_turn() {
     for _ in 0..9 {
         assert!(street.alone(Visitor::saying(GET), 100).saw_end);
     }
-    for backend in &street.backends {
-        assert_eq!(backend.app().statistics(backend.counters()).accepted, 3);
+    for index in 0..3 {
+        assert_eq!(backend(&street, index).accepted, 3);
     }
     street.is_clean();
 }
@@ -65,7 +72,7 @@ fn a_client_that_says_nothing_never_reaches_a_backend() {
     let shut = street.visit(80, Visitor { shuts: true, ..Visitor::default() });
     street.pass(11_000);
     assert!(street.take(silent).saw_end && street.take(shut).saw_end);
-    assert_eq!(street.backends[0].app().statistics(street.backends[0].counters()).accepted, 0);
+    assert_eq!(backend(&street, 0).accepted, 0);
     street.is_clean();
 }
 
@@ -99,12 +106,10 @@ fn whoever_breaks_takes_the_other_along() {
     let text = "GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n";
     let conn = street.visit(80, Visitor { is_deaf: true, ..Visitor::saying(text) });
     street.pass(500);
-    let active =
-        |street: &Street| street.backends[0].app().statistics(street.backends[0].counters()).active;
-    assert_eq!(active(&street), 1);
-    street.visitors.with(street.now, |_, cx| cx.abort(conn));
+    assert_eq!(backend(&street, 0).active, 1);
+    street.world.act(|_, cx| cx.abort(conn));
     street.pass(500);
-    assert_eq!(active(&street), 0);
+    assert_eq!(backend(&street, 0).active, 0);
     street.is_clean();
 }
 
@@ -114,7 +119,7 @@ fn a_deaf_client_shuts_the_backend_up_and_is_sent_away_in_the_end() {
     let text = "GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n";
     let conn = street.visit(80, Visitor { is_deaf: true, ..Visitor::saying(text) });
     street.pass(5000);
-    let used = 4096 - street.server.census().chunks_free;
+    let used = 4096 - street.world.cores[0].census().chunks_free;
     // A send buffer and a window, of 256 KB each, and their indices.
     assert!((100..270).contains(&used), "{used} chunks");
     street.pass(100_000);
@@ -127,6 +132,6 @@ fn a_client_that_leaves_before_the_backend_has_answered_leaves_nothing() {
     let mut street = Street::new("-x 10.0.0.9:80", &[]);
     let conn = street.visit(80, Visitor::saying(GET));
     street.pass(200);
-    street.visitors.with(street.now, |_, cx| cx.abort(conn));
+    street.world.act(|_, cx| cx.abort(conn));
     street.is_clean();
 }

@@ -230,7 +230,7 @@ fn whoever_is_silent_or_slow_is_sent_away() {
     let body =
         street.visit(80, Visitor::saying("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"));
     street.pass(9_900);
-    assert!(!street.visitors.app().by_conn[&silent].saw_end);
+    assert!(!street.world.clients.app().by_conn[&silent].saw_end);
     street.pass(6_000);
     assert!(street.take(silent).saw_end);
     assert!(street.take(stopped).text().starts_with("HTTP/1.1 408 "));
@@ -247,7 +247,7 @@ fn a_deaf_client_costs_a_bounded_amount_for_a_bounded_time() {
     let many: String = get("/status/200").repeat(20_000);
     let pipeliner = street.visit(80, Visitor { is_deaf: true, ..Visitor::saying(many) });
     street.pass(5_000);
-    let used = 4096 - street.server.census().chunks_free;
+    let used = 4096 - street.world.cores[0].census().chunks_free;
     // Twenty times a window's worth, and what the pipeliner may have in both directions.
     assert!(used < 1024, "{used} chunks");
     // Another one is served all the same.
@@ -285,10 +285,10 @@ fn small_services_do_what_their_rfcs_say() {
     assert_eq!((echo.heard == text, echo.closed), (true, Some(Close::Finished)));
     let discard = street.take(discard);
     assert_eq!((discard.heard.len(), discard.closed), (0, Some(Close::Finished)));
-    let heard = &street.visitors.app().by_conn[&chargen].heard;
+    let heard = &street.world.clients.app().by_conn[&chargen].heard;
     assert!(heard.len() > 100_000);
     let lines: Vec<&[u8]> = heard.split(|byte| *byte == b'\n').take(200).collect();
     assert!(lines.iter().all(|line| line.len() == 73 && line.ends_with(b"\r")));
-    street.visitors.with(street.now, |_, cx| cx.abort(chargen));
+    street.world.act(|_, cx| cx.abort(chargen));
     street.is_clean();
 }
