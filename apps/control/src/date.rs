@@ -21,10 +21,6 @@ pub struct Date {
     pub micros: u32,
 }
 
-/// Their names, as syslog and HTTP write them.
-pub const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
 impl Date {
     /// Of a time since 1970-01-01 00:00 UTC, as [`Cx::wall`](penstock_stack::Cx::wall) gives it.
     pub fn of(wall: Duration) -> Date {
@@ -49,37 +45,51 @@ impl Date {
         }
     }
 
-    /// The month's name.
+    /// The month's name, as syslog and HTTP write it.
     pub fn month_name(&self) -> &'static str {
         MONTHS.get(self.month as usize - 1).copied().unwrap_or("???")
     }
 }
 
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 #[cfg(test)]
 mod tests {
+    //! Days follow each other as in the calendar.
+
     use super::*;
 
+    fn date(seconds: u64) -> (u32, u8, u8, u8, u8, u8) {
+        let Date { year, month, day, hour, minute, second, .. } =
+            Date::of(Duration::from_secs(seconds));
+        (year, month, day, hour, minute, second)
+    }
+
     #[test]
-    fn days_of_the_calendar() {
-        let date = |seconds: u64| {
-            let Date { year, month, day, hour, minute, second, .. } =
-                Date::of(Duration::from_secs(seconds));
-            (year, month, day, hour, minute, second)
-        };
+    fn some_moments_are_known() {
         assert_eq!(date(0), (1970, 1, 1, 0, 0, 0));
-        assert_eq!(date(951_782_399), (2000, 2, 28, 23, 59, 59));
         assert_eq!(date(951_782_400), (2000, 2, 29, 0, 0, 0));
-        assert_eq!(date(1_795_670_400), (2026, 11, 26, 5, 20, 0));
-        assert_eq!(date(4_107_542_400), (2100, 3, 1, 0, 0, 0), "no leap year");
-        // Every day for 400 years follows the one before.
-        let mut before = (1970, 1, 1);
-        for day in 1..146_097 {
-            let (year, month, of_month, ..) = date(day * 86_400);
-            let same_month = (year, month, of_month) == (before.0, before.1, before.2 + 1);
-            let next =
-                of_month == 1 && (month == before.1 + 1 || month == 1 && year == before.0 + 1);
-            assert!(same_month || next, "{before:?} {year} {month} {of_month}");
-            before = (year, month, of_month);
+        assert_eq!(date(1_795_672_496), (2026, 11, 26, 5, 54, 56));
+        assert_eq!(date(4_107_542_399), (2100, 2, 28, 23, 59, 59));
+        assert_eq!(date(4_107_542_400), (2100, 3, 1, 0, 0, 0));
+        assert_eq!(Date::of(Duration(1_500_001)).micros, 500_001);
+    }
+
+    #[test]
+    fn every_day_of_a_thousand_years_is_the_next() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for number in 0..365_250u64 {
+            let found = Date::of(Duration::from_secs(number * 86_400));
+            assert_eq!((found.year, found.month, found.day), (year, month, day));
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let days = match month {
+                2 => 28 + u8::from(is_leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            (day, month) = if day == days { (1, month + 1) } else { (day + 1, month) };
+            (month, year) = if month == 13 { (1, year + 1) } else { (month, year) };
         }
     }
 }

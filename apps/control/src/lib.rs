@@ -51,7 +51,7 @@ mod sntp;
 mod syslog;
 
 pub use application::{Application, NameId};
-pub use date::{Date, MONTHS};
+pub use date::Date;
 pub use lines::{Line, Severity};
 pub use plan::{Link, Plan};
 pub use plane::WithControl;

@@ -16,7 +16,6 @@ mod balance;
 pub mod check;
 mod cores;
 mod counters;
-mod date;
 mod dispatch;
 mod elastic;
 mod finish;

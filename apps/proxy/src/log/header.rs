@@ -1,9 +1,9 @@
 //! What stands in front of a line on its way to a log server, by `format`.
 
 use penstock_config::haproxy::{Facility, Level, LogTarget, Style};
+use penstock_control::Date;
 use penstock_stack::Duration;
 
-use crate::date::Date;
 use crate::line::Line;
 
 /// The process: an appliance has one.
@@ -44,7 +44,7 @@ pub fn frame<'o>(
 
 fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
     let Header { level, sent_at, host, tag } = *header;
-    let date = Date::at(sent_at);
+    let date = Date::of(sent_at);
     let Facility(facility) = target.facility;
     let Level(level) = level;
     let whole = u64::from(facility) << 3 | u64::from(level);
@@ -93,7 +93,7 @@ fn write_priority(number: u64, line: &mut Line<'_>) {
 
 /// `Nov 21 04:03:24 `, RFC 3164 section 4.1.2.
 fn write_legacy(date: &Date, line: &mut Line<'_>) {
-    line.push(date.month_name());
+    line.push(date.month_name().as_bytes());
     line.byte(b' ');
     line.padded(u64::from(date.day), 2, b' ');
     line.byte(b' ');
@@ -103,7 +103,7 @@ fn write_legacy(date: &Date, line: &mut Line<'_>) {
 
 /// `2026-11-21T04:03:24.820000+00:00 `, RFC 5424 section 6.2.3.
 fn write_iso(date: &Date, line: &mut Line<'_>) {
-    line.padded(date.year, 4, b'0');
+    line.padded(u64::from(date.year), 4, b'0');
     line.byte(b'-');
     line.padded(u64::from(date.month), 2, b'0');
     line.byte(b'-');

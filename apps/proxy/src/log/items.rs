@@ -3,11 +3,11 @@
 use core::fmt::Write;
 
 use penstock_config::haproxy::{Format, Item, ItemOptions, Variable};
+use penstock_control::Date;
 use penstock_stack::{Duration, Endpoint};
 
 use super::Record;
 use super::header::{PID, write_time};
-use crate::date::Date;
 use crate::known::Known;
 use crate::line::Line;
 use crate::sample::{View, Workspace, fetch};
@@ -214,7 +214,7 @@ fn write_time_or_none(time_ms: Option<u32>, line: &mut Line<'_>) {
 
 /// `21/Nov/2026:04:03:24.820`.
 pub(super) fn write_date(at: Duration, line: &mut Line<'_>) {
-    let date = Date::at(at);
+    let date = Date::of(at);
     write_day_and_time(&date, line);
     line.byte(b'.');
     line.padded(u64::from(date.micros / 1_000), 3, b'0');
@@ -222,16 +222,16 @@ pub(super) fn write_date(at: Duration, line: &mut Line<'_>) {
 
 /// `21/Nov/2026:04:03:24 +0000`.
 fn write_date_with_zone(at: Duration, line: &mut Line<'_>) {
-    write_day_and_time(&Date::at(at), line);
+    write_day_and_time(&Date::of(at), line);
     line.push(b" +0000");
 }
 
 fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
     line.padded(u64::from(date.day), 2, b'0');
     line.byte(b'/');
-    line.push(date.month_name());
+    line.push(date.month_name().as_bytes());
     line.byte(b'/');
-    line.padded(date.year, 4, b'0');
+    line.padded(u64::from(date.year), 4, b'0');
     line.byte(b':');
     write_time(date, line);
 }
