@@ -132,13 +132,20 @@ fn judge(plan: &Plan, ports: &[u16], rng: &mut Rng) -> World {
         // A proxy without a backend answers for itself, or has nobody to ask.
         let is_alone =
             plan.backends_die || plan.options.contains(":81") || plan.options.contains(".9:");
-        if is_alone
-            && ["502", "504"].iter().any(|code| text.starts_with(&format!("HTTP/1.1 {code} ")))
-        {
+        let is_let_down = |code: &str| {
+            !plan.backends.is_empty() && text.starts_with(&format!("HTTP/1.1 {code} "))
+        };
+        if is_alone && (is_let_down("502") || is_let_down("504")) {
+            continue;
+        }
+        // No checksum guards ARP: a damaged answer sends what is for a backend to nobody.
+        if plan.weather.damage_ppm > 0 && is_let_down("504") {
             continue;
         }
         assert!(expected.starts_with(heard), "port {}: {told}; {again}", errand.port);
-        let is_whole = visitor.closed == Some(Close::Finished) && !errand.breaks_off;
+        // A backend that has fallen silent is taken to have closed.
+        let may_be_cut = errand.breaks_off || plan.backends_die;
+        let is_whole = visitor.closed == Some(Close::Finished) && !may_be_cut;
         assert!(!is_whole || heard == expected, "{} bytes: {told}; {again}", heard.len());
         // Without faults and with memory, nobody is let down.
         let is_good = plan.weather.loss_ppm + plan.weather.damage_ppm == 0 && plan.chunks > 1000;
