@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use penstock_config::haproxy::BindAddress;
+use penstock_config::haproxy::{Bind, BindAddress};
 use penstock_control::{Application, NameId};
 use penstock_relay::Relay;
 use penstock_stack::{
@@ -161,8 +161,8 @@ impl Proxy {
             if self.setup.frontend(frontend).disabled {
                 continue;
             }
-            let at = self.setup.bind(frontend, bind).at;
-            let addr = Some(at.addr).filter(|addr| !addr.is_unspecified());
+            let &Bind { at, both_families, .. } = self.setup.bind(frontend, bind);
+            let addr = (!both_families).then_some(at.addr);
             let listener = cx
                 .listen(addr, at.port, self.client_options(frontend, bind))
                 .map_err(|error| StartError { at, error })?;

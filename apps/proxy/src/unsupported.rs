@@ -40,6 +40,18 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         if frontend.routes.iter().any(|route| matches!(route.goal, Goal::Named(_))) {
             say(Severity::Alert, &section, "use_backend with a format");
         }
+        for bind in &frontend.binds {
+            for (is_there, what, severity) in [
+                (bind.interface.is_some(), "bind .. interface", Severity::Alert),
+                (bind.mss.is_some(), "bind .. mss", Severity::Alert),
+                (bind.defer_accept, "bind .. defer-accept", Severity::Notice),
+                (bind.fast_open, "bind .. tfo", Severity::Notice),
+            ] {
+                if is_there {
+                    say(severity, &section, what);
+                }
+            }
+        }
         let rules = [&frontend.connection_rules, &frontend.session_rules, &frontend.content_rules];
         for what in rules.into_iter().flatten().filter_map(action) {
             say(Severity::Alert, &section, what);
@@ -52,6 +64,18 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         }
         if !backend.persistence.is_empty() {
             say(Severity::Alert, &section, "stick");
+        }
+        let sources = backend.servers.iter().filter_map(|server| server.source.as_ref());
+        for source in backend.source.iter().chain(sources) {
+            if source.interface.is_some() {
+                say(Severity::Alert, &section, "source .. interface");
+            }
+            if source.ports.is_some() {
+                say(Severity::Alert, &section, "source with ports");
+            }
+        }
+        if backend.servers.iter().any(|server| server.fast_open) {
+            say(Severity::Notice, &section, "server .. tfo");
         }
         for what in backend.content_rules.iter().filter_map(action) {
             say(Severity::Alert, &section, what);
@@ -93,22 +117,42 @@ mod tests {
         }
     }
 
+    fn read(line: &str) -> crate::Read {
+        let text = std::format!("listen a\n bind :80\n server s 10.0.0.3:80\n {line}\n");
+        let file = File { name: "a.cfg", bytes: text.as_bytes() };
+        crate::read(&Input { files: &[file], environment: &[], delivered: &Nothing })
+    }
+
     #[test]
     fn what_is_not_done_is_refused_by_name() {
-        let read = |line: &str| {
-            let text = std::format!("listen a\n bind :80\n server s 10.0.0.3:80\n {line}\n");
-            let file = File { name: "a.cfg", bytes: text.as_bytes() };
-            crate::read(&Input { files: &[file], environment: &[], delivered: &Nothing })
-        };
         assert!(read("maxconn 10").setup.is_some());
         for (line, what) in [
             ("tcp-request connection silent-drop", "'silent-drop'"),
             ("rate-limit sessions 10", "'rate-limit sessions'"),
             ("tcp-request content set-src src", "'set-src, set-dst'"),
             ("tcp-response content accept", "'tcp-response content'"),
+            ("bind :81 interface eth0", "'bind .. interface'"),
+            ("bind :81 mss 1200", "'bind .. mss'"),
+            ("source 10.0.0.2 interface eth0", "'source .. interface'"),
+            ("source 10.0.0.2:1000", "'source with ports'"),
+            ("server t 10.0.0.3:80 source 10.0.0.2:1000", "'source with ports'"),
         ] {
             let read = read(line);
             assert!(read.setup.is_none(), "{line}");
+            let said = read.messages.iter().any(|message| message.text.to_string().contains(what));
+            assert!(said, "{line}: {:?}", read.messages);
+        }
+    }
+
+    #[test]
+    fn a_hint_without_effect_is_told() {
+        for (line, what) in [
+            ("bind :81 defer-accept", "'bind .. defer-accept'"),
+            ("bind :81 tfo", "'bind .. tfo'"),
+            ("server t 10.0.0.3:80 tfo", "'server .. tfo'"),
+        ] {
+            let read = read(line);
+            assert!(read.setup.is_some(), "{line}: {:?}", read.messages);
             let said = read.messages.iter().any(|message| message.text.to_string().contains(what));
             assert!(said, "{line}: {:?}", read.messages);
         }

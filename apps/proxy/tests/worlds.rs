@@ -6,7 +6,7 @@ mod world;
 use penstock_config::haproxy::{
     Address, Algorithm, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies, Server,
 };
-use penstock_stack::Duration;
+use penstock_stack::{Close, Duration};
 use penstock_wire::Addr;
 
 use penstock_world::addr;
@@ -59,6 +59,30 @@ fn what_a_client_says_comes_back() {
         }
         assert_eq!(world.remains(), "");
         assert_eq!(shares(&world).iter().sum::<u32>(), 6);
+    }
+}
+
+#[test]
+fn a_listener_of_one_family_leaves_the_other_alone() {
+    for (at, both_families, is_served) in [
+        (Addr::v4(0), false, true),
+        (Addr::UNSPECIFIED, true, true),
+        (Addr::UNSPECIFIED, false, false),
+    ] {
+        let mut proxies = proxies(Algorithm::RoundRobin, 1);
+        let at = BindAddress { addr: at, port: 80 };
+        proxies.frontends[0].binds = vec![Bind { both_families, ..Bind::new(at) }];
+        let mut world = Plan::fair(proxies, 2, &[Ways::default()]).world();
+        let visit = world.visit(80, Client::saying(b"x"));
+        world.pass(10);
+        let client = world.client(visit);
+        // Who is not served is refused, and was never let in.
+        assert_eq!(
+            (client.heard.len(), client.connected_at.is_some()),
+            (2 * is_served as usize, is_served)
+        );
+        assert_eq!(client.end, Some(if is_served { Close::Finished } else { Close::Refused }));
+        assert_eq!(world.remains(), "");
     }
 }
 

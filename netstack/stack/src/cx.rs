@@ -164,8 +164,8 @@ impl<'a> Cx<'a> {
         &self.core.counters
     }
 
-    /// Listens on `port` of `addr`, or of every address. A service that all workers share is
-    /// listened for on each.
+    /// Listens on `port` of `addr`, where 0.0.0.0 and `::` are every address of their family and of
+    /// no other, or of every address. A service that all workers share is listened for on each.
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -176,7 +176,8 @@ impl<'a> Cx<'a> {
         options: SocketOptions,
     ) -> Result<ListenerId, ListenError> {
         let core = &mut *self.core;
-        if addr.is_some_and(|addr| !core.interfaces.is_ours(addr)) || port == 0 {
+        let is_there = |addr: Addr| addr.is_unspecified() || core.interfaces.is_ours(addr);
+        if !addr.is_none_or(is_there) || port == 0 {
             return Err(ListenError::NoSuchAddress);
         }
         let profile = core.env.profiles.intern(options).ok_or(ListenError::TooMany)?;

@@ -17,6 +17,7 @@ const NONE: u16 = u16::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Listener {
+    /// One address, 0.0.0.0 or `::` for those of a family, `None` for every one.
     addr: Option<Addr>,
     port: u16,
     profile: u8,
@@ -46,6 +47,20 @@ pub(crate) enum Found {
     Here(u16, u8),
     /// Only these other workers do.
     Elsewhere(u128),
+}
+
+/// How well a listener fits an address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    Any,
+    Family,
+    Address,
+}
+
+/// What a listener for the whole family of `addr` has for an address.
+#[inline(always)]
+fn family(addr: Addr) -> Addr {
+    if addr.is_v4() { Addr::v4(0) } else { Addr::UNSPECIFIED }
 }
 
 impl Listeners {
@@ -115,38 +130,43 @@ impl Listeners {
         }
     }
 
-    /// The listener of `port`, where it is the only one and for any address: what nearly every
-    /// service is.
+    /// The listener of `port`, where it is the only one and for any address of the family of
+    /// `remote`: what nearly every service is.
     #[inline(always)]
-    pub(crate) fn lookup_only(&self, port: u16) -> Option<u16> {
+    pub(crate) fn lookup_only(&self, port: u16, remote: Addr) -> Option<u16> {
         let first = self.buckets[port as usize & (self.buckets.len() - 1)];
         let listener = self.listeners.get(first as usize)?;
         let only = listener.here
             && listener.port == port
-            && listener.addr.is_none()
+            && listener.addr.is_none_or(|own| own == family(remote))
             && listener.next == NONE;
         only.then_some(first)
     }
 
-    /// Who listens on `port` of `addr`: the address itself goes before any address, and this worker
-    /// before others.
+    /// Who listens on `port` of `addr`: the address itself goes before its family, that before any
+    /// address, and this worker before others.
     pub(crate) fn lookup(&self, addr: Addr, port: u16) -> Option<Found> {
-        let mut any = None;
+        let mut best = None;
         let mut elsewhere = 0;
         let mut index = self.buckets[port as usize & (self.buckets.len() - 1)];
         while let Some(listener) = self.listeners.get(index as usize) {
-            if listener.port == port && listener.addr.is_none_or(|own| own == addr) {
-                if listener.here && (listener.addr.is_some() || any.is_none()) {
-                    any = Some(Found::Here(index, listener.profile));
-                    if listener.addr.is_some() {
-                        return any;
-                    }
+            let nearness = match listener.addr {
+                _ if listener.port != port => None,
+                Some(own) if own == addr => Some(Nearness::Address),
+                Some(own) if own == family(addr) => Some(Nearness::Family),
+                Some(_) => None,
+                None => Some(Nearness::Any),
+            };
+            if let Some(nearness) = nearness {
+                if listener.here && best.is_none_or(|(known, _)| known < nearness) {
+                    best = Some((nearness, Found::Here(index, listener.profile)));
                 }
                 elsewhere |= listener.elsewhere;
             }
             index = listener.next;
         }
-        any.or((elsewhere != 0).then_some(Found::Elsewhere(elsewhere)))
+        let here = best.map(|(_, found)| found);
+        here.or((elsewhere != 0).then_some(Found::Elsewhere(elsewhere)))
     }
 
     /// Whether anybody, here or elsewhere, listens on `port` of any address.
@@ -215,6 +235,31 @@ mod tests {
         assert_eq!(listeners.lookup(own, 81), None);
         listeners.close(one);
         assert_eq!(listeners.lookup(own, 80), Some(Found::Here(any, 1)));
+    }
+
+    #[test]
+    fn a_family_goes_between_an_address_and_any() {
+        let (four, six) = (Addr::v4(0x0a00_0001), Addr { hi: 0xfd00 << 48, lo: 1 });
+        let mut listeners = Listeners::new(8, 0, 4);
+        let every_v4 = listeners.open(Some(Addr::v4(0)), 80, 1).expect("free");
+        assert_eq!(listeners.lookup(four, 80), Some(Found::Here(every_v4, 1)));
+        assert_eq!(listeners.lookup(six, 80), None);
+        assert_eq!(listeners.lookup_only(80, four), Some(every_v4));
+        assert_eq!(listeners.lookup_only(80, six), None);
+        let every_v6 = listeners.open(Some(Addr::UNSPECIFIED), 80, 2).expect("another family");
+        assert_eq!(listeners.lookup(four, 80), Some(Found::Here(every_v4, 1)));
+        assert_eq!(listeners.lookup(six, 80), Some(Found::Here(every_v6, 2)));
+        assert_eq!(listeners.open(Some(Addr::v4(0)), 80, 3), None, "taken");
+        let any = listeners.open(None, 80, 3).expect("free");
+        let one = listeners.open(Some(six), 80, 4).expect("free");
+        assert_eq!(listeners.lookup(four, 80), Some(Found::Here(every_v4, 1)));
+        assert_eq!(listeners.lookup(six, 80), Some(Found::Here(one, 4)));
+        listeners.close(every_v6);
+        listeners.close(one);
+        assert_eq!(listeners.lookup(six, 80), Some(Found::Here(any, 3)));
+        listeners.close(any);
+        listeners.note(Some(Addr::UNSPECIFIED), 80, 3, true);
+        assert_eq!(listeners.lookup(six, 80), Some(Found::Elsewhere(1 << 3)));
     }
 
     #[test]

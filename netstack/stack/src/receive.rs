@@ -426,7 +426,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// No connection here: a client, a stray, or a segment that belongs to another core.
     #[inline(always)]
     fn on_unknown(&mut self, arrival: &Arrival, source: Source) {
-        let listener = self.core.listeners.lookup_only(arrival.tuple.local_port);
+        let Tuple { local_port, remote, .. } = arrival.tuple;
+        let listener = self.core.listeners.lookup_only(local_port, remote);
         match listener {
             Some(listener) if arrival.seg.flags == Flags::SYN => {
                 self.on_syn(listener, arrival, None);

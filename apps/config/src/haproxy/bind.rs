@@ -27,7 +27,7 @@ pub struct Bind {
     pub id: u32,
     /// The address and port.
     pub at: BindAddress,
-    /// `v4v6` on the IPv6 wildcard: IPv4 comes in too.
+    /// On the IPv6 wildcard, without `v6only`: IPv4 comes in too.
     pub both_families: bool,
     /// `accept-proxy`: every connection begins with a PROXY header, or is closed.
     pub accept_proxy: bool,
@@ -55,7 +55,7 @@ impl Bind {
             name: None,
             id: 0,
             at,
-            both_families: false,
+            both_families: at.addr == Addr::UNSPECIFIED,
             accept_proxy: false,
             maxconn: None,
             backlog: None,

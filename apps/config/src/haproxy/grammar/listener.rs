@@ -143,13 +143,8 @@ const OPTIONS: &[(&str, Option_)] = &[
     ("tfo", Flag(|bind| bind.fast_open = true)),
     ("uid", Idle("there are no users", 1)),
     ("user", Idle("there are no users", 1)),
-    (
-        "v4v6",
-        Flag(|bind| {
-            let every_v6 = bind.at.addr == penstock_wire::Addr::UNSPECIFIED;
-            bind.both_families = every_v6;
-        }),
-    ),
+    // As on Linux, the IPv6 wildcard takes both unless told otherwise, and `v6only` is the stronger.
+    ("v4v6", Flag(|_| ())),
     ("v6only", Flag(|bind| bind.both_families = false)),
 ];
 

@@ -64,6 +64,26 @@ fn a_listen_is_a_frontend_and_a_backend() {
 }
 
 #[test]
+fn a_wildcard_is_of_a_family_or_of_both() {
+    let (every_v4, every_v6) = (Addr::v4(0), Addr::UNSPECIFIED);
+    for (bind, addr, both) in [
+        (":80", every_v4, false),
+        ("*:80", every_v4, false),
+        ("0.0.0.0:80 v4v6", every_v4, false),
+        (":::80", every_v6, true),
+        ("[::]:80 v4v6", every_v6, true),
+        ("ipv6@:80", every_v6, true),
+        ("ipv6@:80 v6only", every_v6, false),
+        (":::80 v6only v4v6", every_v6, false),
+        ("::1:80", Addr { hi: 0, lo: 1 }, false),
+    ] {
+        let proxies = good(&format!("{DEFAULTS}listen l\n bind {bind}\n server a 10.0.0.1:80\n"));
+        let [bound] = &proxies.frontends[0].binds[..] else { panic!("{bind}") };
+        assert_eq!((bound.at.addr, bound.both_families), (addr, both), "{bind}");
+    }
+}
+
+#[test]
 fn conditions_are_trees() {
     let proxies = good(&format!(
         "{DEFAULTS}frontend f\n bind :443\n tcp-request inspect-delay 5s\n acl tls req.ssl_hello_type 1\n \
