@@ -84,11 +84,19 @@ impl Proxy {
         let waiting = self.servers[server as usize].queue.len();
         if waiting == 0 && self.slots.take(pool) {
             self.connect_in_slot(cx, id, server);
-        } else if self.setup.server(server).maxqueue.is_some_and(|most| waiting >= most) {
+        } else if self.queue_max(cx, server).is_some_and(|most| waiting >= most) {
             self.turn_away(cx, id, Termination::QUEUE_FULL);
         } else {
             self.wait_for_server(cx, id, server);
         }
+    }
+
+    /// How many may wait for a server on this core: its part of `maxqueue`, so that all parts are
+    /// that together.
+    fn queue_max(&self, cx: &Cx<'_>, server: u16) -> Option<u32> {
+        let most = self.setup.server(server).maxqueue?;
+        let (cores, core) = (u32::from(cx.cores()), u32::from(cx.core()));
+        Some(most / cores + u32::from(core < most % cores))
     }
 
     /// Connects a session to a server without a limit.

@@ -123,6 +123,24 @@ fn one_slot_for_four_cores() {
 }
 
 #[test]
+fn as_many_wait_for_a_server_as_may_over_all_cores() {
+    for cores in [1, 4] {
+        let mut proxies = proxies(Algorithm::Source, 1);
+        let server = &mut proxies.backends[0].servers[0];
+        (server.maxconn, server.maxqueue) = (Some(1), Some(9));
+        let ways = Ways { after_ms: 50, ..Ways::default() };
+        let mut world = Plan::fair(proxies, cores, &[ways]).world();
+        world.warm();
+        let visits: Vec<_> = (0..60).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+        world.pass(10);
+        let served = visits.iter().filter(|&&visit| world.client(visit).heard.len() == 2).count();
+        // Nine that waited, and whoever had the slot meanwhile, if he did not wait for it himself.
+        assert!((9..=10).contains(&served), "{served} with {cores} cores");
+        assert_eq!(world.remains(), "");
+    }
+}
+
+#[test]
 fn three_slots_and_ten_thousand_sessions() {
     let mut proxies = proxies(Algorithm::LeastConn, 1);
     proxies.backends[0].servers[0].maxconn = Some(3);
