@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::Delivery;
-use penstock_config::haproxy::grammar::{File, Input, Severity};
+use penstock_config::haproxy::grammar::{File, Input, Message, Severity};
 use penstock_kernel::log::{self, Level};
 use penstock_kernel::{info, machine};
 use penstock_proxy::{Proxy, Setup, Statistics};
@@ -77,7 +77,11 @@ pub(crate) fn setup(
         Vec::from([expected.to_string()])
     })?;
     let read = penstock_proxy::read(&Input { files: &[file], environment, delivered });
-    let line = |message: &penstock_config::haproxy::grammar::Message| message.line(PID).to_string();
+    // HAProxy's line without what precedes its first colon: how grave it is, the console says itself.
+    let line = |message: &Message| {
+        let line = message.line(PID).to_string();
+        line.split_once(" : ").map_or(line.as_str(), |(_, said)| said).to_string()
+    };
     let Some(setup) = read.setup else { return Err(read.messages.iter().map(line).collect()) };
     for message in &read.messages {
         let level = match message.severity {
@@ -85,7 +89,7 @@ pub(crate) fn setup(
             Severity::Warning => Level::Warning,
             Severity::Alert => Level::Error,
         };
-        log::line(level, format_args!("{}", message.line(PID)));
+        log::line(level, format_args!("{}", line(message)));
     }
     Ok(setup)
 }
