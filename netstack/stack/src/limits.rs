@@ -73,6 +73,9 @@ const _: () =
 /// The wait before a SYN-ACK is repeated for the first time (RFC 6298 section 2.1).
 pub(crate) const SYN_ACK_FIRST_MS: u32 = 1000;
 
+/// The wait before a SYN is repeated that met an old connection (Linux: TCP_TIMEOUT_MIN).
+pub(crate) const SYN_AGAIN_MS: u32 = 2;
+
 /// Path MTUs remembered.
 pub(crate) const PATH_MTUS: u16 = 1024;
 

@@ -153,6 +153,12 @@ impl Tcb {
             let mut verdict = Verdict::refuse(Drop::TcpAckInvalid);
             if !seg.flags.has(Flags::RST) {
                 verdict.answer = Acknowledge::Reset;
+                // Who answers so still has a connection of this tuple, from before we started
+                // anew, and our reset has just ended it: the SYN goes again at once, as in Linux,
+                // but for one time only, because anybody may have sent this.
+                if flight.retries == 0 {
+                    flight.timer_at = env.millis.wrapping_add(limits::SYN_AGAIN_MS);
+                }
             }
             return verdict;
         }
