@@ -2,7 +2,7 @@
 
 use penstock_config::haproxy::{Address, Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions};
+use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions, State};
 
 use crate::balance::{Answer, Question};
 use crate::limits;
@@ -199,6 +199,13 @@ impl Proxy {
                 // Both wait equally long at most, so who came first may wait less long.
                 (Some(own), Some(any)) => until(any).wrapping_sub(until(own)) as i32 >= 0,
             };
+            let first = if from_own { own } else { any };
+            if let Some(first) = first.map(SessionId)
+                && let Some(end) = self.left_unseen(cx, first, backend)
+            {
+                self.turn_away(cx, first, end);
+                continue;
+            }
             let queue = match from_own {
                 true => &mut self.servers[server as usize].queue,
                 false => &mut self.backends[backend as usize].queue,
@@ -220,6 +227,17 @@ impl Proxy {
             self.note_server(id, server);
             self.connect_in_slot(cx, id, server);
         }
+    }
+
+    /// How a session ends whose turn has come, if its client has closed and that is reason enough: a
+    /// FIN behind bytes that wait here is told by nobody.
+    fn left_unseen(&self, cx: &Cx<'_>, id: SessionId, backend: u16) -> Option<Termination> {
+        if !self.setup.backend(backend).options.abort_on_close {
+            return None;
+        }
+        let &Session { client, phase, .. } = self.session(id)?;
+        let has_closed = cx.info(client)?.state == State::CloseWait;
+        has_closed.then(|| Termination::of(session::CLIENT_BROKE, phase))
     }
 
     /// Connects a session to its server.

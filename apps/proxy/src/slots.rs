@@ -91,6 +91,14 @@ impl Hand {
         self.given.wrapping_sub(self.returned).saturating_sub(self.in_use)
     }
 
+    /// Gives back what nobody here needs, if others do.
+    fn return_surplus(&mut self) {
+        if self.others_wait {
+            let surplus = self.idle().saturating_sub(self.waiting);
+            self.returned = self.returned.wrapping_add(surplus);
+        }
+    }
+
     fn words(&self) -> [u32; 2] {
         [self.given.wrapping_add(self.waiting), self.returned]
     }
@@ -173,7 +181,10 @@ impl Slots {
 
     /// So many of this core's sessions wait for a slot now.
     pub(crate) fn set_waiting(&mut self, pool: PoolId, waiting: u32) {
-        self.hands[pool.0 as usize].waiting = waiting;
+        let hand = &mut self.hands[pool.0 as usize];
+        hand.waiting = waiting;
+        // Whom a slot was given for may have left.
+        hand.return_surplus();
         self.report(pool);
     }
 
@@ -245,10 +256,7 @@ impl Slots {
     fn hear(&mut self, pool: PoolId, given: u32, others_wait: bool) {
         let hand = &mut self.hands[pool.0 as usize];
         (hand.given, hand.others_wait) = (given, others_wait);
-        if others_wait {
-            let surplus = hand.idle().saturating_sub(hand.waiting);
-            hand.returned = hand.returned.wrapping_add(surplus);
-        }
+        hand.return_surplus();
         self.report(pool);
     }
 

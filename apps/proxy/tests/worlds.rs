@@ -392,6 +392,29 @@ fn a_client_that_leaves_while_it_waits_is_forgotten() {
     assert_eq!(server.accepted, 1);
 }
 
+#[test]
+fn who_has_said_something_and_left_the_queue_is_not_connected_if_so_wished() {
+    for (abort_on_close, connected) in [(false, 2), (true, 1)] {
+        let mut proxies = proxies(Algorithm::RoundRobin, 1);
+        proxies.backends[0].servers[0].maxconn = Some(1);
+        proxies.backends[0].options.abort_on_close = abort_on_close;
+        let mut world = Plan::fair(proxies, 2, &[Ways::default()]).world();
+        world.warm();
+        world.servers[0].as_mut().expect("alive").app_mut().ways = MUTE;
+        let first = world.visit(80, Client { says: b"x".to_vec(), ..Client::default() });
+        world.pass_ms(10);
+        let gone: Vec<_> = (0..4).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+        world.pass_ms(10);
+        assert_eq!(world.sessions(), 5);
+        world.act(|_, cx| cx.abort(first));
+        world.pass_ms(100);
+        let server = world.servers[0].as_ref().expect("alive").app();
+        assert_eq!(server.accepted, connected);
+        let ended = gone.iter().filter(|&&visit| world.client(visit).is_closed).count();
+        assert_eq!(ended, if abort_on_close { 4 } else { 0 });
+    }
+}
+
 /// Everything at once, from one seed: what a client hears is its server's name and the beginning of
 /// what it said itself, and if nothing broke, all of it.
 #[test]
