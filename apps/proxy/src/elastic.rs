@@ -25,16 +25,40 @@ impl Proxy {
             let pool = self.setup.pools.servers[server as usize];
             let Some((pool, most)) = pool.zip(description.maxconn) else { continue };
             let least = description.minconn.unwrap_or(most).min(most);
-            let by_load = match fullconn {
-                Some(full) if sessions < full && least < most => {
-                    let part = u64::from(sessions) * u64::from(most) / u64::from(full);
-                    least.max(part as u32)
-                }
-                _ => most,
-            };
+            let by_load = fullconn.map_or(most, |full| by_load(sessions, full, least, most));
             let warmth = self.servers[server as usize].standing.warmth.min(WARM);
             let limit = u64::from(by_load) * u64::from(warmth) / u64::from(WARM);
             self.slots.set_limit(pool, (limit as u32).max(1));
         }
+    }
+}
+
+/// What a server of `least` to `most` sessions takes while its backend has `sessions`: in proportion
+/// to `full`, from which on it takes all.
+fn by_load(sessions: u32, full: u32, least: u32, most: u32) -> u32 {
+    if sessions >= full {
+        return most;
+    }
+    let part = u64::from(sessions) * u64::from(most) / u64::from(full);
+    least.max(part as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    //! A limit that moves with the load, as HAProxy's `srv_dynamic_maxconn` has it.
+
+    use super::by_load;
+
+    #[test]
+    fn the_limit_is_in_proportion_to_the_load() {
+        // maxconn 100, minconn 10, fullconn 1000.
+        for (sessions, limit) in
+            [(0, 10), (99, 10), (100, 10), (110, 11), (119, 11), (500, 50), (999, 99), (1000, 100)]
+        {
+            assert_eq!(by_load(sessions, 1000, 10, 100), limit, "{sessions} sessions");
+        }
+        assert_eq!(by_load(5000, 1000, 10, 100), 100, "never more than maxconn");
+        assert_eq!(by_load(1, 1000, 100, 100), 100, "one limit does not move");
+        assert_eq!(by_load(u32::MAX - 1, u32::MAX, 1, u32::MAX), u32::MAX - 1);
     }
 }
