@@ -68,8 +68,6 @@ pub enum Fetch {
     Thread,
     /// `stopping`.
     Stopping,
-    /// `uuid`.
-    Uuid,
     /// `var(name)`.
     Variable(String),
 
@@ -78,30 +76,18 @@ pub enum Fetch {
     UsableServers(Option<BackendId>),
     /// `be_conn`: its connections.
     BackendConnections(Option<BackendId>),
-    /// `be_conn_free`: slots of its servers that are free.
-    BackendConnectionsFree(Option<BackendId>),
-    /// `be_sess_rate`: its sessions a second.
-    BackendSessionRate(Option<BackendId>),
     /// `queue`: sessions that wait in it and at its servers.
     Queue(Option<BackendId>),
     /// `avg_queue`: these, for each usable server.
     AverageQueue(Option<BackendId>),
-    /// `connslots`: slots and places in queues that are free.
-    ConnectionSlots(Option<BackendId>),
     /// `fe_conn`: its connections.
     FrontendConnections(Option<FrontendId>),
-    /// `fe_sess_rate`: its sessions a second.
-    FrontendSessionRate(Option<FrontendId>),
     /// `srv_conn`.
     ServerConnections(ServerId),
-    /// `srv_conn_free`.
-    ServerConnectionsFree(ServerId),
     /// `srv_is_up`.
     ServerIsUp(ServerId),
     /// `srv_queue`.
     ServerQueue(ServerId),
-    /// `srv_sess_rate`.
-    ServerSessionRate(ServerId),
     /// `srv_weight`, `srv_uweight`: as it is now.
     ServerWeight(ServerId),
     /// `srv_iweight`: as it was configured.
@@ -119,14 +105,10 @@ pub enum Fetch {
     Source,
     /// `src_port`.
     SourcePort,
-    /// `src_is_local`: an address of this machine.
-    SourceIsLocal,
     /// `dst`.
     Destination,
     /// `dst_port`.
     DestinationPort,
-    /// `dst_is_local`.
-    DestinationIsLocal,
     /// `dst_conn`: connections on the listener.
     ListenerConnections,
     /// `fc_src` and kin: the same four before a PROXY header or a rule changed them.
@@ -135,17 +117,6 @@ pub enum Fetch {
     Server(super::End),
     /// `fc_rcvd_proxy`: it began with a PROXY header.
     ReceivedProxy,
-    /// `fc_pp_authority`: the name in a PROXY header.
-    ProxyAuthority,
-    /// `fc_pp_unique_id`.
-    ProxyUniqueId,
-    /// `fc_rtt`, `fc_rttvar`: of the client's connection, in this many microseconds.
-    RoundTrip {
-        /// Its variance.
-        variance: bool,
-        /// 1 for `us`, 1000 for `ms`.
-        unit_us: u32,
-    },
     /// `fe_id`.
     FrontendNumber,
     /// `fe_name`.

@@ -134,7 +134,6 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("hostname", NONE, Text, ALWAYS, "internal state", |_, _, _| Ok(Fetch::HostName)),
     entry!("thread", NONE, Int, ALWAYS, "internal state", |_, _, _| Ok(Fetch::Thread)),
     entry!("stopping", NONE, Bool, INTERNAL, "internal state", |_, _, _| Ok(Fetch::Stopping)),
-    entry!("uuid", NONE, Text, ALWAYS, "internal state", |_, _, _| Ok(Fetch::Uuid)),
     entry!("env", ONE_TEXT, Text, ALWAYS, "internal state", |scope, _, it| {
         let found = scope.cx.input.environment.iter().find(|(name, _)| *name == it[0]);
         Ok(Fetch::Text(found.map(|(_, value)| value.clone().into_bytes()).unwrap_or_default()))
@@ -142,18 +141,12 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("var", ONE_TEXT, Any, ALWAYS, "internal state", |_, _, it| variable(&it[0]).map(Fetch::Variable)),
     entry!("nbsrv", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::UsableServers(scope.backend(&it[0], 0)))),
     entry!("be_conn", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendConnections(scope.backend(&it[0], 0)))),
-    entry!("be_conn_free", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendConnectionsFree(scope.backend(&it[0], 0)))),
-    entry!("be_sess_rate", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendSessionRate(scope.backend(&it[0], 0)))),
     entry!("queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::Queue(scope.backend(&it[0], 0)))),
     entry!("avg_queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::AverageQueue(scope.backend(&it[0], 0)))),
-    entry!("connslots", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::ConnectionSlots(scope.backend(&it[0], 0)))),
     entry!("fe_conn", ONE_FRONTEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::FrontendConnections(scope.frontend(&it[0], 0)))),
-    entry!("fe_sess_rate", ONE_FRONTEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::FrontendSessionRate(scope.frontend(&it[0], 0)))),
     entry!("srv_conn", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerConnections)),
-    entry!("srv_conn_free", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerConnectionsFree)),
     entry!("srv_is_up", ONE_SERVER, Bool, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerIsUp)),
     entry!("srv_queue", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerQueue)),
-    entry!("srv_sess_rate", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerSessionRate)),
     entry!("srv_weight", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerWeight)),
     entry!("srv_uweight", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerWeight)),
     entry!("srv_iweight", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerInitialWeight)),
@@ -161,20 +154,14 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("table_cnt", ONE_TABLE, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::TableEntries { table: scope.table(&it[0], 0), available: false })),
     entry!("src", NONE, Addr, CLIENT, "client address", |_, _, _| Ok(Fetch::Source)),
     entry!("src_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::SourcePort)),
-    entry!("src_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::SourceIsLocal)),
     entry!("dst", NONE, Addr, CLIENT, "client address", |_, _, _| Ok(Fetch::Destination)),
     entry!("dst_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::DestinationPort)),
-    entry!("dst_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::DestinationIsLocal)),
     entry!("dst_conn", NONE, Int, LISTENER, "frontend", |_, _, _| Ok(Fetch::ListenerConnections)),
     entry!("fc_src", NONE, Addr, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::Source))),
     entry!("fc_src_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::SourcePort))),
     entry!("fc_dst", NONE, Addr, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::Destination))),
     entry!("fc_dst_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::DestinationPort))),
     entry!("fc_rcvd_proxy", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::ReceivedProxy)),
-    entry!("fc_pp_authority", NONE, Text, CLIENT, "client address", |_, _, _| Ok(Fetch::ProxyAuthority)),
-    entry!("fc_pp_unique_id", NONE, Text, CLIENT, "client address", |_, _, _| Ok(Fetch::ProxyUniqueId)),
-    entry!("fc_rtt", MAYBE_TEXT, Int, CLIENT, "client-side connection", |_, _, it| round_trip(it, false)),
-    entry!("fc_rttvar", MAYBE_TEXT, Int, CLIENT, "client-side connection", |_, _, it| round_trip(it, true)),
     entry!("bc_src", NONE, Addr, SERVER_SIDE, "server address", |_, _, _| Ok(Fetch::Server(End::Source))),
     entry!("bc_src_port", NONE, Int, SERVER_SIDE, "server address", |_, _, _| Ok(Fetch::Server(End::SourcePort))),
     entry!("bc_dst", NONE, Addr, SERVER_SIDE, "server address", |_, _, _| Ok(Fetch::Server(End::Destination))),
@@ -246,17 +233,6 @@ fn of_server(
 ) -> Result<Fetch, String> {
     // What is not there was remembered, and ends everything later.
     Ok(scope.server(&arguments[0], 0).map_or(Fetch::Bool(false), make))
-}
-
-fn round_trip(arguments: &[String], variance: bool) -> Result<Fetch, String> {
-    let unit_us = match arguments.first().map_or("ms", String::as_str) {
-        "us" => 1,
-        "ms" => 1_000,
-        unit => {
-            return Err(format!("this function expects 'us' or 'ms' as argument (got '{unit}')"));
-        }
-    };
-    Ok(Fetch::RoundTrip { variance, unit_us })
 }
 
 fn payload(way: Way, arguments: &[String]) -> Result<Fetch, String> {
@@ -445,29 +421,31 @@ pub(super) fn is_known(name: &str) -> bool {
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
     "base", "base32", "base32+src", "baseq", "bc_err", "bc_err_str", "bc_http_major",
-    "be_server_timeout", "be_tunnel_timeout", "capture.req.hdr", "capture.req.method",
-    "capture.req.uri", "capture.req.ver", "capture.res.hdr", "capture.res.ver", "cook", "cook_cnt",
-    "cook_val", "cookie", "cpu_calls", "cpu_ns_avg", "cpu_ns_tot", "cur_server_timeout",
-    "cur_tunnel_timeout", "date_us", "distcc_body", "distcc_param", "fc_dst_is_local", "fc_err",
-    "fc_err_str", "fc_fackets", "fc_http_major", "fc_lost", "fc_reordering", "fc_retrans",
-    "fc_sacked", "fc_src_is_local", "fc_unacked", "fcgi.docroot", "fcgi.index", "fe_client_timeout",
-    "fe_req_rate", "hdr", "hdr_cnt", "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer",
-    "http_auth_group", "http_auth_pass", "http_auth_type", "http_auth_user", "http_first_req",
-    "internal.htx.data", "internal.htx.free", "internal.htx.free_data", "internal.htx.has_eom",
-    "internal.htx.nbblks", "internal.htx.size", "internal.htx.used", "internal.htx_blk.data",
-    "internal.htx_blk.hdrname", "internal.htx_blk.hdrval", "internal.htx_blk.size",
-    "internal.htx_blk.start_line", "internal.htx_blk.type", "internal.strm.is_htx",
-    "last_rule_file", "last_rule_line", "lat_ns_avg", "lat_ns_tot", "meth", "method", "nbproc",
-    "path", "pathq", "prio_class", "prio_offset", "proc", "query", "rdp_cookie_cnt", "req.body",
-    "req.body_len", "req.body_param", "req.body_size", "req.cook", "req.cook_cnt", "req.cook_val",
-    "req.fhdr", "req.fhdr_cnt", "req.hdr", "req.hdr_cnt", "req.hdr_ip", "req.hdr_names",
-    "req.hdr_val", "req.hdrs", "req.hdrs_bin", "req.rdp_cookie_cnt", "req.ver", "req_ver",
-    "res.body", "res.body_len", "res.body_size", "res.cache_hit", "res.cache_name", "res.comp",
-    "res.comp_algo", "res.cook", "res.cook_cnt", "res.cook_val", "res.fhdr", "res.fhdr_cnt",
-    "res.hdr", "res.hdr_cnt", "res.hdr_ip", "res.hdr_names", "res.hdr_val", "res.hdrs",
-    "res.hdrs_bin", "res.ver", "resp_ver", "sc1_clr_gpc", "sc_clr_gpc", "sc_get_gpc", "sc_get_gpt",
-    "sc_gpc_rate", "sc_inc_gpc", "scook", "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip",
-    "shdr_val", "src_clr_gpc", "src_get_gpc", "src_get_gpt", "src_gpc_rate", "src_inc_gpc",
-    "src_updt_conn_cnt", "status", "unique-id", "url", "url32", "url32+src", "url_ip", "url_param",
-    "url_port", "urlp", "urlp_val",
+    "be_conn_free", "be_server_timeout", "be_sess_rate", "be_tunnel_timeout", "capture.req.hdr",
+    "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
+    "capture.res.ver", "connslots", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls",
+    "cpu_ns_avg", "cpu_ns_tot", "cur_server_timeout", "cur_tunnel_timeout", "date_us",
+    "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err", "fc_err_str",
+    "fc_fackets", "fc_http_major", "fc_lost", "fc_pp_authority", "fc_pp_unique_id", "fc_reordering",
+    "fc_retrans", "fc_rtt", "fc_rttvar", "fc_sacked", "fc_src_is_local", "fc_unacked",
+    "fcgi.docroot", "fcgi.index", "fe_client_timeout", "fe_req_rate", "fe_sess_rate", "hdr",
+    "hdr_cnt", "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer", "http_auth_group",
+    "http_auth_pass", "http_auth_type", "http_auth_user", "http_first_req", "internal.htx.data",
+    "internal.htx.free", "internal.htx.free_data", "internal.htx.has_eom", "internal.htx.nbblks",
+    "internal.htx.size", "internal.htx.used", "internal.htx_blk.data", "internal.htx_blk.hdrname",
+    "internal.htx_blk.hdrval", "internal.htx_blk.size", "internal.htx_blk.start_line",
+    "internal.htx_blk.type", "internal.strm.is_htx", "last_rule_file", "last_rule_line",
+    "lat_ns_avg", "lat_ns_tot", "meth", "method", "nbproc", "path", "pathq", "prio_class",
+    "prio_offset", "proc", "query", "rdp_cookie_cnt", "req.body", "req.body_len", "req.body_param",
+    "req.body_size", "req.cook", "req.cook_cnt", "req.cook_val", "req.fhdr", "req.fhdr_cnt",
+    "req.hdr", "req.hdr_cnt", "req.hdr_ip", "req.hdr_names", "req.hdr_val", "req.hdrs",
+    "req.hdrs_bin", "req.rdp_cookie_cnt", "req.ver", "req_ver", "res.body", "res.body_len",
+    "res.body_size", "res.cache_hit", "res.cache_name", "res.comp", "res.comp_algo", "res.cook",
+    "res.cook_cnt", "res.cook_val", "res.fhdr", "res.fhdr_cnt", "res.hdr", "res.hdr_cnt",
+    "res.hdr_ip", "res.hdr_names", "res.hdr_val", "res.hdrs", "res.hdrs_bin", "res.ver", "resp_ver",
+    "sc1_clr_gpc", "sc_clr_gpc", "sc_get_gpc", "sc_get_gpt", "sc_gpc_rate", "sc_inc_gpc", "scook",
+    "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip", "shdr_val", "src_clr_gpc",
+    "src_get_gpc", "src_get_gpt", "src_gpc_rate", "src_inc_gpc", "src_is_local",
+    "src_updt_conn_cnt", "srv_conn_free", "srv_sess_rate", "status", "unique-id", "url", "url32",
+    "url32+src", "url_ip", "url_param", "url_port", "urlp", "urlp_val", "uuid",
 ];
