@@ -51,7 +51,9 @@ pub use backend::{
     Redispatch, Retries,
 };
 pub use bind::{Bind, BindAddress};
-pub use check::{CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HttpSend, ProxyCheck};
+pub use check::{
+    CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HttpSend, ProxyCheck, Reply,
+};
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};

@@ -15,6 +15,7 @@
 //! | `run.rs` | a check: the state machine |
 //! | `expect.rs` | what came, held against what was expected |
 //! | `response.rs` | a response of HTTP, as far as checks look at it |
+//! | `reply.rs` | a message of MySQL or LDAP, likewise |
 //! | `request.rs` | what is sent |
 //! | `subject.rs` | whose check it is, what formats see of it, and words for its steps |
 //! | `todo.rs` | what a check wants done |
@@ -24,6 +25,7 @@
 mod expect;
 mod health;
 mod plan;
+mod reply;
 mod report;
 mod request;
 mod response;

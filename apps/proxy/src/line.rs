@@ -56,6 +56,23 @@ impl<'a> Line<'a> {
         self.used += count;
     }
 
+    /// Makes the bytes of the text that hexadecimal digits in pairs say. Whether it was such digits.
+    pub fn digits_to_bytes(&mut self) -> bool {
+        let count = self.used / 2;
+        let nibble = |digit: u8| char::from(digit).to_digit(16);
+        for at in 0..count {
+            let (Some(high), Some(low)) =
+                (nibble(self.bytes[2 * at]), nibble(self.bytes[2 * at + 1]))
+            else {
+                return false;
+            };
+            self.bytes[at] = (high << 4 | low) as u8;
+        }
+        let was_even = self.used.is_multiple_of(2);
+        self.used = count;
+        was_even
+    }
+
     /// Adds a number in decimal.
     pub fn number(&mut self, number: u64) {
         self.padded(number, 1, b'0');
@@ -137,6 +154,18 @@ mod tests {
         assert_eq!(written(64, |line| line.hexadecimal(0x1_2345, 4)), "12345");
         assert_eq!(written(64, |line| line.hexadecimal(u64::MAX, 4)), "FFFFFFFFFFFFFFFF");
         assert_eq!(written(64, |line| line.hex_byte(0x0f)), "0F");
+    }
+
+    #[test]
+    fn digits_become_bytes() {
+        let mut bytes = [0; 8];
+        for (digits, wanted) in
+            [("", Some(&b""[..])), ("00fF7a", Some(b"\x00\xff\x7a")), ("0", None), ("0g", None)]
+        {
+            let mut line = Line::new(&mut bytes);
+            line.push(digits.as_bytes());
+            assert_eq!(line.digits_to_bytes().then(|| line.as_bytes()), wanted, "{digits}");
+        }
     }
 
     #[test]

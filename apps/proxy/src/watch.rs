@@ -16,7 +16,7 @@ use crate::check::{
     Cause, Change, Check, Desk, Ending, Finished, Names, Subject, Tally, Todo, first_at,
     write_check, write_no_server, write_transition,
 };
-use crate::journal::Voice;
+use crate::journal::{Voice, wall};
 use crate::line::Line;
 use crate::proxy::{OPTIONS, Proxy, Role};
 use crate::server::{Standing, WARM};
@@ -190,23 +190,12 @@ impl Proxy {
     where
         F: for<'d> FnOnce(&mut Check, &Subject<'_>, &'d mut Desk, Instant) -> Todo<'d>,
     {
-        let (now, setup, random) = (cx.now(), self.setup, (self.draw() >> 32) as u32);
+        let now = cx.now();
         let Some(mut watch) = self.watch.take() else { return };
         let Watch { probes, desk, .. } = &mut *watch;
         let probe = &mut probes[usize::from(number)];
-        let server = setup.server(probe.server);
-        let backend_number = setup.backend_of(probe.server);
-        let backend = setup.backend(backend_number);
-        let global = &setup.proxies.global;
-        let subject = Subject {
-            plan: &setup.plans[usize::from(backend_number)],
-            backend,
-            server,
-            check: setup.check_of(probe.server),
-            addr: self.servers[usize::from(probe.server)].addr,
-            spread_percent: global.spread_checks_percent,
-            random,
-        };
+        let subject = self.subject(cx, probe.server);
+        let (server, backend) = (subject.server, subject.backend);
         let Todo { send, close, open, mut finished } = event(&mut probe.check, &subject, desk, now);
         if let Some(conn) = probe.conn
             && !send.is_empty()
@@ -245,19 +234,37 @@ impl Proxy {
         self.alarm(cx);
     }
 
-    /// What a check that is over means for its server.
-    fn check_over(&mut self, cx: &mut Cx<'_>, number: u16, finished: Finished) {
+    /// What a check of a server is to know.
+    fn subject(&mut self, cx: &Cx<'_>, number: u16) -> Subject<'static> {
         let setup = self.setup;
-        let Some(watch) = self.watch.take() else { return };
-        let probe = &watch.probes[usize::from(number)];
+        let backend = setup.backend_of(number);
+        Subject {
+            plan: &setup.plans[usize::from(backend)],
+            backend: setup.backend(backend),
+            server: setup.server(number),
+            check: setup.check_of(number),
+            addr: self.servers[usize::from(number)].addr,
+            spread_percent: setup.proxies.global.spread_checks_percent,
+            random: (self.draw() >> 32) as u32,
+            unix_s: wall(cx).0 / 1_000_000,
+        }
+    }
+
+    /// What a check that is over means for its server.
+    fn check_over(&mut self, cx: &mut Cx<'_>, number: u16, mut finished: Finished) {
+        let setup = self.setup;
+        let Some(mut watch) = self.watch.take() else { return };
+        let probe = &mut watch.probes[usize::from(number)];
         let server = probe.server;
         let backend = setup.backend(setup.backend_of(server));
         let is_told = backend.options.log_health_checks;
-        if finished.is_news && is_told {
-            let (report, health) = (probe.check.report(), probe.check.health());
-            let weight = self.servers[usize::from(server)].standing.weight;
-            let names = names(backend, setup.server(server));
-            self.say(cx, backend, NOTICE, |line| write_check(names, report, health, weight, line));
+        self.tell_check(cx, probe, finished);
+        if finished.repeats {
+            let subject = self.subject(cx, server);
+            let first = finished.change;
+            finished = probe.check.repeat(&subject, cx.now());
+            finished.change = first.or(finished.change);
+            self.tell_check(cx, probe, finished);
         }
         if let Some(change) = finished.change {
             let cause = if is_told { Cause::Told } else { Cause::Check(probe.check.report()) };
@@ -272,6 +279,19 @@ impl Proxy {
         } else {
             self.watch = Some(watch);
         }
+    }
+
+    /// What `option log-health-checks` has to say of a check that is over.
+    fn tell_check(&mut self, cx: &mut Cx<'_>, probe: &Probe, finished: Finished) {
+        let setup = self.setup;
+        let backend = setup.backend(setup.backend_of(probe.server));
+        if !finished.is_news || !backend.options.log_health_checks {
+            return;
+        }
+        let (report, health) = (probe.check.report(), probe.check.health());
+        let weight = self.servers[usize::from(probe.server)].standing.weight;
+        let names = names(backend, setup.server(probe.server));
+        self.say(cx, backend, NOTICE, |line| write_check(names, report, health, weight, line));
     }
 
     /// A server is something else now: every core is told, and the log.

@@ -160,7 +160,11 @@ fn what_a_server_says_is_looked_at() {
         ProxyCheck::Tcp(vec![
             CheckStep::Connect(Connect { implicit: true, ..Connect::default() }),
             step(ExpectMatch::Bytes(vec![name])),
-            CheckStep::Send { bytes: Format(vec![Item::Text(b"hello".to_vec())]), comment: None },
+            CheckStep::Send {
+                bytes: Format(vec![Item::Text(b"hello".to_vec())]),
+                is_hex: false,
+                comment: None,
+            },
             step(ExpectMatch::Regex("^hel+o$".into())),
         ])
     };

@@ -15,11 +15,26 @@ pub enum ProxyCheck {
     /// A connection, and no more.
     #[default]
     Layer4,
-    /// `option tcp-check` and what is built on it: the first step is always a connection.
+    /// `option tcp-check`: the first step is always a connection.
     Tcp(Vec<CheckStep>),
+    /// An option that has all steps, such as `option redis-check`: the first is always a connection.
+    /// Its log names no steps.
+    ReadyMade(Vec<CheckStep>),
     /// `option httpchk` and `http-check`: the first step is always a connection, the second a
     /// request, and the last expects something of the response.
     Http(Vec<CheckStep>),
+}
+
+impl ProxyCheck {
+    /// What is done; nothing beyond a connection has no steps.
+    pub fn steps(&self) -> &[CheckStep] {
+        match self {
+            ProxyCheck::Layer4 => &[],
+            ProxyCheck::Tcp(steps) | ProxyCheck::ReadyMade(steps) | ProxyCheck::Http(steps) => {
+                steps
+            }
+        }
+    }
 }
 
 /// A step of a check.
@@ -31,6 +46,8 @@ pub enum CheckStep {
     Send {
         /// The bytes.
         bytes: Format,
+        /// `send-binary-lf`: the format makes hexadecimal digits of them.
+        is_hex: bool,
         /// `comment`, for the log.
         comment: Option<String>,
     },
@@ -106,8 +123,10 @@ pub struct Expect {
 pub enum ExpectMatch {
     /// `string`, `binary`: these bytes anywhere in what came. In an HTTP check: in the body.
     Bytes(Vec<u8>),
-    /// `string-lf`, `binary-lf`: the same, made for each check.
+    /// `string-lf`: the same, made for each check.
     Format(Format),
+    /// `binary-lf`: the same, made as hexadecimal digits.
+    HexFormat(Format),
     /// `rstring`: a regular expression on what came. In an HTTP check: on the body.
     Regex(String),
     /// `rbinary`: a regular expression on the hexadecimal digits, in capitals, of what came.
@@ -116,6 +135,19 @@ pub enum ExpectMatch {
     Status(Vec<RangeInclusive<u16>>),
     /// `rstatus`: a regular expression on the status.
     StatusRegex(String),
+    /// A message of a protocol, as a ready-made check reads it.
+    Reply(Reply),
+}
+
+/// A message that a server of some protocol answers a check with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The first packet of a MySQL server: its version.
+    MysqlHandshake,
+    /// Its second, to whoever said a user's name.
+    MysqlLogin,
+    /// An LDAP server's answer to a bind (RFC 4511 section 4.2.2).
+    LdapBind,
 }
 
 /// What a step's end is reported as.

@@ -4,6 +4,7 @@ use penstock_config::haproxy::{Expect, ExpectMatch, Expression, Format};
 
 use super::report::Status;
 use super::response::{self, Reading, Response};
+use crate::line::Line;
 
 /// What an expectation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,10 @@ pub(super) enum Text {
     None,
     /// The words behind the response's status.
     Reason,
-    /// These.
+    /// These, unless the configuration has others.
     Fixed(&'static str),
+    /// These, whatever the configuration has: what was expected cannot be made.
+    Impossible(&'static str),
 }
 
 /// What came.
@@ -40,33 +43,52 @@ pub(super) struct Input<'a> {
     pub(super) is_last: bool,
 }
 
+/// What is looked for where a format makes it, from what that made; or why it cannot be.
+pub(super) fn made<'m>(expect: &Expect, mut made: Line<'m>) -> Made<'m> {
+    match expect.matching {
+        ExpectMatch::Format(_) | ExpectMatch::HexFormat(_) if made.is_empty() => {
+            Err("log-format string evaluated to an empty string")
+        }
+        ExpectMatch::HexFormat(_) if !made.digits_to_bytes() => {
+            Err("Failed to parse hexastring resulting of eval of a log-format string")
+        }
+        _ => Ok(made.into_bytes()),
+    }
+}
+
+/// What a format made, or what is said where it made nothing of use.
+pub(super) type Made<'m> = Result<&'m [u8], &'static str>;
+
 /// Looks at what came for an expectation of `tcp-check`. `made` is what a format of it made.
 pub(super) fn tcp(
     expect: &Expect,
     expression: Option<&Expression>,
-    made: &[u8],
+    made: Made<'_>,
     input: Input<'_>,
     scratch: &mut [u8],
 ) -> Verdict {
     let Input { bytes, is_last } = input;
-    let wanted = match &expect.matching {
-        ExpectMatch::Bytes(wanted) => wanted,
-        _ => made,
+    let wanted = match (&expect.matching, made) {
+        (ExpectMatch::Bytes(wanted), _) => wanted,
+        (_, Ok(made)) => made,
+        (_, Err(why)) => return impossible(why),
     };
     let least = wanted.len().max(expect.min_recv.unwrap_or(0) as usize);
     if !is_last && bytes.len() < least {
         return Verdict::Wait;
     }
     let is_match = match &expect.matching {
-        ExpectMatch::Bytes(_) | ExpectMatch::Format(_) => contains(bytes, wanted),
+        ExpectMatch::Bytes(_) | ExpectMatch::Format(_) | ExpectMatch::HexFormat(_) => {
+            contains(bytes, wanted)
+        }
         ExpectMatch::HexRegex(_) => {
-            let mut line = crate::line::Line::new(scratch);
+            let mut line = Line::new(scratch);
             bytes.iter().for_each(|byte| line.hex_byte(*byte));
             expression.is_some_and(|expression| expression.is_match(line.as_bytes()))
         }
         ExpectMatch::Regex(_) => expression.is_some_and(|expression| expression.is_match(bytes)),
-        // Of HTTP: refused when the configuration is read.
-        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) => false,
+        // Of HTTP: refused when the configuration is read. Replies are read elsewhere.
+        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) | ExpectMatch::Reply(_) => false,
     };
     // Without a number of bytes to wait for, what is not there may still come.
     if !is_match && !is_last && expect.min_recv.is_none() {
@@ -83,7 +105,7 @@ pub(super) fn tcp(
 pub(super) fn http(
     expect: &Expect,
     expression: Option<&Expression>,
-    made: &[u8],
+    made: Made<'_>,
     reading: Reading<'_>,
     is_last: bool,
 ) -> (Verdict, u16) {
@@ -122,9 +144,10 @@ pub(super) fn http(
             return (verdict, status);
         }
         ExpectMatch::Bytes(_) | ExpectMatch::Format(_) => {
-            let wanted = match &expect.matching {
-                ExpectMatch::Bytes(wanted) => wanted,
-                _ => made,
+            let wanted = match (&expect.matching, made) {
+                (ExpectMatch::Bytes(wanted), _) => wanted,
+                (_, Ok(made)) => made,
+                (_, Err(why)) => return (impossible(why), status),
             };
             let least = wanted.len().max(expect.min_recv.unwrap_or(0) as usize);
             if !is_last && body.len() < least {
@@ -132,9 +155,9 @@ pub(super) fn http(
             }
             contains(body, wanted)
         }
-        ExpectMatch::Regex(_) | ExpectMatch::HexRegex(_) => {
-            expression.is_some_and(|expression| expression.is_match(body))
-        }
+        ExpectMatch::Regex(_) => expression.is_some_and(|expression| expression.is_match(body)),
+        // Of other checks.
+        ExpectMatch::HexRegex(_) | ExpectMatch::HexFormat(_) | ExpectMatch::Reply(_) => false,
     };
     if !is_of_status && !is_match && !is_last && expect.min_recv.is_none() {
         return (Verdict::Wait, status);
@@ -152,10 +175,15 @@ pub(super) fn http(
     (verdict, status)
 }
 
+fn impossible(why: &'static str) -> Verdict {
+    let text = Text::Impossible(why);
+    Verdict::Failed { status: Status::Layer7Response, is_unwanted: false, text }
+}
+
 /// Whether the format of an expectation has to be made.
 pub(super) fn format(expect: &Expect) -> Option<&Format> {
     match &expect.matching {
-        ExpectMatch::Format(format) => Some(format),
+        ExpectMatch::Format(format) | ExpectMatch::HexFormat(format) => Some(format),
         _ => None,
     }
 }

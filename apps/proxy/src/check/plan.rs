@@ -21,6 +21,8 @@ pub struct Plan {
 pub(super) enum Kind {
     Layer4,
     Tcp,
+    /// The words of its own, or none.
+    ReadyMade,
     Http,
 }
 
@@ -56,6 +58,7 @@ impl Plan {
         let (kind, steps) = match check {
             ProxyCheck::Layer4 => (Kind::Layer4, &connection[..]),
             ProxyCheck::Tcp(steps) => (Kind::Tcp, &steps[..]),
+            ProxyCheck::ReadyMade(steps) => (Kind::ReadyMade, &steps[..]),
             ProxyCheck::Http(steps) => (Kind::Http, &steps[..]),
         };
         // Whatever comes first needs a connection.
@@ -96,7 +99,11 @@ impl Step {
                 ExpectMatch::Regex(text)
                 | ExpectMatch::HexRegex(text)
                 | ExpectMatch::StatusRegex(text) => Some(text),
-                ExpectMatch::Bytes(_) | ExpectMatch::Format(_) | ExpectMatch::Status(_) => None,
+                ExpectMatch::Bytes(_)
+                | ExpectMatch::Format(_)
+                | ExpectMatch::HexFormat(_)
+                | ExpectMatch::Status(_)
+                | ExpectMatch::Reply(_) => None,
             },
             CheckStep::Connect(_) | CheckStep::Send { .. } | CheckStep::HttpSend(_) => None,
         };

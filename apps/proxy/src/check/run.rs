@@ -3,12 +3,15 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use penstock_config::haproxy::{Address, CheckStep, Connect, Expect, Format, Port, ServerCheck};
+use penstock_config::haproxy::{
+    Address, CheckStep, Connect, Expect, ExpectMatch, Format, Port, Reply, ServerCheck,
+};
 use penstock_stack::{Close, Duration, Endpoint, Instant};
 
 use super::expect::{self, Input, Text, Verdict};
 use super::health::Health;
 use super::plan::{Kind, Plan};
+use super::reply::{self, Heard};
 use super::report::{Report, Status};
 use super::subject::{self, Asked, Desk, INPUT_BYTES_MAX, Subject};
 use super::todo::{Ending, Finished, Todo};
@@ -251,7 +254,11 @@ impl Check {
                 }
                 CheckStep::Send { .. } | CheckStep::HttpSend(_) => {
                     self.input_bytes = 0;
-                    used += self.write(subject, &step.what, desk, used);
+                    let Some(count) = self.write(subject, &step.what, desk, used) else {
+                        todo.finished = Some(self.fail_to_send(subject, now));
+                        break;
+                    };
+                    used += count;
                     self.at += 1;
                 }
                 CheckStep::Expect(expect) => match self.judge(subject, expect, desk, now) {
@@ -322,14 +329,15 @@ impl Check {
         is_there.then_some(ending)
     }
 
-    /// Adds what a step sends to the output; returns how much that was.
+    /// Adds what a step sends to the output; returns how much that was, or `None` where what was to
+    /// be digits is none.
     fn write(
         &self,
         subject: &Subject<'_>,
         step: &CheckStep,
         desk: &mut Desk,
         used: usize,
-    ) -> usize {
+    ) -> Option<usize> {
         let Desk { work, output, made, .. } = desk;
         let asked = Asked { subject, input: &[] };
         let mut line = Line::new(&mut output[used..]);
@@ -337,7 +345,11 @@ impl Check {
             subject::write_format(format, &asked, work, line);
         };
         match step {
-            CheckStep::Send { bytes, .. } => format(bytes, &mut line),
+            CheckStep::Send { bytes, is_hex: false, .. } => format(bytes, &mut line),
+            CheckStep::Send { bytes, is_hex: true, .. } => {
+                format(bytes, &mut line);
+                line.digits_to_bytes().then_some(())?;
+            }
             CheckStep::HttpSend(send) => {
                 let mut body = Line::new(made);
                 if let Some(text) = &send.body {
@@ -347,7 +359,16 @@ impl Check {
             }
             CheckStep::Connect(_) | CheckStep::Expect(_) => {}
         }
-        line.len()
+        Some(line.len())
+    }
+
+    /// What the step that is under way was to send cannot be made.
+    fn fail_to_send(&mut self, subject: &Subject<'_>, now: Instant) -> Finished {
+        let number = subject.plan.number(self.at);
+        self.finish(subject, now, Status::Layer7Response, 0, |line| {
+            line.push(b"tcp-check send : failed to build log-format string at step ");
+            line.number(number as u64);
+        })
     }
 
     /// Whether an expectation is fulfilled; or the check is over, since it never will be.
@@ -365,7 +386,7 @@ impl Check {
         if input.bytes.is_empty() && !input.is_last {
             return Ok(false);
         }
-        if input.bytes.is_empty() && plan.kind == Kind::Tcp {
+        if input.bytes.is_empty() && plan.kind != Kind::Http {
             let status = expect.error_status.map_or(Status::Layer7Response, Status::from);
             let number = plan.number(self.at);
             return Err(self.finish(subject, now, status, 0, |line| {
@@ -374,6 +395,9 @@ impl Check {
                 subject::write_comment(&expect.comment, true, line);
             }));
         }
+        if let ExpectMatch::Reply(reply) = expect.matching {
+            return self.judge_reply(subject, reply, now);
+        }
         let Desk { work, made, scratch, .. } = desk;
         let asked = Asked { subject, input: input.bytes };
         let mut wanted = Line::new(made);
@@ -381,14 +405,14 @@ impl Check {
             subject::write_format(format, &asked, work, &mut wanted);
         }
         let expression = plan.steps[self.at].expression.as_ref();
-        let wanted = wanted.into_bytes();
+        let wanted = expect::made(expect, wanted);
         let (verdict, code) = match plan.kind {
             Kind::Http => {
                 let is_head = subject::asks_for_head(plan, self.at);
                 let reading = response::read(input.bytes, is_head, scratch);
                 expect::http(expect, expression, wanted, reading, input.is_last)
             }
-            Kind::Tcp | Kind::Layer4 => {
+            Kind::Tcp | Kind::ReadyMade | Kind::Layer4 => {
                 (expect::tcp(expect, expression, wanted, input, scratch), 0)
             }
         };
@@ -402,16 +426,14 @@ impl Check {
         };
         let mut info = [0; INFO_BYTES_MAX];
         let mut line = Line::new(&mut info);
-        if let Some(format) = &expect.on_error {
-            subject::write_format(format, &asked, work, &mut line);
-        } else if plan.kind == Kind::Http {
-            match text {
-                Text::None => {}
-                Text::Reason => line.push(expect::reason(input.bytes)),
-                Text::Fixed(text) => line.push(text.as_bytes()),
+        match (&expect.on_error, text) {
+            (_, Text::Impossible(text)) | (None, Text::Fixed(text)) => line.push(text.as_bytes()),
+            (Some(format), _) => subject::write_format(format, &asked, work, &mut line),
+            (None, Text::Reason) => line.push(expect::reason(input.bytes)),
+            (None, Text::None) if plan.kind == Kind::Tcp => {
+                subject::write_mismatch(expect, is_unwanted, plan.number(self.at), &mut line);
             }
-        } else {
-            subject::write_mismatch(expect, is_unwanted, plan.number(self.at), &mut line);
+            (None, Text::None) => {}
         }
         subject::write_comment(&expect.comment, false, &mut line);
         let code = match &expect.status_code {
@@ -423,6 +445,38 @@ impl Check {
         };
         let info = line.into_bytes();
         Err(self.finish(subject, now, status, code, |line| line.push(info)))
+    }
+
+    /// The same for a message of a protocol. HAProxy counts twice what it passes as the last step.
+    fn judge_reply(
+        &mut self,
+        subject: &Subject<'_>,
+        reply: Reply,
+        now: Instant,
+    ) -> Result<bool, Finished> {
+        let bytes = &self.input[..self.input_bytes];
+        let is_last = self.has_ended || bytes.len() == self.input.len();
+        let (status, code, words) = match reply::read(reply, Input { bytes, is_last }) {
+            Heard::Wait => return Ok(false),
+            Heard::Well(_) if self.at + 1 < subject.plan.steps.len() => return Ok(true),
+            Heard::Well(words) => (Status::Layer7Ok, 0, words),
+            Heard::Error(code, words) => (Status::Layer7Status, code, words),
+            Heard::Invalid(words) => (Status::Layer7Response, 0, words),
+        };
+        let mut info = [0; INFO_BYTES_MAX];
+        let mut line = Line::new(&mut info);
+        line.push(words);
+        let info = line.into_bytes();
+        let finished = self.finish(subject, now, status, code, |line| line.push(info));
+        Err(Finished { repeats: status == Status::Layer7Ok, ..finished })
+    }
+
+    /// The outcome of a check that [`repeats`](Finished::repeats), once more and without its words.
+    pub fn repeat(&mut self, subject: &Subject<'_>, now: Instant) -> Finished {
+        let Report { status, code, duration_ms, .. } = self.report;
+        let finished = self.finish(subject, now, status, code, |_| {});
+        self.report.duration_ms = duration_ms;
+        finished
     }
 
     /// Every step was taken.
@@ -495,7 +549,8 @@ impl Check {
         self.report.set_info(info);
         let (has_moved, change) = self.health.apply(status.outcome());
         self.due_at = after(now, self.interval(subject));
-        let finished = Finished { is_news: has_moved || status != before, change };
+        let is_news = has_moved || status != before;
+        let finished = Finished { is_news, change, repeats: false };
         self.phase = Phase::Idle;
         finished
     }

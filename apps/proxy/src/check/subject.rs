@@ -36,6 +36,8 @@ pub struct Subject<'a> {
     pub spread_percent: u8,
     /// Something that nobody has to guess, for the spread.
     pub random: u32,
+    /// The time of day, in seconds since 1970; since the start while it is not known.
+    pub unix_s: u64,
 }
 
 /// Room for what a check puts together; one for all checks of a core.
@@ -93,6 +95,9 @@ impl View for Asked<'_> {
             Fetch::ServerNumber => Some(Value::Int(server.id.into())),
             Fetch::FrontendName => Some(Value::Text(FRONTEND.as_bytes())),
             Fetch::Destination => addr.map(Value::Addr),
+            Fetch::Date(offset) => {
+                Some(Value::Int(self.subject.unix_s as i64 + i64::from(*offset)))
+            }
             _ => None,
         }
     }
@@ -191,10 +196,12 @@ pub(super) fn write_place(plan: &Plan, at: usize, line: &mut Line<'_>) {
                     line.push(b"')");
                 }
                 ExpectMatch::Format(_) => line.push(b" (expect log-format string)"),
+                ExpectMatch::HexFormat(_) => line.push(b" (expect log-format binary)"),
                 ExpectMatch::Regex(_) => line.push(b" (expect regex)"),
                 ExpectMatch::HexRegex(_) => line.push(b" (expect binary regex)"),
                 ExpectMatch::Status(_) => line.push(b" (expect HTTP status codes)"),
                 ExpectMatch::StatusRegex(_) => line.push(b" (expect HTTP status regex)"),
+                ExpectMatch::Reply(_) => line.push(b" (expect custom function)"),
             }
             &expect.comment
         }
@@ -222,9 +229,10 @@ pub(super) fn write_mismatch(
         }
         ExpectMatch::Bytes(_) => line.push(b" (binary)"),
         ExpectMatch::Format(_) => line.push(b" (log-format string)"),
+        ExpectMatch::HexFormat(_) => line.push(b" (log-format binary)"),
         ExpectMatch::Regex(_) => line.push(b" (regex)"),
         ExpectMatch::HexRegex(_) => line.push(b" (binary regex)"),
-        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) => {}
+        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) | ExpectMatch::Reply(_) => {}
     }
     line.push(b" at step ");
     line.number(number as u64);

@@ -2,6 +2,7 @@
 //! HAProxy 2.6.12 logged and what it sent, with the duration set to 0.
 
 mod cases;
+mod written;
 
 use super::*;
 use cases::{http_cases, send, tcp, tcp_cases, wants};
@@ -16,6 +17,9 @@ use std::vec::Vec;
 
 use crate::line::Line;
 
+/// When checks were recorded.
+const UNIX_S: u64 = 0x6b07_f18a;
+
 const LOOPBACK: Addr = Addr::v4(0x7f00_0001);
 
 /// What happens to a check's connection.
@@ -24,13 +28,14 @@ enum Event {
     Connected,
     Refused,
     Data(&'static str),
+    Bytes(&'static [u8]),
     End,
     Reset,
     /// Nothing, until time is up.
     Silence,
 }
 
-use Event::{Connected, Data, End, Refused, Reset, Silence};
+use Event::{Bytes, Connected, Data, End, Refused, Reset, Silence};
 
 /// A check, and all that is around it.
 struct Bed {
@@ -67,10 +72,10 @@ impl Bed {
         }
     }
 
-    fn step(
+    fn with<T>(
         &mut self,
-        act: impl FnOnce(&mut Check, &Subject<'_>, &mut Desk, Instant) -> Done,
-    ) -> Option<Finished> {
+        act: impl FnOnce(&mut Check, &Subject<'_>, &mut Desk, Instant) -> T,
+    ) -> T {
         let subject = Subject {
             plan: &self.plan,
             backend: &self.backend,
@@ -79,12 +84,25 @@ impl Bed {
             addr: Some(LOOPBACK),
             spread_percent: 0,
             random: 0,
+            unix_s: UNIX_S,
         };
-        let done = act(&mut self.check, &subject, &mut self.desk, self.now);
+        act(&mut self.check, &subject, &mut self.desk, self.now)
+    }
+
+    fn step(
+        &mut self,
+        act: impl FnOnce(&mut Check, &Subject<'_>, &mut Desk, Instant) -> Done,
+    ) -> Option<Finished> {
+        let done = self.with(act);
         self.sent.extend(done.send);
         self.opened.extend(done.open);
         self.closed.extend(done.close);
         done.finished
+    }
+
+    /// What repeats does.
+    fn repeat(&mut self) -> Finished {
+        self.with(|check, subject, _, now| check.repeat(subject, now))
     }
 
     /// The next check begins.
@@ -102,6 +120,7 @@ impl Bed {
             Connected => check.on_connected(subject, desk, ends[0], ends[1], now).into(),
             Refused => check.on_lost(subject, desk, Close::Refused, now).into(),
             Data(text) => check.on_data(subject, desk, text.as_bytes(), now).into(),
+            Bytes(bytes) => check.on_data(subject, desk, bytes, now).into(),
             End => check.on_end(subject, desk, now).into(),
             Reset => check.on_lost(subject, desk, Close::Reset, now).into(),
             Silence => check.on_time(subject, desk, now).into(),
@@ -144,12 +163,17 @@ impl From<Todo<'_>> for Done {
     }
 }
 
-#[test]
-fn checks_come_to_what_was_recorded() {
-    let recorded: BTreeMap<&str, &str> = include_str!("recorded.txt")
+/// Lines by their names.
+fn recorded() -> BTreeMap<&'static str, &'static str> {
+    include_str!("recorded.txt")
         .lines()
         .map(|line| line.split_once(" | ").expect("a name and a line"))
-        .collect();
+        .collect()
+}
+
+#[test]
+fn checks_come_to_what_was_recorded() {
+    let recorded = recorded();
     let cases: Vec<_> = tcp_cases().into_iter().chain(http_cases()).collect();
     assert!(cases.len() > 55, "{} cases", cases.len());
     for (name, check, events) in cases {

@@ -33,4 +33,6 @@ pub struct Finished {
     pub is_news: bool,
     /// The server is something else now.
     pub change: Option<Change>,
+    /// It counts once more: [`Check::repeat`](super::Check::repeat), after the log was told.
+    pub repeats: bool,
 }

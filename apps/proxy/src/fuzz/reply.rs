@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Address, Backend, CheckStep, Connect, Expect, ExpectMatch, Port, ProxyCheck, Server,
+    Address, Backend, CheckStep, Connect, Expect, ExpectMatch, Port, ProxyCheck, Reply, Server,
     ServerCheck,
 };
 use penstock_stack::{Endpoint, Instant};
@@ -58,12 +58,14 @@ fn plan(what: u8) -> (ProxyCheck, bool) {
         let connect = CheckStep::Connect(Connect { implicit: true, ..Connect::default() });
         vec![connect, expect(matching, negated)]
     };
-    match what % 6 {
+    match what % 8 {
         0 => (ProxyCheck::Tcp(steps(ExpectMatch::Bytes(b"+OK".to_vec()))), true),
         1 => (ProxyCheck::Tcp(steps(ExpectMatch::HexRegex("2B4F".into()))), true),
         2 => (ProxyCheck::Tcp(steps(ExpectMatch::Regex("[0-9]+ OK$".into()))), false),
         3 => (ProxyCheck::Http(steps(ExpectMatch::Status(vec![200..=399]))), true),
         4 => (ProxyCheck::Http(steps(ExpectMatch::StatusRegex("^2".into()))), true),
+        5 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::MysqlLogin))), true),
+        6 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::LdapBind))), false),
         _ => (ProxyCheck::Http(steps(ExpectMatch::Bytes(b"ok".to_vec()))), false),
     }
 }
@@ -82,6 +84,7 @@ fn answer(check: &ProxyCheck, pieces: &[&[u8]]) -> Option<(Status, u16)> {
         addr: Some(Addr::v4(1)),
         spread_percent: 0,
         random: 0,
+        unix_s: 0,
     };
     let now = Instant(0);
     let (mut check, mut desk) = (Check::new(&plan, &with, now), Desk::new());
@@ -107,7 +110,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ANSWERS: [&[u8]; 4] = [
+    const ANSWERS: [&[u8]; 6] = [
+        b"\x02\0\0\0\x0a8\x04\0\0\x02\xff\x15\x04x",
+        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0",
         b"+OK ready\r\n",
         b"220 OK",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",

@@ -25,6 +25,7 @@ pub(super) enum Step {
     Connect(Connect),
     Send {
         bytes: Format,
+        is_hex: bool,
         comment: Option<String>,
     },
     Http(Request),
@@ -115,15 +116,17 @@ impl CheckDraft {
 
     /// The check, with what nobody has to write.
     pub(super) fn finished(&self) -> ProxyCheck {
-        let (is_http, steps) = match &self.in_force {
+        let (protocol, steps) = match &self.in_force {
             InForce::None => return ProxyCheck::Layer4,
-            InForce::Own(Protocol::Tcp) => (false, &self.tcp),
-            InForce::Own(Protocol::Http) => (true, &self.http),
-            InForce::Inherited(protocol, steps) => (*protocol == Protocol::Http, steps),
-            InForce::Ready(steps) => (false, steps),
+            InForce::Own(Protocol::Tcp) => (Protocol::Tcp, &self.tcp),
+            InForce::Own(Protocol::Http) => (Protocol::Http, &self.http),
+            InForce::Inherited(protocol, steps) => (*protocol, steps),
+            InForce::Ready(steps) => return ProxyCheck::ReadyMade(finish(steps.clone(), false)),
         };
-        let steps = finish(steps.clone(), is_http);
-        if is_http { ProxyCheck::Http(steps) } else { ProxyCheck::Tcp(steps) }
+        match protocol {
+            Protocol::Tcp => ProxyCheck::Tcp(finish(steps.clone(), false)),
+            Protocol::Http => ProxyCheck::Http(finish(steps.clone(), true)),
+        }
     }
 }
 
@@ -162,8 +165,9 @@ fn finish(mut steps: Vec<Step>, is_http: bool) -> Vec<CheckStep> {
                 step.comment = step.comment.or(comment.take());
                 finished.push(CheckStep::Connect(step));
             }
-            Step::Send { bytes, comment: own } => {
-                finished.push(CheckStep::Send { bytes, comment: own.or_else(|| comment.clone()) });
+            Step::Send { bytes, is_hex, comment: own } => {
+                let comment = own.or_else(|| comment.clone());
+                finished.push(CheckStep::Send { bytes, is_hex, comment });
             }
             Step::Http(request) => finished.push(CheckStep::HttpSend(HttpSend {
                 method: request.method.unwrap_or_else(|| "OPTIONS".to_owned()),
@@ -483,10 +487,9 @@ fn send(cx: &mut Cx<'_>, draft: &Draft, name: &str, rest: Rest<'_>) -> Result<St
                 .map_err(|wrong| format!("'{data}' invalid binary string ({wrong}).\n"))?;
             Format(alloc::vec![Item::Text(bytes)])
         }
-        "send-lf" => formatted(cx, draft, data)?,
-        _ => return Err(format!("'{name}' is not supported yet")),
+        _ => formatted(cx, draft, data)?,
     };
-    Ok(Step::Send { bytes, comment })
+    Ok(Step::Send { bytes, is_hex: name == "send-binary-lf", comment })
 }
 
 fn request(cx: &mut Cx<'_>, draft: &Draft, rest: Rest<'_>) -> Result<Request, String> {

@@ -209,6 +209,7 @@ fn matching(cx: &mut Cx<'_>, draft: &Draft, name: &str, text: &str) -> Result<Ex
         "string" => ExpectMatch::Bytes(bytes(text)),
         "rstring" => ExpectMatch::Regex(expression(text, false)?),
         "string-lf" => ExpectMatch::Format(formatted(cx, draft, text)?),
+        "binary-lf" => ExpectMatch::HexFormat(formatted(cx, draft, text)?),
         "binary" => {
             let bytes = binary(text).map_err(|wrong| format!("invalid binary string ({wrong})"))?;
             ExpectMatch::Bytes(bytes)

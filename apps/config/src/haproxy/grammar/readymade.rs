@@ -1,4 +1,4 @@
-//! Options that are a whole health check: Redis, SMTP, PostgreSQL.
+//! Options that are a whole health check: Redis, SMTP, PostgreSQL, MySQL, LDAP, TLS.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -11,7 +11,7 @@ use super::expect::blank;
 use super::proxy::wants_backend;
 use super::text::bytes;
 use super::words::Words;
-use crate::haproxy::{CheckStatus, Connect, Expect, ExpectMatch, Format, Item};
+use crate::haproxy::{CheckStatus, Connect, Expect, ExpectMatch, Format, Item, Reply};
 
 /// A connection that ends with a FIN: these servers would log a reset.
 fn polite() -> Step {
@@ -19,7 +19,7 @@ fn polite() -> Step {
 }
 
 fn send(bytes: Vec<u8>) -> Step {
-    Step::Send { bytes: Format(alloc::vec![Item::Text(bytes)]), comment: None }
+    Step::Send { bytes: Format(alloc::vec![Item::Text(bytes)]), is_hex: false, comment: None }
 }
 
 fn expect(matching: ExpectMatch, set: impl FnOnce(&mut Expect)) -> Step {
@@ -143,6 +143,102 @@ pub(super) fn pgsql(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
 
 fn hex(text: &str) -> ExpectMatch {
     ExpectMatch::HexRegex(text.to_owned())
+}
+
+/// A message that is read as its protocol has it.
+fn reply(reply: Reply) -> Step {
+    Step::Expect(blank(ExpectMatch::Reply(reply)))
+}
+
+pub(super) fn mysql(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    wants_backend(cx, draft, "mysql-check");
+    if !cx.at_most(words, 3, 1) {
+        return;
+    }
+    let mut steps = alloc::vec![polite()];
+    if !words.has(2) {
+        steps.push(reply(Reply::MysqlHandshake));
+        return draft.check.set_ready(steps);
+    }
+    let (what, user, version) = (&words[2], bytes(&words[3]), &words[4]);
+    if what != "user" {
+        return cx.alert(&format!(
+            "'option mysql-check' only supports optional values: 'user' (got '{what}')."
+        ));
+    }
+    if user.is_empty() {
+        return cx.alert("'option mysql-check user' expects <username> as argument.");
+    }
+    let capabilities: &[u8] = match version {
+        // HandshakeResponse41: capabilities, the largest packet, UTF-8, 23 zeros (MySQL's protocol).
+        "" | "post-41" => &MYSQL_41,
+        // HandshakeResponse320: capabilities, the largest packet.
+        "pre-41" => &[0, 0x80, 0, 0, 1],
+        other => {
+            return cx.alert(&format!(
+                "keyword 'user' only supports 'post-41' and 'pre-41' (got '{other}')."
+            ));
+        }
+    };
+    let length = (capabilities.len() + user.len() + 2) as u32;
+    let mut login = Vec::from(&length.to_le_bytes()[..3]);
+    login.push(1);
+    login.extend_from_slice(capabilities);
+    login.extend_from_slice(&user);
+    login.extend_from_slice(&[0, 0]);
+    // COM_QUIT.
+    login.extend_from_slice(&[1, 0, 0, 0, 1]);
+    steps.extend([send(login), reply(Reply::MysqlHandshake), reply(Reply::MysqlLogin)]);
+    draft.check.set_ready(steps);
+}
+
+const MYSQL_41: [u8; 32] = {
+    let mut bytes = [0; 32];
+    (bytes[1], bytes[5], bytes[7], bytes[8]) = (0x82, 0x80, 1, 0x21);
+    bytes
+};
+
+pub(super) fn ldap(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    wants_backend(cx, draft, "ldap-check");
+    if !cx.at_most(words, 0, 1) {
+        return;
+    }
+    // An anonymous bind of version 3 (RFC 4511 section 4.2).
+    let bind = [0x30, 12, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0];
+    draft.check.set_ready(alloc::vec![
+        send(Vec::from(bind)),
+        expect(hex("^30"), |it| {
+            it.min_recv = Some(14);
+            it.on_error = Some(plain("Not LDAPv3 protocol"));
+        }),
+        reply(Reply::LdapBind),
+    ]);
+}
+
+pub(super) fn tls(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    wants_backend(cx, draft, "ssl-hello-chk");
+    if !cx.at_most(words, 0, 1) {
+        return;
+    }
+    let Some(hello) = format_of(cx, draft, &client_hello()) else { return };
+    draft.check.set_ready(alloc::vec![
+        Step::Send { bytes: hello, is_hex: true, comment: None },
+        expect(hex("^1[56]"), |it| {
+            it.min_recv = Some(5);
+            it.ok_status = Some(CheckStatus::Layer6Ok);
+            it.error_status = Some(CheckStatus::Layer6Response);
+            it.timeout_status = Some(CheckStatus::Layer6Timeout);
+        }),
+    ]);
+}
+
+/// The ClientHello of SSL 3.0 that HAProxy sends (RFC 6101 section 5.6.1.2), as a format that makes
+/// hexadecimal digits: the time, 28 bytes that are no secret, 39 cipher suites.
+fn client_hello() -> alloc::string::String {
+    let suites = (0x01..=0x1b).chain(0x2f..=0x3a).map(|suite: u16| format!("{suite:04X}"));
+    let suites: alloc::string::String = suites.collect();
+    let random = "%[date(),htonl,hex]%[str(HAPROXYSSLCHK\nHAPROXYSSLCHK\n),hex]";
+    format!("1603000079010000750300{random}00004E{suites}0100")
 }
 
 /// Those that are not here yet.

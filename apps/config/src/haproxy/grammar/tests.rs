@@ -155,7 +155,7 @@ fn checks_are_steps() {
     };
     assert_eq!(comment.as_deref(), Some("hello"));
     assert_eq!(expect.matching, ExpectMatch::Regex("^b".into()));
-    let ProxyCheck::Tcp(steps) = of(" option redis-check\n") else { panic!() };
+    let ProxyCheck::ReadyMade(steps) = of(" option redis-check\n") else { panic!() };
     assert_eq!(steps.len(), 3);
 }
 
@@ -208,7 +208,7 @@ fn what_is_not_here_yet_is_named() {
     for (line, named) in [
         ("mode http", "'mode http' is not supported yet"),
         ("http-request deny", "'http-request'"),
-        ("option mysql-check", "'option mysql-check'"),
+        ("option spop-check", "'option spop-check'"),
         ("acl x path /", "'path' is not supported yet"),
         ("filter trace", "'filter'"),
         ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),

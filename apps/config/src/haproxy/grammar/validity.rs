@@ -6,7 +6,6 @@ use super::cx::Cx;
 use super::draft::{Draft, LogText};
 use crate::haproxy::{
     Address, Backend, BackendId, CheckStep, FetchKind, Frontend, Key, LogFormat, Mode, Port,
-    ProxyCheck,
 };
 
 /// What is looked at first.
@@ -185,11 +184,7 @@ pub(super) fn check_ports(cx: &mut Cx<'_>, draft: &Draft, backend: &Backend) {
         if has_port || check.addr.is_none() && !matches!(server.address, Address::Addr(_)) {
             continue;
         }
-        let steps = match &backend.check {
-            ProxyCheck::Layer4 => &[][..],
-            ProxyCheck::Tcp(steps) | ProxyCheck::Http(steps) => &steps[..],
-        };
-        let mut connects = steps.iter().filter_map(|step| match step {
+        let mut connects = backend.check.steps().iter().filter_map(|step| match step {
             CheckStep::Connect(connect) => Some(connect),
             _ => None,
         });

@@ -23,7 +23,7 @@ pub(super) fn connection() -> CheckStep {
 }
 
 pub(super) fn send(bytes: &str, comment: &str) -> CheckStep {
-    CheckStep::Send { bytes: text(bytes), comment: some(comment) }
+    CheckStep::Send { bytes: text(bytes), is_hex: false, comment: some(comment) }
 }
 
 pub(super) fn expectation(matching: ExpectMatch) -> Expect {
@@ -207,6 +207,7 @@ pub(super) fn tcp_cases() -> Vec<(&'static str, ProxyCheck, Vec<Event>)> {
                         Item::Text(b" ".into()),
                         variable(Variable::Server),
                     ]),
+                    is_hex: false,
                     comment: None,
                 },
                 CheckStep::Expect(wants("hello")),
