@@ -52,7 +52,8 @@ pub use backend::{
 };
 pub use bind::{Bind, BindAddress};
 pub use check::{
-    CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HttpSend, ProxyCheck, Reply,
+    CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HeaderMatch, HttpSend, ProxyCheck, Reply,
+    TextMatch,
 };
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
 pub use delivery::{CONFIGURATION, Delivery};

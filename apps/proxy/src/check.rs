@@ -14,6 +14,7 @@
 //! | `plan.rs` | the steps of a backend's checks, ready to run |
 //! | `run.rs` | a check: the state machine |
 //! | `expect.rs` | what came, held against what was expected |
+//! | `header.rs` | the fields of a response, likewise |
 //! | `response.rs` | a response of HTTP, as far as checks look at it |
 //! | `reply.rs` | a message of MySQL or LDAP, likewise |
 //! | `request.rs` | what is sent |
@@ -23,6 +24,7 @@
 //! | `report.rs` | statuses, and the lines of the log |
 
 mod expect;
+mod header;
 mod health;
 mod plan;
 mod reply;
@@ -41,5 +43,5 @@ pub use report::{
     Cause, Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
 };
 pub use run::{Check, first_at};
-pub use subject::{Desk, Subject};
+pub use subject::{Desk, Load, Subject};
 pub use todo::{Ending, Finished, Todo};

@@ -12,8 +12,9 @@ use alloc::boxed::Box;
 use penstock_config::haproxy::{Backend, Level, Server};
 use penstock_stack::{Close, ConnId, Cx, Duration, Instant};
 
+use crate::balance::Share;
 use crate::check::{
-    Cause, Change, Check, Desk, Ending, Finished, Names, Subject, Tally, Todo, first_at,
+    Cause, Change, Check, Desk, Ending, Finished, Load, Names, Subject, Tally, Todo, first_at,
     write_check, write_no_server, write_transition,
 };
 use crate::journal::{Voice, wall};
@@ -194,7 +195,7 @@ impl Proxy {
         let Some(mut watch) = self.watch.take() else { return };
         let Watch { probes, desk, .. } = &mut *watch;
         let probe = &mut probes[usize::from(number)];
-        let subject = self.subject(cx, probe.server);
+        let subject = self.subject(cx, probe);
         let (server, backend) = (subject.server, subject.backend);
         let Todo { send, close, open, mut finished } = event(&mut probe.check, &subject, desk, now);
         if let Some(conn) = probe.conn
@@ -235,8 +236,8 @@ impl Proxy {
     }
 
     /// What a check of a server is to know.
-    fn subject(&mut self, cx: &Cx<'_>, number: u16) -> Subject<'static> {
-        let setup = self.setup;
+    fn subject(&mut self, cx: &Cx<'_>, probe: &Probe) -> Subject<'static> {
+        let (setup, number) = (self.setup, probe.server);
         let backend = setup.backend_of(number);
         Subject {
             plan: &setup.plans[usize::from(backend)],
@@ -247,6 +248,33 @@ impl Proxy {
             spread_percent: setup.proxies.global.spread_checks_percent,
             random: (self.draw() >> 32) as u32,
             unix_s: wall(cx).0 / 1_000_000,
+            load: setup.backend(backend).options.send_state.then(|| self.load(cx, probe)),
+        }
+    }
+
+    /// What `http-check send-state` tells a server.
+    fn load(&self, cx: &Cx<'_>, probe: &Probe) -> Load<'static> {
+        let (setup, gauges, number) = (self.setup, &self.gauges, probe.server);
+        let backend = setup.backend_of(number);
+        let global = &setup.proxies.global;
+        let of =
+            |server: u16| self.servers[usize::from(server)].standing.share(setup.server(server));
+        let warmed = |share: Share| (share.weight * share.warmth).div_ceil(u32::from(WARM));
+        let usable = setup.servers_of(backend).map(of).filter(|share| share.is_usable());
+        let waiting = self.backends[usize::from(backend)].queue.len();
+        let throttle =
+            probe.warming.zip(setup.server(number).slowstart).map(|(warming, slowstart)| {
+                let passed = cx.now().0.saturating_sub(warming.since.0);
+                (100 * passed / slowstart.0.max(1)).clamp(1, 99) as u8
+            });
+        Load {
+            node: global.node.as_deref().or(global.log_hostname.as_deref()).unwrap_or_default(),
+            weight: warmed(of(number)),
+            weights: usable.map(warmed).sum(),
+            sessions: gauges.total(gauges.server(number)),
+            connections: gauges.total(gauges.backend(backend)).saturating_sub(waiting),
+            queued: self.servers[usize::from(number)].queue.len(),
+            throttle_percent: throttle,
         }
     }
 
@@ -260,7 +288,7 @@ impl Proxy {
         let is_told = backend.options.log_health_checks;
         self.tell_check(cx, probe, finished);
         if finished.repeats {
-            let subject = self.subject(cx, server);
+            let subject = self.subject(cx, probe);
             let first = finished.change;
             finished = probe.check.repeat(&subject, cx.now());
             finished.change = first.or(finished.change);

@@ -144,6 +144,8 @@ pub struct BackendOptions {
     pub log_health_checks: bool,
     /// `http-check disable-on-404`: a server that answers a check with 404 takes no new sessions.
     pub disable_on_404: bool,
+    /// `http-check send-state`: a check tells the server what is believed of it.
+    pub send_state: bool,
     /// `option persist`: a server that a rule names is used though it is down.
     pub persist: bool,
 }

@@ -135,8 +135,36 @@ pub enum ExpectMatch {
     Status(Vec<RangeInclusive<u16>>),
     /// `rstatus`: a regular expression on the status.
     StatusRegex(String),
+    /// `hdr`, `fhdr`: a field of the response.
+    Header(HeaderMatch),
     /// A message of a protocol, as a ready-made check reads it.
     Reply(Reply),
+}
+
+/// A field of a response that is looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderMatch {
+    /// Its name, whatever the case of its letters.
+    pub name: TextMatch,
+    /// Its value; `None`: any.
+    pub value: Option<TextMatch>,
+    /// `fhdr`: of the value as a whole; else of one of those that commas part.
+    pub is_full: bool,
+}
+
+/// How a text is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TextMatch {
+    /// `-m str`.
+    Exact(Format),
+    /// `-m beg`.
+    Begin(Format),
+    /// `-m end`.
+    End(Format),
+    /// `-m sub`.
+    Contains(Format),
+    /// `-m reg`.
+    Regex(String),
 }
 
 /// A message that a server of some protocol answers a check with.

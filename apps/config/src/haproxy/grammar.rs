@@ -39,6 +39,7 @@ mod fetches;
 mod finish;
 mod format;
 mod global;
+mod header;
 mod hosts;
 mod httpchk;
 mod known;

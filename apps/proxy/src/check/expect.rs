@@ -46,15 +46,16 @@ pub(super) struct Input<'a> {
 /// What is looked for where a format makes it, from what that made; or why it cannot be.
 pub(super) fn made<'m>(expect: &Expect, mut made: Line<'m>) -> Made<'m> {
     match expect.matching {
-        ExpectMatch::Format(_) | ExpectMatch::HexFormat(_) if made.is_empty() => {
-            Err("log-format string evaluated to an empty string")
-        }
+        ExpectMatch::Format(_) | ExpectMatch::HexFormat(_) if made.is_empty() => Err(NOTHING_MADE),
         ExpectMatch::HexFormat(_) if !made.digits_to_bytes() => {
             Err("Failed to parse hexastring resulting of eval of a log-format string")
         }
         _ => Ok(made.into_bytes()),
     }
 }
+
+/// What HAProxy says of a format that made nothing.
+pub(super) const NOTHING_MADE: &str = "log-format string evaluated to an empty string";
 
 /// What a format made, or what is said where it made nothing of use.
 pub(super) type Made<'m> = Result<&'m [u8], &'static str>;
@@ -88,7 +89,10 @@ pub(super) fn tcp(
         }
         ExpectMatch::Regex(_) => expression.is_some_and(|expression| expression.is_match(bytes)),
         // Of HTTP: refused when the configuration is read. Replies are read elsewhere.
-        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) | ExpectMatch::Reply(_) => false,
+        ExpectMatch::Status(_)
+        | ExpectMatch::StatusRegex(_)
+        | ExpectMatch::Header(_)
+        | ExpectMatch::Reply(_) => false,
     };
     // Without a number of bytes to wait for, what is not there may still come.
     if !is_match && !is_last && expect.min_recv.is_none() {
@@ -102,12 +106,13 @@ pub(super) fn tcp(
 }
 
 /// Looks at what came for an expectation of `http-check`, and says what the response's status is.
+/// `has_field`: whether it has the field that is looked for.
 pub(super) fn http(
     expect: &Expect,
     expression: Option<&Expression>,
     made: Made<'_>,
-    reading: Reading<'_>,
-    is_last: bool,
+    has_field: Result<bool, &'static str>,
+    (reading, is_last): (Reading<'_>, bool),
 ) -> (Verdict, u16) {
     let invalid =
         Verdict::Failed { status: Status::Layer7Response, is_unwanted: false, text: Text::None };
@@ -118,9 +123,11 @@ pub(super) fn http(
     };
     let Response { status, body, is_whole, is_broken, .. } = response;
     let is_last = is_last || is_whole;
-    let is_of_status =
-        matches!(expect.matching, ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_));
-    if is_broken && !is_of_status {
+    let is_of_head = matches!(
+        expect.matching,
+        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) | ExpectMatch::Header(_)
+    );
+    if is_broken && !is_of_head {
         return (invalid, status);
     }
     let failed = |default: Status, text: Text| Verdict::Failed {
@@ -135,6 +142,10 @@ pub(super) fn http(
             let digits = digits.map(|digit| b'0' + digit as u8);
             expression.is_some_and(|expression| expression.is_match(&digits))
         }
+        ExpectMatch::Header(_) => match has_field {
+            Ok(has_field) => has_field,
+            Err(why) => return (impossible(why), status),
+        },
         ExpectMatch::Bytes(_) | ExpectMatch::Format(_) | ExpectMatch::Regex(_)
             if body.is_empty() =>
         {
@@ -159,10 +170,10 @@ pub(super) fn http(
         // Of other checks.
         ExpectMatch::HexRegex(_) | ExpectMatch::HexFormat(_) | ExpectMatch::Reply(_) => false,
     };
-    if !is_of_status && !is_match && !is_last && expect.min_recv.is_none() {
+    if !is_of_head && !is_match && !is_last && expect.min_recv.is_none() {
         return (Verdict::Wait, status);
     }
-    let verdict = match (is_match != expect.negated, is_of_status, expect.negated) {
+    let verdict = match (is_match != expect.negated, is_of_head, expect.negated) {
         (true, ..) => Verdict::Fulfilled,
         (false, true, _) => failed(Status::Layer7Status, Text::Reason),
         (false, false, true) => {

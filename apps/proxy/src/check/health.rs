@@ -104,6 +104,16 @@ impl Health {
         self.value == 0 && self.state == State::Stopped
     }
 
+    /// It was last said to want no new sessions.
+    pub fn is_stopping(&self) -> bool {
+        self.state == State::Stopping
+    }
+
+    /// It was last said to be down.
+    pub fn is_stopped(&self) -> bool {
+        self.state == State::Stopped
+    }
+
     /// As HAProxy writes it: 2 of 3 until it falls, or 1 of 2 until it rises.
     pub fn fraction(&self) -> (u32, u32) {
         if self.is_up() { (self.value - self.rise + 1, self.fall) } else { (self.value, self.rise) }

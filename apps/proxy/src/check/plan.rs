@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use penstock_config::haproxy::{
-    CheckStep, Connect, Expect, ExpectMatch, Expression, ExpressionError, ProxyCheck,
+    CheckStep, Connect, Expect, ExpectMatch, Expression, ExpressionError, HeaderMatch, ProxyCheck,
+    TextMatch,
 };
 
 /// How the servers of a backend are checked; frozen before the cores start.
@@ -31,6 +32,8 @@ pub(super) enum Kind {
 pub(super) struct Step {
     pub(super) what: CheckStep,
     pub(super) expression: Option<Expression>,
+    /// The one of a field's name; the other is its value's.
+    pub(super) name: Option<Expression>,
 }
 
 /// An expectation whose regular expression cannot be compiled.
@@ -94,23 +97,39 @@ impl Plan {
 
 impl Step {
     fn compile(step: &CheckStep) -> Result<Step, PlanError> {
-        let text = match step {
+        let (text, name) = match step {
             CheckStep::Expect(Expect { matching, .. }) => match matching {
                 ExpectMatch::Regex(text)
                 | ExpectMatch::HexRegex(text)
-                | ExpectMatch::StatusRegex(text) => Some(text),
+                | ExpectMatch::StatusRegex(text) => (Some(text), None),
+                ExpectMatch::Header(HeaderMatch { name, value, .. }) => {
+                    (value.as_ref().and_then(regex), regex(name))
+                }
                 ExpectMatch::Bytes(_)
                 | ExpectMatch::Format(_)
                 | ExpectMatch::HexFormat(_)
                 | ExpectMatch::Status(_)
-                | ExpectMatch::Reply(_) => None,
+                | ExpectMatch::Reply(_) => (None, None),
             },
-            CheckStep::Connect(_) | CheckStep::Send { .. } | CheckStep::HttpSend(_) => None,
+            CheckStep::Connect(_) | CheckStep::Send { .. } | CheckStep::HttpSend(_) => (None, None),
         };
-        let compile = |text: &String| {
-            Expression::compile(text, false)
+        let compile = |text: &String, ignore_case| {
+            Expression::compile(text, ignore_case)
                 .map_err(|error| PlanError { expression: text.clone(), error })
         };
-        Ok(Step { what: step.clone(), expression: text.map(compile).transpose()? })
+        Ok(Step {
+            what: step.clone(),
+            expression: text.map(|text| compile(text, false)).transpose()?,
+            name: name.map(|name| compile(name, true)).transpose()?,
+        })
+    }
+}
+
+fn regex(text: &TextMatch) -> Option<&String> {
+    match text {
+        TextMatch::Regex(text) => Some(text),
+        TextMatch::Exact(_) | TextMatch::Begin(_) | TextMatch::End(_) | TextMatch::Contains(_) => {
+            None
+        }
     }
 }

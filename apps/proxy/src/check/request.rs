@@ -1,16 +1,22 @@
 //! What a check sends.
 
-use penstock_config::haproxy::{Format, HttpSend, ProxyHeader, Server};
+use core::fmt::Write;
+
+use penstock_config::haproxy::{Format, HttpSend, Port, ProxyHeader, Server};
 use penstock_stack::Endpoint;
 
+use super::health::Health;
+use super::subject::{Load, Subject};
 use crate::line::Line;
 use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
 
 /// Writes a request as HAProxy does: names of fields in small letters, `Content-Length` where a
-/// server would wait for a body, and the connection closed at the end.
+/// server would wait for a body, and the connection closed at the end. `state` is what it is told of
+/// itself; nothing where that is empty.
 pub(super) fn write_request(
     send: &HttpSend,
     mut format: impl FnMut(&Format, &mut Line<'_>),
+    state: &[u8],
     body: &[u8],
     line: &mut Line<'_>,
 ) {
@@ -49,6 +55,11 @@ pub(super) fn write_request(
         }
         line.push(b"\r\n");
     }
+    if !state.is_empty() {
+        line.push(b"x-haproxy-server-state: ");
+        line.push(state);
+        line.push(b"\r\n");
+    }
     let has_no_body = matches!(method.as_str(), "OPTIONS" | "GET" | "HEAD" | "DELETE");
     if !has_no_body || !body.is_empty() {
         line.push(b"content-length: ");
@@ -63,6 +74,38 @@ pub(super) fn write_request(
     }
     line.push(b"\r\n");
     line.push(body);
+}
+
+/// `http-check send-state`: what is believed of a server, and what it has to do.
+pub(super) fn write_state(
+    subject: &Subject<'_>,
+    health: &Health,
+    load: &Load<'_>,
+    line: &mut Line<'_>,
+) {
+    let Subject { backend, server, addr, .. } = *subject;
+    let Load { node, weight, weights, sessions, connections, queued, throttle_percent } = *load;
+    let (part, whole) = health.fraction();
+    let port = match server.port {
+        Port::Fixed(port) => port,
+        Port::Offset(_) => 0,
+    };
+    // A Line takes everything, or its beginning: writing never fails.
+    let _ = match (health.is_stopped(), health.is_stopping(), part == whole) {
+        (true, ..) if part == 0 => line.write_str("DOWN"),
+        (true, ..) => write!(line, "DOWN {part}/{whole}"),
+        (false, false, true) => line.write_str("UP"),
+        (false, false, false) => write!(line, "UP {part}/{whole}"),
+        (false, true, true) => line.write_str("NOLB"),
+        (false, true, false) => write!(line, "NOLB {part}/{whole}"),
+    };
+    let _ = write!(line, "; address={}; port={port}", addr.unwrap_or_default());
+    let _ = write!(line, "; name={}/{}; node={node}", backend.name, server.name);
+    let _ = write!(line, "; weight={weight}/{weights}; scur={sessions}/{connections}");
+    let _ = write!(line, "; qcur={queued}");
+    if let Some(percent) = throttle_percent {
+        let _ = write!(line, "; throttle={percent}%");
+    }
 }
 
 /// A PROXY header of a check: version 1 names the check's own connection, version 2 says that it is

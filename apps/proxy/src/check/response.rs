@@ -60,6 +60,14 @@ pub(super) fn read<'a>(bytes: &'a [u8], is_head: bool, scratch: &'a mut [u8]) ->
     Reading::Response(Response { status, reason, body, is_whole, is_broken })
 }
 
+/// Whether this is true of any field of a response whose head is there.
+pub(super) fn any_field(bytes: &[u8], mut is_it: impl FnMut(&str, &[u8]) -> bool) -> bool {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut head = httparse::Response::new(&mut fields);
+    let is_whole = matches!(head.parse(bytes), Ok(httparse::Status::Complete(_)));
+    is_whole && head.headers.iter().any(|field| is_it(field.name, field.value.trim_ascii()))
+}
+
 /// Puts the chunks of a body together (RFC 9112 section 7.1); whether the last was there.
 fn unchunk<'a>(mut rest: &[u8], scratch: &'a mut [u8]) -> Option<(&'a [u8], bool)> {
     let mut used = 0;

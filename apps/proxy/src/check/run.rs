@@ -13,9 +13,10 @@ use super::health::Health;
 use super::plan::{Kind, Plan};
 use super::reply::{self, Heard};
 use super::report::{Report, Status};
+use super::response::Reading;
 use super::subject::{self, Asked, Desk, INPUT_BYTES_MAX, Subject};
 use super::todo::{Ending, Finished, Todo};
-use super::{request, response};
+use super::{header, request, response};
 use crate::line::Line;
 
 /// The check of one server.
@@ -338,7 +339,7 @@ impl Check {
         desk: &mut Desk,
         used: usize,
     ) -> Option<usize> {
-        let Desk { work, output, made, .. } = desk;
+        let Desk { work, output, made, scratch } = desk;
         let asked = Asked { subject, input: &[] };
         let mut line = Line::new(&mut output[used..]);
         let mut format = |format: &Format, line: &mut Line<'_>| {
@@ -355,7 +356,11 @@ impl Check {
                 if let Some(text) = &send.body {
                     format(text, &mut body);
                 }
-                request::write_request(send, format, body.as_bytes(), &mut line);
+                let mut state = Line::new(scratch);
+                if let Some(load) = &subject.load {
+                    request::write_state(subject, &self.health, load, &mut state);
+                }
+                request::write_request(send, format, state.as_bytes(), body.as_bytes(), &mut line);
             }
             CheckStep::Connect(_) | CheckStep::Expect(_) => {}
         }
@@ -404,13 +409,27 @@ impl Check {
         if let Some(format) = expect::format(expect) {
             subject::write_format(format, &asked, work, &mut wanted);
         }
-        let expression = plan.steps[self.at].expression.as_ref();
+        let step = &plan.steps[self.at];
+        let expression = step.expression.as_ref();
         let wanted = expect::made(expect, wanted);
         let (verdict, code) = match plan.kind {
             Kind::Http => {
                 let is_head = subject::asks_for_head(plan, self.at);
+                let make = |format: &Format, line: &mut Line<'_>| {
+                    subject::write_format(format, &asked, work, line);
+                };
+                let has_field = match &expect.matching {
+                    ExpectMatch::Header(wanted) => {
+                        header::has_field(wanted, step, input.bytes, make, scratch)
+                    }
+                    _ => Ok(false),
+                };
                 let reading = response::read(input.bytes, is_head, scratch);
-                expect::http(expect, expression, wanted, reading, input.is_last)
+                if self.is_stopping_404(subject, &reading) {
+                    (Verdict::Fulfilled, NOT_FOUND)
+                } else {
+                    expect::http(expect, expression, wanted, has_field, (reading, input.is_last))
+                }
             }
             Kind::Tcp | Kind::ReadyMade | Kind::Layer4 => {
                 (expect::tcp(expect, expression, wanted, input, scratch), 0)
@@ -445,6 +464,13 @@ impl Check {
         };
         let info = line.into_bytes();
         Err(self.finish(subject, now, status, code, |line| line.push(info)))
+    }
+
+    /// `disable-on-404`: a server that is up and answers 404 wants no new sessions.
+    fn is_stopping_404(&self, subject: &Subject<'_>, reading: &Reading<'_>) -> bool {
+        subject.backend.options.disable_on_404
+            && !self.health.is_stopped()
+            && matches!(reading, Reading::Response(response) if response.status == NOT_FOUND)
     }
 
     /// The same for a message of a protocol. HAProxy counts twice what it passes as the last step.
@@ -492,6 +518,13 @@ impl Check {
                     line.push(b"(tcp-check)");
                 }
                 (Status::Layer4Ok, 0)
+            }
+            Some(CheckStep::Expect(_))
+                if code == NOT_FOUND
+                    && subject.backend.options.disable_on_404
+                    && !self.health.is_stopped() =>
+            {
+                (Status::Layer7OkConditionally, code)
             }
             Some(CheckStep::Expect(expect)) => {
                 match &expect.on_success {
@@ -591,6 +624,9 @@ fn after(now: Instant, span: Duration) -> Instant {
 fn is_default(connect: &Connect) -> bool {
     connect.implicit || connect.default
 }
+
+/// RFC 9110 section 15.5.5.
+const NOT_FOUND: u16 = 404;
 
 /// As much as a report keeps.
 const INFO_BYTES_MAX: usize = 127;

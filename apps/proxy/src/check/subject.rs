@@ -38,6 +38,27 @@ pub struct Subject<'a> {
     pub random: u32,
     /// The time of day, in seconds since 1970; since the start while it is not known.
     pub unix_s: u64,
+    /// What the server is told of itself; `None`: nothing.
+    pub load: Option<Load<'a>>,
+}
+
+/// What `http-check send-state` tells a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load<'a> {
+    /// Who checks.
+    pub node: &'a str,
+    /// The weight that it has.
+    pub weight: u32,
+    /// What its backend's usable servers have together.
+    pub weights: u32,
+    /// Its sessions.
+    pub sessions: u32,
+    /// Its backend's.
+    pub connections: u32,
+    /// Sessions that wait for it.
+    pub queued: u32,
+    /// How much of its weight it has while it comes up slowly.
+    pub throttle_percent: Option<u8>,
 }
 
 /// Room for what a check puts together; one for all checks of a core.
@@ -201,6 +222,7 @@ pub(super) fn write_place(plan: &Plan, at: usize, line: &mut Line<'_>) {
                 ExpectMatch::HexRegex(_) => line.push(b" (expect binary regex)"),
                 ExpectMatch::Status(_) => line.push(b" (expect HTTP status codes)"),
                 ExpectMatch::StatusRegex(_) => line.push(b" (expect HTTP status regex)"),
+                ExpectMatch::Header(_) => line.push(b" (expect HTTP header pattern)"),
                 ExpectMatch::Reply(_) => line.push(b" (expect custom function)"),
             }
             &expect.comment
@@ -232,7 +254,11 @@ pub(super) fn write_mismatch(
         ExpectMatch::HexFormat(_) => line.push(b" (log-format binary)"),
         ExpectMatch::Regex(_) => line.push(b" (regex)"),
         ExpectMatch::HexRegex(_) => line.push(b" (binary regex)"),
-        ExpectMatch::Status(_) | ExpectMatch::StatusRegex(_) | ExpectMatch::Reply(_) => {}
+        // Of checks that have words of their own.
+        ExpectMatch::Status(_)
+        | ExpectMatch::StatusRegex(_)
+        | ExpectMatch::Header(_)
+        | ExpectMatch::Reply(_) => {}
     }
     line.push(b" at step ");
     line.number(number as u64);

@@ -46,6 +46,7 @@ struct Bed {
     desk: Desk,
     now: Instant,
     sent: Vec<u8>,
+    load: Option<Load<'static>>,
     opened: Vec<Endpoint>,
     closed: Vec<Ending>,
 }
@@ -67,6 +68,7 @@ impl Bed {
             desk: Desk::new(),
             now: Instant(0),
             sent: Vec::new(),
+            load: None,
             opened: Vec::new(),
             closed: Vec::new(),
         }
@@ -85,6 +87,7 @@ impl Bed {
             spread_percent: 0,
             random: 0,
             unix_s: UNIX_S,
+            load: self.load,
         };
         act(&mut self.check, &subject, &mut self.desk, self.now)
     }

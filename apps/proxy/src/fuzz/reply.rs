@@ -85,6 +85,7 @@ fn answer(check: &ProxyCheck, pieces: &[&[u8]]) -> Option<(Status, u16)> {
         spread_percent: 0,
         random: 0,
         unix_s: 0,
+        load: None,
     };
     let now = Instant(0);
     let (mut check, mut desk) = (Check::new(&plan, &with, now), Desk::new());

@@ -79,6 +79,8 @@ pub(super) struct CheckDraft {
     pub(super) unused_http: bool,
     /// `http-check disable-on-404`.
     pub(super) disable_on_404: bool,
+    /// `http-check send-state`.
+    pub(super) send_state: bool,
 }
 
 impl CheckDraft {
@@ -89,7 +91,8 @@ impl CheckDraft {
             InForce::Own(Protocol::Http) => InForce::Inherited(Protocol::Http, self.http.clone()),
             other => other.clone(),
         };
-        CheckDraft { in_force, disable_on_404: self.disable_on_404, ..CheckDraft::default() }
+        let CheckDraft { disable_on_404, send_state, .. } = *self;
+        CheckDraft { in_force, disable_on_404, send_state, ..CheckDraft::default() }
     }
 
     fn protocol(&self) -> Option<Protocol> {
@@ -278,16 +281,16 @@ pub(super) fn http_check(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     wants_backend(cx, draft, "http-check");
     let rest = words.rest(2);
     let step = match &words[1] {
-        "disable-on-404" => {
+        option @ ("disable-on-404" | "send-state") => {
             if words.has(2) {
                 let extra = &words[2];
                 return cx
                     .alert(&format!("'http-check' cannot handle unexpected argument '{extra}'."));
             }
-            draft.check.disable_on_404 = true;
+            draft.check.disable_on_404 |= option == "disable-on-404";
+            draft.check.send_state |= option == "send-state";
             return;
         }
-        "send-state" => return cx.alert("'http-check send-state' is not supported yet."),
         "connect" => connect(cx, draft, words, rest, true),
         "send" => request(cx, draft, rest).map(Step::Http),
         "expect" => expect::expect(cx, draft, rest, true).map(Step::Expect),

@@ -10,6 +10,7 @@ use super::checks::formatted;
 use super::cx::Cx;
 use super::draft::Draft;
 use super::fetches::CHECK;
+use super::header;
 use super::patterns::expression;
 use super::sample::{self, Context, Scope};
 use super::text::{binary, bytes, digits, leading_number, readable};
@@ -51,6 +52,7 @@ pub(super) fn expect(
     }
     let mut expect = blank(ExpectMatch::Bytes(Vec::new()));
     let mut pattern: Option<(String, String)> = None;
+    let mut header = None;
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         let mut name = word.trim_start_matches('!');
@@ -65,11 +67,17 @@ pub(super) fn expect(
             if is_http && only_tcp || !is_http && only_http {
                 return Err(unknown(name, is_http));
             }
-            if pattern.is_some() {
+            if pattern.is_some() || header.is_some() {
                 return Err("only on pattern expected".to_owned());
             }
-            if matches!(name, "hdr" | "fhdr" | "custom") {
+            if name == "custom" {
                 return Err(format!("'{name}' is not supported yet"));
+            }
+            if matches!(name, "hdr" | "fhdr") {
+                let (matching, used) = header::header(cx, draft, name, words.as_slice())?;
+                header = Some(matching);
+                words = words.as_slice()[used..].iter();
+                continue;
             }
             let text =
                 words.next().ok_or_else(|| format!("'{name}' expects a <pattern> as argument"))?;
@@ -85,8 +93,11 @@ pub(super) fn expect(
         let value = words.next().map_or("", String::as_str);
         option(cx, draft, &mut expect, name, value)?;
     }
-    let (name, text) = pattern.ok_or("pattern not found")?;
-    expect.matching = matching(cx, draft, &name, &text)?;
+    expect.matching = match (header, pattern) {
+        (Some(header), _) => header,
+        (None, Some((name, text))) => matching(cx, draft, &name, &text)?,
+        (None, None) => return Err("pattern not found".to_owned()),
+    };
     Ok(expect)
 }
 

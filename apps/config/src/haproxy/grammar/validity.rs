@@ -33,10 +33,14 @@ pub(super) fn before(cx: &mut Cx<'_>, drafts: &[Draft], at: usize) {
             "{noun} '{name}' uses http-check rules without 'option httpchk', so the rules are ignored."
         ));
     }
-    if draft.check.disable_on_404 && !draft.check.is_http() {
-        cx.messages.warn(format!(
-            "'disable-on-404' will be ignored for {noun} '{name}' (requires 'option httpchk')."
-        ));
+    for (said, option) in
+        [(draft.check.disable_on_404, "disable-on-404"), (draft.check.send_state, "send-state")]
+    {
+        if said && !draft.check.is_http() {
+            cx.messages.warn(format!(
+                "'{option}' will be ignored for {noun} '{name}' (requires 'option httpchk')."
+            ));
+        }
     }
 }
 

@@ -28,6 +28,15 @@ const MYSQL: &[u8] = b"\x4a\0\0\0\x0a8.0.19\0\x0a\0\0\0o<\x02^bIA\r\0\xff\xff\xf
 const WELL: &[u8] = b"\x07\0\0\x02\0\0\0\x02\0\0\0";
 const DENIED: &[u8] = b"\x17\0\0\x02\xff\x15\x04#28000Access denied!";
 
+/// Responses with these fields.
+const ONE: &str = "HTTP/1.1 200 OK\r\nx-A: 1\r\nContent-Length: 0\r\n\r\n";
+const TWO: &str = "HTTP/1.1 200 OK\r\nx-A: one\r\nx-b:  two\r\nContent-Length: 0\r\n\r\n";
+const LIST: &str = "HTTP/1.1 200 OK\r\nx-A: one, two\r\nContent-Length: 0\r\n\r\n";
+const QUOTED: &str = "HTTP/1.1 200 OK\r\nx-A: a, \"b, c\" , d\r\nContent-Length: 0\r\n\r\n";
+const COOKIE: &str =
+    "HTTP/1.1 200 OK\r\nset-cookie: a=1; Expires=Wed, b\r\nContent-Length: 0\r\n\r\n";
+const LONG: &str = "HTTP/1.1 200 OK\r\nx-en-A: one, n,two\r\nContent-Length: 0\r\n\r\n";
+
 /// Names as in `recorded.txt`, lines with ` / ` between them, and what happens.
 fn cases() -> Vec<(&'static str, &'static str, Vec<Event>)> {
     let ldap = |result: &'static [u8]| vec![Connected, Bytes(result)];
@@ -102,11 +111,41 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<Event>)> {
     ]
 }
 
+/// The same for `http-check expect`, behind `option httpchk GET /`: with what comes after it.
+fn field_cases() -> Vec<(&'static str, &'static str, &'static str)> {
+    vec![
+        ("hdrname", "hdr name X-a", ONE),
+        ("hdrnameno", "hdr name X-b comment none", ONE),
+        ("hdrnot", "! hdr name X-a", ONE),
+        ("hdrvalue", "hdr name X-a value two", LIST),
+        ("hdrvaluecase", "hdr name X-a value Two", LIST),
+        ("fhdrvalue", "fhdr name X-a value two", LIST),
+        ("fhdrall", "fhdr name X-a value \"one, two\"", LIST),
+        ("hdrbeg", "hdr name -m beg x- value -m beg tw", TWO),
+        ("hdrend", "hdr name -m end -A value -m end ne", TWO),
+        ("hdrsub", "hdr name -m sub en value -m sub n,", LONG),
+        ("fhdrsub", "fhdr name -m sub EN value -m sub n,", LONG),
+        ("hdrreg", "hdr name -m reg ^X-.$ value -m reg ^t.o$", TWO),
+        ("hdrregcase", "hdr name -m reg ^x-.$ value -m reg ^T.o$", TWO),
+        ("hdrlf", "hdr name-lf x-%[str(a)] value-lf %[str(one)]", TWO),
+        ("hdrlfnone", "hdr name-lf %[str()] value one", TWO),
+        ("hdrstatus", "hdr name X-z error-status L7RSP on-error gone", ONE),
+        ("hdrquoted", "hdr name x-a value '\"b, c\"'", QUOTED),
+        ("hdrcookie", "hdr name set-cookie value -m beg \"b\"", COOKIE),
+    ]
+}
+
 #[test]
 fn what_was_written_comes_to_what_was_recorded() {
     let recorded = recorded();
-    for (name, lines, events) in cases() {
-        let mut bed = Bed::new(name, check_of(lines), ServerCheck::default());
+    let cases =
+        cases().into_iter().map(|(name, lines, events)| (name, String::from(lines), events));
+    let fields = field_cases().into_iter().map(|(name, words, response)| {
+        let lines = format!("option httpchk GET / \n http-check expect {words}");
+        (name, lines, vec![Connected, Data(response), End])
+    });
+    for (name, lines, events) in cases.chain(fields) {
+        let mut bed = Bed::new(name, check_of(&lines), ServerCheck::default());
         bed.run(&events).unwrap_or_else(|| panic!("{name} is not over"));
         let took = format!("duration: {}ms", bed.check.report().duration_ms);
         assert_eq!(bed.line().replace(&took, "duration: 0ms"), recorded[name]);
@@ -140,4 +179,63 @@ fn one_pass_of_a_mysql_server_is_two() {
         "Health check for server mysqlok/s1 succeeded, reason: Layer7 check passed, code: 0, check \
          duration: 0ms, status: 3/3 UP."
     );
+}
+
+/// `disable-on-404`: as recorded, whatever else is expected; who is down is not stopping.
+#[test]
+fn who_answers_404_wants_no_new_sessions() {
+    let recorded = recorded();
+    let lines = "option httpchk GET /\n http-check disable-on-404\n http-check expect string ok";
+    let gone = "HTTP/1.1 404 Gone\r\nContent-Length: 2\r\n\r\nno";
+    let well = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let mut bed = Bed::new("http404", check_of(lines), ServerCheck::default());
+    bed.backend.options.disable_on_404 = true;
+    let mut run = |answer| {
+        let change = bed.run(&[Connected, Data(answer)]).expect("over").change;
+        (change, bed.line())
+    };
+    assert_eq!(run(gone), (Some(Change::Stopping), recorded["http404"].into()));
+    assert_eq!(run(gone).0, None);
+    assert_eq!(run(well).0, Some(Change::Up));
+    assert_eq!(run("SSH\r\n\r\n").0, None);
+    assert_eq!(run("SSH\r\n\r\n").0, None);
+    assert_eq!(run("SSH\r\n\r\n").0, Some(Change::Down));
+    let line = "Health check for server http404/s1 failed, reason: Layer7 invalid response, info: \
+                \"HTTP content check did not match\", check duration: 0ms, status: 0/2 DOWN.";
+    assert_eq!(run(gone), (None, line.into()));
+}
+
+/// `send-state`: as recorded.
+#[test]
+fn a_server_is_told_of_itself() {
+    let lines = "option httpchk GET /\n http-check send-state\n http-check send hdr X-y z";
+    let mut bed = Bed::new("state", check_of(lines), ServerCheck::default());
+    let mut sent = |events: &[Event]| {
+        bed.sent.clear();
+        bed.load = Some(Load {
+            node: "lb",
+            weight: 3,
+            weights: 8,
+            sessions: 1,
+            connections: 2,
+            queued: 0,
+            throttle_percent: None,
+        });
+        bed.run(events);
+        let sent = String::from_utf8_lossy(&bed.sent).into_owned();
+        sent.lines().find(|line| line.starts_with("x-hap")).unwrap_or_default().to_string()
+    };
+    let state = |health: &str| {
+        format!(
+            "x-haproxy-server-state: {health}; address=127.0.0.1; port=7000; name=state/s1; \
+             node=lb; weight=3/8; scur=1/2; qcur=0"
+        )
+    };
+    let well = [Connected, Data("HTTP/1.1 200 OK\r\n\r\n"), End];
+    let wrong = [Connected, Data("HTTP/1.1 500 No\r\n\r\n"), End];
+    let wanted = ["UP 1/3", "UP", "UP 2/3", "UP 1/3", "DOWN", "DOWN 1/2", "UP"];
+    let events = [&well[..], &wrong, &wrong, &wrong, &well, &well, &well];
+    for (events, wanted) in events.iter().zip(wanted) {
+        assert_eq!(sent(events), state(wanted));
+    }
 }
