@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `plan.rs` | the steps of a backend's checks, ready to run |
 //! | `run.rs` | a check: the state machine |
+//! | `judge.rs` | what an answer is worth |
 //! | `expect.rs` | what came, held against what was expected |
 //! | `header.rs` | the fields of a response, likewise |
 //! | `response.rs` | a response of HTTP, as far as checks look at it |
@@ -26,6 +27,7 @@
 mod expect;
 mod header;
 mod health;
+mod judge;
 mod plan;
 mod reply;
 mod report;

@@ -289,6 +289,6 @@ fn write_printable(text: &[u8], line: &mut Line<'_>) {
 }
 
 /// HAProxy keeps as much.
-const INFO_BYTES_MAX: usize = 127;
+pub(super) const INFO_BYTES_MAX: usize = 127;
 
 const _: () = assert!(INFO_BYTES_MAX <= u8::MAX as usize);

@@ -3,20 +3,15 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use penstock_config::haproxy::{
-    Address, CheckStep, Connect, Expect, ExpectMatch, Format, Port, Reply, ServerCheck,
-};
+use penstock_config::haproxy::{Address, CheckStep, Connect, Expect, Format, Port, ServerCheck};
 use penstock_stack::{Close, Duration, Endpoint, Instant};
 
-use super::expect::{self, Input, Text, Verdict};
 use super::health::Health;
-use super::plan::{Kind, Plan};
-use super::reply::{self, Heard};
+use super::plan::Plan;
 use super::report::{Report, Status};
-use super::response::Reading;
+use super::request;
 use super::subject::{self, Asked, Desk, INPUT_BYTES_MAX, Subject};
 use super::todo::{Ending, Finished, Todo};
-use super::{header, request, response};
 use crate::line::Line;
 
 /// The check of one server.
@@ -24,18 +19,18 @@ use crate::line::Line;
 pub struct Check {
     phase: Phase,
     /// The step that is under way.
-    at: usize,
-    begun_at: Instant,
+    pub(super) at: usize,
+    pub(super) begun_at: Instant,
     /// The next check begins, or this one is given up.
     due_at: Instant,
     is_paused: bool,
     /// What the server said since it was last sent something.
-    input: Box<[u8]>,
-    input_bytes: usize,
+    pub(super) input: Box<[u8]>,
+    pub(super) input_bytes: usize,
     /// The server has said all.
-    has_ended: bool,
-    health: Health,
-    report: Report,
+    pub(super) has_ended: bool,
+    pub(super) health: Health,
+    pub(super) report: Report,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -376,180 +371,6 @@ impl Check {
         })
     }
 
-    /// Whether an expectation is fulfilled; or the check is over, since it never will be.
-    fn judge(
-        &mut self,
-        subject: &Subject<'_>,
-        expect: &Expect,
-        desk: &mut Desk,
-        now: Instant,
-    ) -> Result<bool, Finished> {
-        let plan = subject.plan;
-        let is_full = self.input_bytes == self.input.len();
-        let input =
-            Input { bytes: &self.input[..self.input_bytes], is_last: self.has_ended || is_full };
-        if input.bytes.is_empty() && !input.is_last {
-            return Ok(false);
-        }
-        if input.bytes.is_empty() && plan.kind != Kind::Http {
-            let status = expect.error_status.map_or(Status::Layer7Response, Status::from);
-            let number = plan.number(self.at);
-            return Err(self.finish(subject, now, status, 0, |line| {
-                line.push(b"TCPCHK got an empty response at step ");
-                line.number(number as u64);
-                subject::write_comment(&expect.comment, true, line);
-            }));
-        }
-        if let ExpectMatch::Reply(reply) = expect.matching {
-            return self.judge_reply(subject, reply, now);
-        }
-        let Desk { work, made, scratch, .. } = desk;
-        let asked = Asked { subject, input: input.bytes };
-        let mut wanted = Line::new(made);
-        if let Some(format) = expect::format(expect) {
-            subject::write_format(format, &asked, work, &mut wanted);
-        }
-        let step = &plan.steps[self.at];
-        let expression = step.expression.as_ref();
-        let wanted = expect::made(expect, wanted);
-        let (verdict, code) = match plan.kind {
-            Kind::Http => {
-                let is_head = subject::asks_for_head(plan, self.at);
-                let make = |format: &Format, line: &mut Line<'_>| {
-                    subject::write_format(format, &asked, work, line);
-                };
-                let has_field = match &expect.matching {
-                    ExpectMatch::Header(wanted) => {
-                        header::has_field(wanted, step, input.bytes, make, scratch)
-                    }
-                    _ => Ok(false),
-                };
-                let reading = response::read(input.bytes, is_head, scratch);
-                if self.is_stopping_404(subject, &reading) {
-                    (Verdict::Fulfilled, NOT_FOUND)
-                } else {
-                    expect::http(expect, expression, wanted, has_field, (reading, input.is_last))
-                }
-            }
-            Kind::Tcp | Kind::ReadyMade | Kind::Layer4 => {
-                (expect::tcp(expect, expression, wanted, input, scratch), 0)
-            }
-        };
-        let (status, is_unwanted, text) = match verdict {
-            Verdict::Fulfilled => {
-                self.report.code = code;
-                return Ok(true);
-            }
-            Verdict::Wait => return Ok(false),
-            Verdict::Failed { status, is_unwanted, text } => (status, is_unwanted, text),
-        };
-        let mut info = [0; INFO_BYTES_MAX];
-        let mut line = Line::new(&mut info);
-        match (&expect.on_error, text) {
-            (_, Text::Impossible(text)) | (None, Text::Fixed(text)) => line.push(text.as_bytes()),
-            (Some(format), _) => subject::write_format(format, &asked, work, &mut line),
-            (None, Text::Reason) => line.push(expect::reason(input.bytes)),
-            (None, Text::None) if plan.kind == Kind::Tcp => {
-                subject::write_mismatch(expect, is_unwanted, plan.number(self.at), &mut line);
-            }
-            (None, Text::None) => {}
-        }
-        subject::write_comment(&expect.comment, false, &mut line);
-        let code = match &expect.status_code {
-            Some(sample) => {
-                let number = subject::number(sample, &asked, work).unwrap_or(0);
-                u16::try_from(number).unwrap_or(0)
-            }
-            None => code,
-        };
-        let info = line.into_bytes();
-        Err(self.finish(subject, now, status, code, |line| line.push(info)))
-    }
-
-    /// `disable-on-404`: a server that is up and answers 404 wants no new sessions.
-    fn is_stopping_404(&self, subject: &Subject<'_>, reading: &Reading<'_>) -> bool {
-        subject.backend.options.disable_on_404
-            && !self.health.is_stopped()
-            && matches!(reading, Reading::Response(response) if response.status == NOT_FOUND)
-    }
-
-    /// The same for a message of a protocol. HAProxy counts twice what it passes as the last step.
-    fn judge_reply(
-        &mut self,
-        subject: &Subject<'_>,
-        reply: Reply,
-        now: Instant,
-    ) -> Result<bool, Finished> {
-        let bytes = &self.input[..self.input_bytes];
-        let is_last = self.has_ended || bytes.len() == self.input.len();
-        let (status, code, words) = match reply::read(reply, Input { bytes, is_last }) {
-            Heard::Wait => return Ok(false),
-            Heard::Well(_) if self.at + 1 < subject.plan.steps.len() => return Ok(true),
-            Heard::Well(words) => (Status::Layer7Ok, 0, words),
-            Heard::Error(code, words) => (Status::Layer7Status, code, words),
-            Heard::Invalid(words) => (Status::Layer7Response, 0, words),
-        };
-        let mut info = [0; INFO_BYTES_MAX];
-        let mut line = Line::new(&mut info);
-        line.push(words);
-        let info = line.into_bytes();
-        let finished = self.finish(subject, now, status, code, |line| line.push(info));
-        Err(Finished { repeats: status == Status::Layer7Ok, ..finished })
-    }
-
-    /// The outcome of a check that [`repeats`](Finished::repeats), once more and without its words.
-    pub fn repeat(&mut self, subject: &Subject<'_>, now: Instant) -> Finished {
-        let Report { status, code, duration_ms, .. } = self.report;
-        let finished = self.finish(subject, now, status, code, |_| {});
-        self.report.duration_ms = duration_ms;
-        finished
-    }
-
-    /// Every step was taken.
-    fn succeed(&mut self, subject: &Subject<'_>, desk: &mut Desk, now: Instant) -> Finished {
-        let plan = subject.plan;
-        let code = self.report.code;
-        let mut info = [0; INFO_BYTES_MAX];
-        let mut line = Line::new(&mut info);
-        let asked = Asked { subject, input: &self.input[..self.input_bytes] };
-        let (status, code) = match plan.steps.last().map(|step| &step.what) {
-            Some(CheckStep::Connect(connect)) => {
-                if !connect.implicit {
-                    line.push(b"(tcp-check)");
-                }
-                (Status::Layer4Ok, 0)
-            }
-            Some(CheckStep::Expect(_))
-                if code == NOT_FOUND
-                    && subject.backend.options.disable_on_404
-                    && !self.health.is_stopped() =>
-            {
-                (Status::Layer7OkConditionally, code)
-            }
-            Some(CheckStep::Expect(expect)) => {
-                match &expect.on_success {
-                    Some(format) => {
-                        subject::write_format(format, &asked, &mut desk.work, &mut line);
-                    }
-                    None if plan.kind == Kind::Tcp => line.push(b"(tcp-check)"),
-                    None => {}
-                }
-                let number = expect
-                    .status_code
-                    .as_ref()
-                    .and_then(|sample| subject::number(sample, &asked, &mut desk.work));
-                let code = number.map_or(code, |number| u16::try_from(number).unwrap_or(0));
-                (expect.ok_status.map_or(Status::Layer7Ok, Status::from), code)
-            }
-            _ => {
-                line.push(b"(tcp-check)");
-                (Status::Layer7Ok, 0)
-            }
-        };
-        let info = line.into_bytes();
-        self.finish(subject, now, status, code, |line| line.push(info))
-    }
-
     /// The connection failed, or time ran out.
     fn fail<'d>(
         &mut self,
@@ -568,7 +389,7 @@ impl Check {
     }
 
     /// The check is over: what it means, and when the next begins.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         subject: &Subject<'_>,
         now: Instant,
@@ -624,9 +445,3 @@ fn after(now: Instant, span: Duration) -> Instant {
 fn is_default(connect: &Connect) -> bool {
     connect.implicit || connect.default
 }
-
-/// RFC 9110 section 15.5.5.
-const NOT_FOUND: u16 = 404;
-
-/// As much as a report keeps.
-const INFO_BYTES_MAX: usize = 127;
