@@ -162,6 +162,8 @@ counters! {
         TcpRenoRecovery = "TcpExtTCPRenoRecovery",
         /// Segments that lay out of order.
         TcpOfoQueue = "TcpExtTCPOFOQueue",
+        /// Bytes beyond a gap that gave way to those that close it, for lack of memory.
+        OfoPruned = "TcpExtOfoPruned",
         /// Bytes that came a second time, reported to the peer (RFC 2883).
         TcpDsackOldSent = "TcpExtTCPDSACKOldSent",
         /// The same of bytes beyond a gap.

@@ -3,6 +3,7 @@
 //! They change state and mark connections; they never send and never upcall. What they asked for
 //! happens when the upcall has returned, or at the end of the turn.
 
+use penstock_queue::CHUNK_BYTES;
 use penstock_wire::Addr;
 
 use crate::app::{ConnId, Endpoint, ListenerId, UdpId};
@@ -15,6 +16,7 @@ use crate::limits;
 use crate::mail::{Message, Refused, Words};
 use crate::neighbour::HopId;
 use crate::rfd::Wanted;
+use crate::scarcity;
 use crate::table::Kind;
 use crate::tcp::{Bits, NO_FLIGHT, State, Tcb};
 use crate::time::{Duration, Instant, Wall};
@@ -245,12 +247,15 @@ impl<'a> Cx<'a> {
         let exhausted = core.is_exhausted();
         let tcb = core.conns.at_mut(conn.index).filter(|tcb| tcb.generation == conn.generation);
         let Some(tcb) = tcb.filter(|tcb| tcb.may_send() && !bytes.is_empty()) else { return 0 };
-        let flight = if exhausted { None } else { core.flights.of(tcb, conn.index) };
+        let refused = exhausted && !scarcity::may_queue(&core.chunks, &core.flights, tcb);
+        let flight = if refused { None } else { core.flights.of(tcb, conn.index) };
         let Some(flight) = flight else {
             core.await_memory(conn.index);
             return 0;
         };
+        let most = if exhausted { CHUNK_BYTES as u32 } else { u32::MAX };
         let room = core.config.capacity.send_buffer_bytes.saturating_sub(flight.send.bytes());
+        let room = room.min(most);
         let taken = flight.send.push(&mut core.chunks, bytes, room);
         if taken < bytes.len() && taken < room as usize {
             core.await_memory(conn.index);

@@ -172,7 +172,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let opened = self.core.open(index);
         let room = opened.tcb.room(opened.flight.as_deref(), seq, opened.env);
         let is_flightless = opened.flight.is_none();
-        if self.core.is_exhausted() || room == 0 {
+        let end = seq + len.min(room);
+        if room == 0 || self.core.is_exhausted() && !self.core.may_keep(index, seq, end) {
             self.core.drop(Drop::ReceiveMemory);
             return 0;
         }

@@ -57,6 +57,7 @@ mod receive;
 mod renumber;
 pub mod rfd;
 mod route;
+mod scarcity;
 mod secret;
 mod sendqueue;
 mod sip;

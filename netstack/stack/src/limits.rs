@@ -84,8 +84,17 @@ pub(crate) const PATH_MTUS: u16 = 1024;
 pub(crate) const RESERVED_SHIFT: u32 = 3;
 
 /// With a sixteenth of the chunks free or less, or of the flights, applications can neither queue
-/// more nor leave more unread.
+/// more nor leave more unread, but for a little each (`scarcity.rs`).
 pub(crate) const EXHAUSTED_SHIFT: u32 = 4;
+
+/// With a thirty-second of the chunks free or less, nothing more is kept for an application.
+pub(crate) const LAST_KEPT_SHIFT: u32 = 5;
+
+/// With a sixty-fourth of them, nothing more is queued.
+pub(crate) const LAST_QUEUED_SHIFT: u32 = 6;
+
+const _: () = assert!(RESERVED_SHIFT < EXHAUSTED_SHIFT);
+const _: () = assert!(EXHAUSTED_SHIFT < LAST_KEPT_SHIFT && LAST_KEPT_SHIFT < LAST_QUEUED_SHIFT);
 
 /// Payload up to this many bytes is copied behind its headers, into one descriptor, rather than
 /// lent: a second descriptor and its write-back cost more.

@@ -6,7 +6,7 @@
 //!                       ▲                                                        │
 //!                       └──────────────── all of them, once a slot is free ──────┘
 //!
-//!   send() takes too little ──▶ a bit ──memory is back──▶ on_acknowledged(0), visited
+//!   send() takes nothing    ──▶ a bit ──memory is back──▶ on_acknowledged(0), visited
 //!   a FIN finds no flight    ──▶ a bit ──memory is back──▶ visited
 //! ```
 
@@ -15,6 +15,7 @@ use alloc::vec;
 
 use crate::core::Core;
 use crate::limits;
+use crate::scarcity;
 use crate::tcp::NO_FLIGHT;
 
 /// A row of flights, linked through them. A flight is in one row at most.
@@ -177,12 +178,16 @@ impl Core {
         }
     }
 
-    /// The application of connection `index` wanted to send, or to close, and memory was short.
+    /// The application of connection `index` wanted to send, or to close, and memory was short. It is
+    /// told when there is some; where something is queued, when that is acknowledged.
     #[cold]
     #[inline(never)]
     pub(crate) fn await_memory(&mut self, index: u32) {
-        self.hungry.insert(index);
-        self.waits = true;
+        let flight = self.flights.at(self.conns[index].flight);
+        if flight.is_none_or(|flight| flight.send.is_empty()) {
+            self.hungry.insert(index);
+            self.waits = true;
+        }
     }
 
     /// Connection `index` goes.
@@ -192,9 +197,9 @@ impl Core {
         self.hungry.remove(index);
     }
 
-    /// Whether an application that wants to send would find memory now.
+    /// Whether an application that wants to send, and has nothing queued, would find memory now.
     pub(crate) fn can_feed(&self) -> bool {
-        !self.is_exhausted() && self.flights.free() > 0
+        scarcity::has_to_queue(&self.chunks) && self.flights.free() > 0
     }
 }
 

@@ -57,6 +57,17 @@ impl Store {
         written
     }
 
+    /// How many chunks [`write`](Self::write) would take for `[from, to)`.
+    pub(crate) fn missing(&self, chunks: &Chunks, from: SeqNum, to: SeqNum) -> u32 {
+        let places = (to - from + offset_of(from) as u32).div_ceil(CHUNK_BYTES as u32);
+        if self.index.is_none() {
+            return places + 1;
+        }
+        let is_there =
+            |place: &u32| !slot(chunks, self.index, from + place * CHUNK_BYTES as u32).is_none();
+        places - (0..places).filter(is_there).count() as u32
+    }
+
     /// `bytes` more bytes are in order.
     #[inline]
     pub(crate) fn extend(&mut self, bytes: u32) {
@@ -233,8 +244,11 @@ mod tests {
                 let (from, to) = (from.max(nxt), (from + len).min(SPACE));
                 if from < to {
                     let bytes: Vec<u8> = (from..to).map(pattern).collect();
+                    let missing = store.missing(&chunks, base + from, base + to);
+                    let free = chunks.free_count();
                     let written = store.write(&mut chunks, base + from, &bytes);
                     prop_assert_eq!(written, to - from);
+                    prop_assert_eq!(free - chunks.free_count(), missing);
                     held.insert(base + from, base + to);
                     if let Some(first) = held.first() && first.from == base + nxt {
                         store.extend(first.len());

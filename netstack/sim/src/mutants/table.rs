@@ -173,8 +173,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an application that found no memory is not told of any",
         file: "netstack/stack/src/ready.rs",
-        find: "        self.hungry.insert(index);\n        self.waits",
-        planted: "        if !MUTANT { self.hungry.insert(index); }\n        self.waits",
+        find: "            self.hungry.insert(index);\n            self.waits",
+        planted: "            if !MUTANT { self.hungry.insert(index); }\n            self.waits",
     },
     Mutant {
         name: "a connection that found no transmit slot is forgotten",

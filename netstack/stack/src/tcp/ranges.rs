@@ -157,6 +157,16 @@ impl Ranges {
         }
     }
 
+    /// Forgets everything from `seq` on, which the highest range holds.
+    pub(crate) fn forget_from(&mut self, seq: SeqNum) {
+        let Some(last) = self.count.checked_sub(1) else { return };
+        let last = &mut self.ranges[last as usize];
+        last.to = seq;
+        if last.from.at_or_after(seq) {
+            self.forget_last();
+        }
+    }
+
     /// Forgets the highest range: makes room where lower ones matter more.
     pub(crate) fn forget_last(&mut self) {
         self.count = self.count.saturating_sub(1);
@@ -181,7 +191,7 @@ mod tests {
         fn agrees_with_a_bitmap(
             base in prop_oneof![Just(u32::MAX - 90), any::<u32>()],
             inserts in prop::collection::vec((0..SPACE, 1..40u32), 1..60),
-            cut in 0..SPACE,
+            cut in 0..SPACE, trim in 0..40u32,
         ) {
             let base = SeqNum(base);
             let mut ranges = Ranges::EMPTY;
@@ -202,6 +212,11 @@ mod tests {
             }
             ranges.forget_before(base + cut);
             model[..cut as usize].fill(false);
+            if let Some(last) = ranges.last() {
+                let from = last.from.max(last.to - trim);
+                ranges.forget_from(from);
+                model[(from - base) as usize..].fill(false);
+            }
             for (offset, held) in model.iter().enumerate() {
                 let seq = base + offset as u32;
                 prop_assert_eq!(ranges.containing(seq).is_some(), *held);
