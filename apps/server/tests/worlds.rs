@@ -7,8 +7,6 @@
 mod visitor;
 mod world;
 
-use std::ops::Range;
-
 use penstock_fault::Rng;
 use penstock_stack::{Close, ConnId};
 use penstock_world::Weather;
@@ -27,7 +25,7 @@ struct Errand {
 
 #[test]
 fn visitors_hear_what_they_should_whatever_the_wire_does() {
-    for seed in seeds(12) {
+    for seed in seeds(12, &[]) {
         let mut rng = Rng::new(seed, "plan");
         let cores = 1 + rng.below(2) as u16;
         let plan =
@@ -38,7 +36,7 @@ fn visitors_hear_what_they_should_whatever_the_wire_does() {
 
 #[test]
 fn visitors_of_a_proxy_hear_what_its_backends_say() {
-    for seed in seeds(12) {
+    for seed in seeds(12, &[]) {
         let mut rng = Rng::new(seed, "proxy plan");
         let cores = 1 + rng.below(2) as u16;
         let backends = vec!["-k services=echo".to_owned(); 1 + rng.below(2) as usize];
@@ -50,7 +48,8 @@ fn visitors_of_a_proxy_hear_what_its_backends_say() {
 
 #[test]
 fn backends_that_are_dead_or_die_cost_their_own_visitors_alone() {
-    for seed in seeds(12) {
+    // These fell: memory was full of bytes beyond a gap, three SYNs were lost.
+    for seed in seeds(12, &[697, 896]) {
         let mut rng = Rng::new(seed, "dead plan");
         let (backends, backends_die) = (vec!["-k".to_owned()], rng.percent(50));
         // Nobody is at 10.0.0.9, and nothing listens at port 81.
@@ -67,7 +66,7 @@ fn backends_that_are_dead_or_die_cost_their_own_visitors_alone() {
 
 #[test]
 fn one_core_of_two_can_serve_alone() {
-    for seed in seeds(4) {
+    for seed in seeds(4, &[]) {
         let mut rng = Rng::new(seed, "alone");
         let plan = Plan { options: "-k -w 1 -c 1".into(), ..plan(seed, 2, &mut rng) };
         let world = judge(&plan, &[80], &mut rng);
@@ -80,11 +79,12 @@ fn one_core_of_two_can_serve_alone() {
     }
 }
 
-fn seeds(count: u64) -> Range<u64> {
+/// The seed that is asked for, or the first ones and those that once `fell`.
+fn seeds(count: u64, fell: &[u64]) -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("WORLDS").unwrap_or(count),
+        Some(seed) => vec![seed],
+        None => (0..number("WORLDS").unwrap_or(count)).chain(fell.iter().copied()).collect(),
     }
 }
 
@@ -148,8 +148,10 @@ fn judge(plan: &Plan, ports: &[u16], rng: &mut Rng) -> World {
         if is_alone && (is_let_down("502") || is_let_down("504")) {
             continue;
         }
+        // A handshake has three tries in five seconds, and as many at the backend's address before it.
         // No checksum guards ARP: a damaged answer sends what is for a backend to nobody.
-        if plan.weather.damage_ppm > 0 && is_let_down("504") {
+        let is_bad = plan.weather.damage_ppm > 0 || plan.weather.loss_ppm >= 10_000;
+        if is_bad && is_let_down("504") {
             continue;
         }
         assert!(expected.starts_with(heard), "port {}: {told}; {again}", errand.port);
