@@ -352,6 +352,16 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Forgets it: nothing is sent any more, no upcall follows, and the peer is left to find out by
+    /// itself. What comes from it later is answered as what belongs to no connection.
+    pub fn forsake(&mut self, conn: ConnId) {
+        if self.core.find(conn).is_some() {
+            // What is closed has nobody to reset.
+            self.core.conns[conn.index].state = State::Closed;
+            self.abort(conn);
+        }
+    }
+
     /// No data for now: it is kept, and the window closes.
     pub fn pause(&mut self, conn: ConnId) {
         if self.core.find(conn).is_some() {

@@ -484,7 +484,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             | State::FinWait2
             | State::CloseWait => false,
         };
-        if !is_quiet || opened.flight.is_some_and(|flight| flight.store.unread() > 0) {
+        let is_unread = opened.flight.is_some_and(|flight| flight.store.unread() > 0);
+        if !is_quiet || is_unread && opened.tcb.state != State::Closed {
             self.send_reset(index);
         }
         self.core.remove(index, false);

@@ -315,8 +315,7 @@ fn downcall(cursor: &mut Cursor<'_>, setting: &Setting) -> Read<Downcall> {
         cursor.space();
         *cursor
     };
-    let verbs =
-        "send, close, shutdown, abort, pause, resume, take, connect, set, timer or unlisten";
+    let verbs = "send, close, shutdown, abort, forsake, pause, resume, take, connect, set, timer or unlisten";
     Ok(match cursor.word(verbs)? {
         "send" => {
             let bytes = cursor.number("bytes", SEND_MAX)? as u32;
@@ -329,6 +328,7 @@ fn downcall(cursor: &mut Cursor<'_>, setting: &Setting) -> Read<Downcall> {
         "close" => Downcall::Close,
         "shutdown" => Downcall::Shutdown,
         "abort" => Downcall::Abort,
+        "forsake" => Downcall::Forsake,
         "pause" => Downcall::Pause,
         "resume" => Downcall::Resume,
         "take" => Downcall::Take(cursor.number("bytes", SEND_MAX)? as u32),

@@ -133,6 +133,7 @@ impl Player {
             Downcall::Close => cx.close(conn),
             Downcall::Shutdown => cx.shutdown(conn),
             Downcall::Abort => cx.abort(conn),
+            Downcall::Forsake => cx.forsake(conn),
             Downcall::Pause => cx.pause(conn),
             Downcall::Resume => {
                 end.quota = None;

@@ -139,6 +139,7 @@ pub(crate) enum Downcall {
     Close,
     Shutdown,
     Abort,
+    Forsake,
     Pause,
     Resume,
     /// The next upcalls with data take so many bytes in all, and refuse what is beyond.
