@@ -27,6 +27,7 @@
 //! | `fetch.rs` | what a condition or a log line looks at |
 //! | `expression.rs` | regular expressions, compiled |
 //! | `stick.rs` | stick tables and what they count |
+//! | `variable.rs` | variables, and what sets them |
 //! | `log.rs` | where logs go and what a line of them holds |
 //! | `grammar.rs` | the text of a configuration |
 //! | `delivery.rs` | files that came along with an image |
@@ -45,6 +46,7 @@ mod proxies;
 mod rule;
 mod server;
 mod stick;
+mod variable;
 
 pub use backend::{
     Algorithm, Backend, BackendOptions, BackendTimeouts, HashFunction, HashType, Persistence,
@@ -58,7 +60,10 @@ pub use check::{
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
-pub use fetch::{Converter, Fetch, FetchKind, Operation, PayloadBegin, Sample, Way};
+pub use fetch::{
+    Base64, Converter, Digest, Fetch, FetchKind, JsonInput, Operand, Operation, PayloadBegin,
+    Sample, Way, XxHash,
+};
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{
     Facility, Format, Item, ItemOptions, Level, LogFormat, LogTarget, LogTo, Style, Variable,
@@ -72,3 +77,4 @@ pub use server::{
     Source,
 };
 pub use stick::{Counter, Key, StickTable, Stored, TableId};
+pub use variable::{Assignment, Provisos, Scope, VariableId, VariableValue, Variables};

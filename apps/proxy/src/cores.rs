@@ -7,6 +7,7 @@
 //!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
 //!   kind << 56 | server  standing    server.rs
 //!   kind << 56 | ..      more  key..  counters.rs: a table's counter, and for which key
+//!   kind << 56 | ..      version  value..  variables.rs: what a variable of the process is now
 //! ```
 
 use penstock_stack::{Cx, Instant};
@@ -23,6 +24,7 @@ const SLOTS: u64 = 1;
 const GAUGES: u64 = 2;
 const STANDING: u64 = 3;
 const COUNTS: u64 = 4;
+const VARIABLE: u64 = 5;
 const KIND: u32 = 56;
 const WORDS_MAX: usize = 8;
 
@@ -36,6 +38,7 @@ impl Proxy {
         }
         let has_news =
             self.gauges.has_news() || self.setup.has_tables() && self.counters.has_news();
+        let has_news = has_news || self.variables.has_news();
         if has_news && self.tell_at.is_none() {
             self.tell_later(cx, cx.now() + limits::NEWS_AFTER);
         }
@@ -83,6 +86,7 @@ impl Proxy {
             self.tell_at = None;
             self.tell_gauges(cx);
             self.tell_counts(cx);
+            self.tell_variables(cx);
             self.tell_standings_again(cx);
         }
         self.run_checks(cx);
@@ -134,6 +138,7 @@ impl Proxy {
                 self.apply_standing(cx, first as u16, Standing::of_word(word));
             }
             (COUNTS, rest) => self.hear_counts(first, rest, cx.now()),
+            (VARIABLE, rest) => self.hear_variable(from, first, rest),
             _ => {}
         }
     }
@@ -175,6 +180,16 @@ pub(crate) fn counts_word(table: u16, counter: u8) -> u64 {
 
 /// The table and counter of such a word.
 pub(crate) fn counts_of(word: u64) -> (u16, u8) {
+    (word as u16, (word >> 16) as u8)
+}
+
+/// The first word about a variable of the process.
+pub(crate) fn variable_word(index: u16, kind: u8) -> u64 {
+    VARIABLE << KIND | u64::from(kind) << 16 | u64::from(index)
+}
+
+/// The variable of such a word, and of what kind its value is.
+pub(crate) fn variable_of(word: u64) -> (u16, u8) {
     (word as u16, (word >> 16) as u8)
 }
 

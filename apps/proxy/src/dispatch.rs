@@ -8,7 +8,7 @@ use crate::balance::{Answer, Question};
 use crate::limits;
 use crate::proxy::{OPTIONS, Proxy, Role};
 use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
-use crate::record::Ending;
+use crate::record::{Ending, Moment};
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::slots::PoolId;
 
@@ -267,6 +267,7 @@ impl Proxy {
             said,
             has_ended,
         };
+        self.variables.respond(id);
         self.count_in_server(id, server);
         match self.relay.open(cx, client, opening) {
             Ok(conn) => {
@@ -330,8 +331,7 @@ impl Proxy {
         }
         self.relay.on_connected(cx, conn);
         if self.setup.logs_early {
-            let ending = Ending { termination: Termination::NORMAL, bytes: (0, 0), is_early: true };
-            self.log_early(cx, id, ending);
+            self.log_early(cx, id, Ending { moment: Moment::Early, ..Ending::UNDER_WAY });
         }
     }
 

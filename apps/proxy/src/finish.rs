@@ -4,7 +4,7 @@ use penstock_stack::{ConnId, Cx};
 
 use crate::limits;
 use crate::proxy::{Proxy, Role};
-use crate::record::Ending;
+use crate::record::{Ending, Moment};
 use crate::session::{Phase, Session, SessionId, Termination};
 
 impl Proxy {
@@ -48,7 +48,7 @@ impl Proxy {
         }
         self.leave_queue(id);
         self.counters.end(id, bytes, cx.now());
-        self.log_end(cx, id, Ending { termination: end, bytes, is_early: false });
+        self.log_end(cx, id, Ending { termination: end, bytes, moment: Moment::Over });
         self.forget(cx, id);
     }
 
@@ -59,6 +59,7 @@ impl Proxy {
             return;
         };
         self.counters.release(id, cx.now());
+        self.variables.release(id);
         self.give_slot_up(id);
         if let Some(server) = server {
             self.count_out_of_server(id, server);

@@ -9,6 +9,7 @@ pub(crate) fn hash(function: HashFunction, key: &[u8]) -> u32 {
         HashFunction::Djb2 => djb2(key),
         HashFunction::Wt6 => wt6(key),
         HashFunction::Crc32 => crc32(key),
+        HashFunction::Crc32c => crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(key),
     }
 }
 

@@ -87,7 +87,7 @@ impl Proxy {
             false => self.judge_connection(cx, id, rules),
         };
         match verdict {
-            Verdict::Reject | Verdict::Drop => self.dismiss(cx, id),
+            end @ (Verdict::Reject | Verdict::Drop) => self.dismiss(cx, id, end),
             Verdict::ExpectHeader => self.expect_header(cx, id),
             Verdict::Accept | Verdict::Wait if self.setup.bind(frontend, bind).accept_proxy => {
                 self.expect_header(cx, id);
@@ -176,11 +176,12 @@ impl Proxy {
         if !rules.is_empty() {
             let verdict = self.judge_connection(cx, id, rules);
             if matches!(verdict, Verdict::Reject | Verdict::Drop) {
-                self.dismiss(cx, id);
+                self.dismiss(cx, id, verdict);
                 return;
             }
         }
         self.counters.begin(id, cx.now());
+        self.variables.begin(id);
         self.log_begin(cx, id);
         self.inspect(cx, id, bytes, false);
     }
@@ -262,16 +263,25 @@ impl Proxy {
     }
 
     /// A rule does not want the connection: there was no session, and nothing is logged.
-    fn dismiss(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+    fn dismiss(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdict) {
         let Some(&Session { client, .. }) = self.session(id) else { return };
         self.forget(cx, id);
-        self.let_go(cx, client, false);
+        if verdict == Verdict::Drop {
+            cx.forsake(client);
+        } else {
+            self.let_go(cx, client, false);
+        }
     }
 
     /// A rule does not want what the client says.
     fn refuse(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdict) {
-        let _ = verdict;
-        self.turn_away(cx, id, Termination::REFUSED);
+        if verdict == Verdict::Drop {
+            let Some(&Session { client, .. }) = self.session(id) else { return };
+            self.finish(cx, id, Termination::REFUSED, (0, 0));
+            cx.forsake(client);
+        } else {
+            self.turn_away(cx, id, Termination::REFUSED);
+        }
     }
 
     /// A client that is not relayed yet said something. Returns how much of it was taken.

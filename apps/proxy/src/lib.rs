@@ -46,6 +46,7 @@ mod standing;
 mod statistics;
 mod table;
 mod unsupported;
+mod variables;
 mod view;
 mod watch;
 

@@ -39,5 +39,11 @@ pub(crate) const LOG_PORT: u16 = 514;
 /// Keys of a stick table on each core; one that wants more has as many.
 pub(crate) const TABLE_KEYS: usize = 65_536;
 
+/// Blocks for texts of variables, on each core.
+pub(crate) const VARIABLE_BLOCKS: usize = 8192;
+
+/// Bytes of such a block.
+pub(crate) const VARIABLE_BLOCK_BYTES: usize = 64;
+
 /// Bytes of a key of a stick table.
 pub(crate) const KEY_BYTES: usize = 32;

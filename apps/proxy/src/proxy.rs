@@ -28,6 +28,7 @@ use crate::session::{Session, SessionId};
 use crate::setup::Setup;
 use crate::slots::Slots;
 use crate::statistics::Statistics;
+use crate::variables::Variables;
 use crate::watch::Watch;
 
 /// The proxy of one core.
@@ -35,6 +36,7 @@ use crate::watch::Watch;
 pub struct Proxy {
     pub(crate) setup: &'static Setup,
     pub(crate) core: u16,
+    pub(crate) cores: u16,
     /// By [`ConnId::index`].
     pub(crate) roles: Box<[Role]>,
     pub(crate) sessions: Pool<Session>,
@@ -46,6 +48,8 @@ pub struct Proxy {
     pub(crate) places: Places,
     /// Stick tables.
     pub(crate) counters: Counters,
+    /// What rules keep for each other.
+    pub(crate) variables: Variables,
     /// Clients that wait for a slot, by pool.
     pub(crate) entrances: Vec<Queue>,
     /// Bytes of clients that rules wait for.
@@ -121,10 +125,14 @@ impl Proxy {
         let kept_bytes = tune.buffer_bytes.saturating_sub(tune.rewrite_bytes) as usize;
         // Each session is two connections.
         let sessions = capacity.connections as usize / 2;
+        let mut work = Box::<Workspace>::default();
+        let variables = Variables::new(&proxies.variables, core, sessions);
+        variables.assign(&proxies.global.assignments, &mut work);
         let (fronts, backs) = (proxies.frontends.len(), proxies.backends.len());
         Proxy {
             setup,
             core,
+            cores,
             roles: alloc::vec![Role::None; capacity.connections as usize].into(),
             sessions: Pool::new(sessions),
             relay: Relay::new(capacity, &setup.manners),
@@ -134,10 +142,11 @@ impl Proxy {
             slots: Slots::new(core, cores, &setup.pools.limits),
             places: Places::new(sessions),
             counters: Counters::new(&proxies.tables, cores, sessions),
+            variables,
             entrances: alloc::vec![Queue::EMPTY; setup.pools.limits.len()],
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
-            work: Some(Box::default()),
+            work: Some(work),
             journal: Some(Box::new(Journal::new())),
             watch: if core == 0 { Watch::new(setup) } else { None },
             is_stopping: false,

@@ -1,9 +1,9 @@
 //! The log line of a session: what is known of it, and who hears it.
 
 use penstock_config::haproxy::{Frontend, Level, LogFormat};
-use penstock_stack::{Cx, Duration};
+use penstock_stack::{Cx, Duration, Instant};
 
-use crate::journal::{Journal, Voice, wall};
+use crate::journal::{Journal, Voice};
 use crate::line::Line;
 use crate::log::{Counts, Record, Spaces, Timers, write_connect, write_refused, write_session};
 use crate::proxy::Proxy;
@@ -16,8 +16,24 @@ use crate::view::SessionView;
 pub(crate) struct Ending {
     pub(crate) termination: Termination,
     pub(crate) bytes: (u64, u64),
-    /// It goes on (`option logasap`).
-    pub(crate) is_early: bool,
+    pub(crate) moment: Moment,
+}
+
+/// When a session is written about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Rules look at it.
+    UnderWay,
+    /// Its server has answered (`option logasap`).
+    Early,
+    /// It has ended.
+    Over,
+}
+
+impl Ending {
+    /// It is not over, and has moved nothing yet.
+    pub(crate) const UNDER_WAY: Ending =
+        Ending { termination: Termination::NORMAL, bytes: (0, 0), moment: Moment::UnderWay };
 }
 
 impl Proxy {
@@ -34,7 +50,9 @@ impl Proxy {
         let said_nothing = ending.bytes.0 == 0 && !session.has_spoken();
         let is_silent = frontend.options.dont_log_null && said_nothing
             || frontend.options.dont_log_normal && !went_wrong
-            || frontend.options.log_asap && !ending.is_early && session.connected_ms.is_some();
+            || frontend.options.log_asap
+                && ending.moment == Moment::Over
+                && session.connected_ms.is_some();
         let LogFormat::Items(format) = &frontend.log_format else { return };
         if is_silent {
             return;
@@ -71,7 +89,6 @@ impl Proxy {
         if frontend.logs.is_empty() || frontend.log_format != LogFormat::Connect {
             return;
         }
-        let ending = Ending { termination: Termination::NORMAL, bytes: (0, 0), is_early: false };
         self.write(
             cx,
             id,
@@ -82,7 +99,7 @@ impl Proxy {
                 write_connect(record, &mut line);
                 line.len()
             },
-            ending,
+            Ending::UNDER_WAY,
         );
     }
 
@@ -96,7 +113,7 @@ impl Proxy {
         let Some(mut journal) = self.journal.take() else { return };
         let bind = self.setup.bind(session.frontend, session.bind);
         let mut line = Line::new(&mut journal.line);
-        let accepted_at = accepted_at(cx, &session);
+        let accepted_at = accepted_at(cx.wall(), cx.now(), &session);
         let listener = (bind.name.as_deref(), bind.id);
         write_refused(session.peer, accepted_at, &frontend.name, listener, refusal, &mut line);
         let len = line.len();
@@ -124,8 +141,6 @@ impl Proxy {
             return;
         };
         if let Some(session) = self.session(id) {
-            let record = self.record(cx, session, frontend, ending);
-            let record = Record { lines_before: journal.lines() as u32, ..record };
             let view = SessionView {
                 proxy: self,
                 id,
@@ -137,6 +152,8 @@ impl Proxy {
                 wall: cx.wall(),
                 random: 0,
             };
+            let record = self.record(&view, ending);
+            let record = Record { lines_before: journal.lines() as u32, ..record };
             let len = write(self, &mut journal, &record, &view, &mut work);
             journal.send(cx, &frontend.logs, self.voice(frontend, level), len);
         }
@@ -149,23 +166,20 @@ impl Proxy {
         Voice { level, tag, host: global.log_hostname.as_deref() }
     }
 
-    fn record<'a>(
-        &self,
-        cx: &Cx<'_>,
-        session: &Session,
-        frontend: &'a Frontend,
-        ending: Ending,
-    ) -> Record<'a> {
+    /// What is known of a session at this moment.
+    pub(crate) fn record(&self, view: &SessionView<'_>, ending: Ending) -> Record<'static> {
         let setup = self.setup;
+        let SessionView { session, now, .. } = *view;
+        let frontend = setup.frontend(session.frontend);
         let gauges = &self.gauges;
         let backend = session.backend.map(|at| setup.backend(at));
         let server = session.server;
         // A session that ends has left its backend and its server, though not its frontend.
-        let left = |flag: u16| u32::from(!ending.is_early && session.has(flag));
+        let left = |flag: u16| u32::from(ending.moment == Moment::Over && session.has(flag));
         let in_backend = session.backend.map_or(0, |at| gauges.total(gauges.backend(at)));
         let in_server = server.map_or(0, |at| gauges.total(gauges.server(at)));
         Record {
-            accepted_at: accepted_at(cx, session),
+            accepted_at: accepted_at(view.wall, now, session),
             client: Some(session.source),
             frontend_end: Some(session.destination),
             backend_end: session.outgoing,
@@ -178,7 +192,7 @@ impl Proxy {
                 request_ms: None,
                 queue_ms: session.queued_ms,
                 connect_ms: session.connected_ms,
-                close_ms: session.age_ms(cx.now()),
+                close_ms: session.age_ms(now),
             },
             termination: ending.termination.0,
             bytes_up: ending.bytes.0,
@@ -196,15 +210,17 @@ impl Proxy {
             unique_id: &[],
             sessions_before: self.statistics.accepted.saturating_sub(1) as u32,
             lines_before: 0,
-            is_early: ending.is_early,
+            is_early: ending.moment == Moment::Early,
             host_name: setup.proxies().global.node.as_deref().unwrap_or("penstock"),
         }
     }
 }
 
-/// The time of day at which a session was accepted.
-fn accepted_at(cx: &Cx<'_>, session: &Session) -> Duration {
-    Duration(wall(cx).0.saturating_sub((cx.now() - session.accepted_at).0))
+/// The time of day at which a session was accepted; where it is not known, the time since the machine
+/// began.
+fn accepted_at(wall: Option<Duration>, now: Instant, session: &Session) -> Duration {
+    let wall = wall.unwrap_or(Duration(now.0));
+    Duration(wall.0.saturating_sub((now - session.accepted_at).0))
 }
 
 const ERR: Level = Level(3);

@@ -1,16 +1,19 @@
 //! What the rules of a configuration make of a connection.
 //!
 //! Rules look at a session and at the bytes that its client has said, and give a verdict. Nothing
-//! changes but counters, where a rule is there to count.
+//! changes but counters and variables, where a rule is there to change one.
 
-use penstock_config::haproxy::{Action, Algorithm, Goal, Rule};
+use penstock_config::haproxy::{Action, Algorithm, Assignment, Format, Goal, Rule, VariableValue};
 
 use crate::Known;
 use crate::acl::{Acls, Answer};
 use crate::balance;
 use crate::hash::hash;
+use crate::line::Line;
+use crate::log::{Spaces, write_session};
 use crate::proxy::Proxy;
-use crate::sample::{self, Workspace};
+use crate::record::Ending;
+use crate::sample::{self, Value, View, Workspace};
 use crate::session::{Phase, Session};
 use crate::view::SessionView;
 
@@ -57,6 +60,7 @@ impl Proxy {
         view: &SessionView<'_>,
         work: &mut Workspace,
     ) -> Verdict {
+        let mut passed = Verdict::Accept;
         for rule in rules {
             match acls.hold(rule.condition.as_ref(), view, work) {
                 Answer::No => continue,
@@ -64,10 +68,10 @@ impl Proxy {
                 Answer::Yes => {}
             }
             match &rule.action {
-                Action::Accept => return Verdict::Accept,
+                Action::Accept => return passed,
                 Action::Reject | Action::Close => return Verdict::Reject,
                 Action::SilentDrop => return Verdict::Drop,
-                Action::ExpectProxy => return Verdict::ExpectHeader,
+                Action::ExpectProxy => passed = Verdict::ExpectHeader,
                 Action::Track { slot, key, table } => {
                     if let Known::Is(key) = sample::fetch(key, view, work).value {
                         let table = table.or(view.table);
@@ -78,12 +82,53 @@ impl Proxy {
                     self.counters.increment(view.id, *slot, *counter, view.now);
                 }
                 Action::SetTag { slot, value } => self.counters.tag(view.id, *slot, *value),
-                Action::SetAddress { .. }
-                | Action::SetVariable { .. }
-                | Action::UnsetVariable { .. } => {}
+                Action::SetVariable(assignment) => self.assign_variable(assignment, view, work),
+                Action::UnsetVariable(variable) => {
+                    view.unset_variable(*variable);
+                }
+                Action::SetAddress { .. } => {}
             }
         }
-        Verdict::Accept
+        passed
+    }
+
+    /// `set-var`, `set-var-fmt`. What cannot be set is not, and nothing else happens.
+    fn assign_variable(
+        &self,
+        assignment: &Assignment,
+        view: &SessionView<'_>,
+        work: &mut Workspace,
+    ) {
+        let Assignment { variable, value, provisos } = assignment;
+        match value {
+            VariableValue::Sample(wanted) => {
+                if let Known::Is(value) = sample::fetch(wanted, view, work).value {
+                    view.set_variable(*variable, value, *provisos);
+                }
+            }
+            VariableValue::Format(format) => {
+                self.with_text(format, view, work, |text| {
+                    view.set_variable(*variable, Value::Text(text), *provisos)
+                });
+            }
+        }
+    }
+
+    /// Has `format` written for a session, and gives it to `look`.
+    fn with_text<T>(
+        &self,
+        format: &Format,
+        view: &SessionView<'_>,
+        work: &mut Workspace,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        let mut room = core::mem::take(&mut work.line);
+        let record = self.record(view, Ending::UNDER_WAY);
+        let mut line = Line::new(&mut room);
+        write_session(format, Spaces::Kept, &record, view, work, &mut line);
+        let result = look(line.as_bytes());
+        work.line = room;
+        result
     }
 
     /// Where a session goes, which is in the phase that `view` shows; `is_over`: and has waited there

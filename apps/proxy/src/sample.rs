@@ -12,16 +12,22 @@
 
 mod bytes;
 mod convert;
+mod digest;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text;
 mod value;
 
 pub use value::{Room, Value};
 
-use penstock_config::haproxy::{Counter, Fetch, Sample, TableId, Way};
+use penstock_config::haproxy::{Counter, Fetch, Provisos, Sample, TableId, VariableId, Way};
+
+use alloc::boxed::Box;
+use alloc::vec;
 
 use crate::hello::Scratch;
 use crate::known::Known;
+use crate::limits;
 
 /// What a sample is taken from: a session, or a connection that is not yet one, or a check.
 pub trait View {
@@ -41,6 +47,36 @@ pub trait View {
     /// What a table counts for a key; `None` when it does not know the key or counts no such thing.
     /// Without a counter: 1 for a key that is there.
     fn table(&self, table: TableId, counter: Option<Counter>, key: Value<'_>) -> Option<i64>;
+
+    /// What a variable is; a text is copied into `room`.
+    fn variable<'a>(&self, variable: VariableId, room: &mut Room<'a>) -> Option<Value<'a>> {
+        let _ = (variable, room);
+        None
+    }
+
+    /// Sets a variable, if `provisos` hold; whether that was done.
+    fn set_variable(&self, variable: VariableId, value: Value<'_>, provisos: Provisos) -> bool {
+        let _ = (variable, value, provisos);
+        false
+    }
+
+    /// Forgets a variable; whether there can be one here.
+    fn unset_variable(&self, variable: VariableId) -> bool {
+        let _ = variable;
+        false
+    }
+
+    /// Usable servers of the backend of this name.
+    fn usable_servers(&self, name: &[u8]) -> Option<i64> {
+        let _ = name;
+        None
+    }
+
+    /// Sessions that wait for the server of this name, `backend/server`.
+    fn server_queue(&self, name: &[u8]) -> Option<i64> {
+        let _ = name;
+        None
+    }
 }
 
 /// Room for what has to be put together; one for each core.
@@ -48,12 +84,18 @@ pub trait View {
 pub struct Workspace {
     hello: Scratch,
     text: [u8; TEXT_BYTES],
+    /// What a format writes; taken out while it does.
+    pub(crate) line: Box<[u8]>,
 }
 
 impl Workspace {
     /// An empty one.
     pub fn new() -> Workspace {
-        Workspace { hello: Scratch::new(), text: [0; TEXT_BYTES] }
+        Workspace {
+            hello: Scratch::new(),
+            text: [0; TEXT_BYTES],
+            line: vec![0; limits::LINE_BYTES].into(),
+        }
     }
 }
 
@@ -76,9 +118,15 @@ pub struct Fetched<'a> {
 
 /// Takes a sample.
 pub fn fetch<'a>(sample: &'a Sample, view: &'a impl View, work: &'a mut Workspace) -> Fetched<'a> {
-    let Workspace { hello, text } = work;
+    let Workspace { hello, text, line: _ } = work;
     let mut room = Room::new(text);
-    let (value, may_change) = first(&sample.fetch, view, hello);
+    let (value, may_change) = match &sample.fetch {
+        Fetch::Variable { id, default } => {
+            let value = view.variable(*id, &mut room);
+            (value.or(default.as_deref().map(Value::Text)).into(), false)
+        }
+        other => first(other, view, hello),
+    };
     let value = value.and_then(|value| {
         let made = sample.converters.iter().try_fold(value, |value, converter| {
             convert::convert(converter, value, view, &mut room)

@@ -188,6 +188,19 @@ impl Setup {
         self.server_backends[server as usize]
     }
 
+    /// The backend of this name.
+    pub(crate) fn backend_named(&self, name: &[u8]) -> Option<u16> {
+        let at = self.proxies.backends.iter().position(|it| it.name.as_bytes() == name)?;
+        Some(at as u16)
+    }
+
+    /// The server of this name in a backend, by its number among all.
+    pub(crate) fn server_named(&self, backend: u16, name: &[u8]) -> Option<u16> {
+        let servers = &self.backend(backend).servers;
+        let at = servers.iter().position(|it| it.name.as_bytes() == name)?;
+        Some(self.server_number(backend, at as u16))
+    }
+
     pub(crate) fn server(&self, number: u16) -> &Server {
         let backend = self.backend_of(number);
         let index = number - self.first_servers[backend as usize];

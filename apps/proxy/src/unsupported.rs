@@ -87,12 +87,12 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
 /// The action of a rule, if it is one of those.
 fn action(rule: &Rule) -> Option<&'static str> {
     match rule.action {
-        Action::SilentDrop => Some("silent-drop"),
         Action::SetAddress { .. } => Some("set-src, set-dst"),
-        Action::SetVariable { .. } => Some("set-var"),
-        Action::UnsetVariable { .. } => Some("unset-var"),
         Action::Accept
         | Action::Reject
+        | Action::SilentDrop
+        | Action::SetVariable(_)
+        | Action::UnsetVariable(_)
         | Action::Close
         | Action::ExpectProxy
         | Action::Track { .. }
@@ -127,7 +127,6 @@ mod tests {
     fn what_is_not_done_is_refused_by_name() {
         assert!(read("maxconn 10").setup.is_some());
         for (line, what) in [
-            ("tcp-request connection silent-drop", "'silent-drop'"),
             ("rate-limit sessions 10", "'rate-limit sessions'"),
             ("tcp-request content set-src src", "'set-src, set-dst'"),
             ("tcp-response content accept", "'tcp-response content'"),

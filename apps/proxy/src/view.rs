@@ -1,10 +1,10 @@
 //! A session as conditions, keys and log lines see it.
 
-use penstock_config::haproxy::{Counter, End, Fetch, ServerId, TableId, Way};
+use penstock_config::haproxy::{Counter, End, Fetch, Provisos, ServerId, TableId, VariableId, Way};
 use penstock_stack::{Duration, Instant};
 
 use crate::proxy::Proxy;
-use crate::sample::{Value, View};
+use crate::sample::{Room, Value, View};
 use crate::session::{Session, SessionId};
 
 /// A session, and the bytes of its client that are there.
@@ -77,7 +77,7 @@ impl View for SessionView<'_> {
                 let backend = backend(named)?;
                 let usable = proxy.backends[backend as usize].usable_count();
                 let waiting = proxy.waiting_in(backend);
-                number(if usable == 0 { waiting } else { waiting.div_ceil(usable) })
+                number(if usable == 0 { waiting * 2 } else { waiting.div_ceil(usable) })
             }
             Fetch::ServerConnections(id) => number(gauges.total(gauges.server(self.server(*id)))),
             Fetch::ServerQueue(id) => number(proxy.servers[self.server(*id) as usize].queue.len()),
@@ -157,6 +157,34 @@ impl View for SessionView<'_> {
 
     fn table(&self, table: TableId, counter: Option<Counter>, key: Value<'_>) -> Option<i64> {
         self.proxy.counters.looked_up(table, counter, key, self.now)
+    }
+
+    fn variable<'a>(&self, variable: VariableId, room: &mut Room<'a>) -> Option<Value<'a>> {
+        self.proxy.variables.value(Some(self.id), variable, room)
+    }
+
+    fn set_variable(&self, variable: VariableId, value: Value<'_>, provisos: Provisos) -> bool {
+        let others = self.proxy.others();
+        self.proxy.variables.set(Some(self.id), variable, value, provisos, others)
+    }
+
+    fn unset_variable(&self, variable: VariableId) -> bool {
+        self.proxy.variables.unset(Some(self.id), variable, self.proxy.others())
+    }
+
+    fn usable_servers(&self, name: &[u8]) -> Option<i64> {
+        let backend = self.proxy.setup.backend_named(name)?;
+        Some(self.proxy.backends[backend as usize].usable_count().into())
+    }
+
+    fn server_queue(&self, name: &[u8]) -> Option<i64> {
+        let slash = name.iter().rposition(|byte| *byte == b'/');
+        let (backend, server) = match slash {
+            Some(at) => (self.proxy.setup.backend_named(&name[..at])?, &name[at + 1..]),
+            None => (self.session.backend?, name),
+        };
+        let server = self.proxy.setup.server_named(backend, server)?;
+        Some(self.proxy.servers[server as usize].queue.len().into())
     }
 }
 

@@ -196,4 +196,6 @@ pub enum HashFunction {
     Wt6,
     /// `crc32`.
     Crc32,
+    /// `crc32c`; not for `hash-type`.
+    Crc32c,
 }

@@ -1,11 +1,10 @@
 //! Samples: what conditions, keys and log lines look at.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
-use super::{BackendId, Counter, FrontendId, ServerId, TableId};
+use super::{BackendId, Counter, FrontendId, Provisos, ServerId, TableId, VariableId};
 
 /// A sample: something that is fetched, and what is made of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +67,13 @@ pub enum Fetch {
     Thread,
     /// `stopping`.
     Stopping,
-    /// `var(name)`.
-    Variable(String),
+    /// `var(name[,default])`.
+    Variable {
+        /// Which.
+        id: VariableId,
+        /// What it is while it has no value.
+        default: Option<Vec<u8>>,
+    },
 
     // Proxies and servers.
     /// `nbsrv`: usable servers.
@@ -249,8 +253,73 @@ pub enum Converter {
     TrimEnd(Vec<u8>),
     /// `htonl`: a number as four bytes, the highest first.
     NetworkOrder,
-    /// `base64`.
-    Base64,
+    /// `base64`, `ub64enc`.
+    Base64(Base64),
+    /// `b64dec`, `ub64dec`.
+    FromBase64(Base64),
+    /// `hex2i`.
+    FromHex,
+    /// `be2dec(separator,size[,truncate])`: numbers, the highest byte first.
+    ChunksToNumbers {
+        /// What stands between them.
+        separator: Vec<u8>,
+        /// Bytes of each, from 1 to 8.
+        size: u8,
+        /// One that is not whole does not count.
+        whole: bool,
+    },
+    /// `be2hex([separator],[size],[truncate])`.
+    ChunksToHex {
+        /// What stands between chunks.
+        separator: Vec<u8>,
+        /// Bytes of each; `None`: all are one.
+        size: Option<u32>,
+        /// One that is not whole does not count.
+        whole: bool,
+    },
+    /// `json`: escaped as text of JSON is.
+    Json(JsonInput),
+    /// `url_dec`.
+    FromUrl {
+        /// A `+` is a space from the beginning, not from a `?` on.
+        in_form: bool,
+    },
+    /// `url_enc`.
+    Url,
+    /// `host_only`: `host:port` without the port.
+    HostOnly,
+    /// `port_only`: the port of it, or 0.
+    PortOnly,
+    /// `concat([begin],[variable],[end])`.
+    Concatenate {
+        /// Comes first.
+        begin: Vec<u8>,
+        /// Then this, if it has a value.
+        variable: Option<VariableId>,
+        /// Then this.
+        end: Vec<u8>,
+    },
+    /// `add_item(delimiter,[variable],[end])`: the same, with a delimiter where it is one of several.
+    AddItem {
+        /// Stands behind what is there already.
+        delimiter: Vec<u8>,
+        /// What is added, if it has a value.
+        variable: Option<VariableId>,
+        /// And this.
+        end: Vec<u8>,
+    },
+    /// `strcmp(variable)`: below 0, 0, above 0.
+    Compare(VariableId),
+    /// `secure_memcmp(variable)`: in a time that does not tell.
+    IsSame(VariableId),
+    /// `xxh32`, `xxh64`, `xxh3`, with a seed.
+    XxHash(XxHash, u64),
+    /// `sha1`, `sha2`.
+    Digest(Digest),
+    /// `nbsrv`: of the backend of this name.
+    UsableServers,
+    /// `srv_queue`: of the server of this name, `backend/server`.
+    ServerQueue,
     /// `bytes(offset[,length])`.
     Bytes {
         /// From here.
@@ -295,8 +364,8 @@ pub enum Converter {
     Negate,
     /// `cpl`: each bit turned.
     Complement,
-    /// `add`, `sub`, `mul`, `div`, `mod`, `and`, `or`, `xor`, with a number.
-    Arithmetic(Operation, i64),
+    /// `add`, `sub`, `mul`, `div`, `mod`, `and`, `or`, `xor`.
+    Arithmetic(Operation, Operand),
     /// `sdbm`, `djb2`, `wt6`, `crc32`, with `avalanche`.
     Hash {
         /// The function.
@@ -308,6 +377,10 @@ pub enum Converter {
     InTable(TableId),
     /// `table_conn_rate(table)` and kin: what a table counts for this key.
     TableCounter(Counter, TableId),
+    /// `set-var(name)`: the value goes on, and is kept; where it cannot be, there is no sample.
+    SetVariable(VariableId, Provisos),
+    /// `unset-var(name)`.
+    UnsetVariable(VariableId),
     /// `iif(true,false)`.
     Choose {
         /// For true.
@@ -315,6 +388,64 @@ pub enum Converter {
         /// For false.
         no: Vec<u8>,
     },
+}
+
+/// An alphabet of RFC 4648.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base64 {
+    /// Section 4, filled with `=`.
+    Standard,
+    /// Section 5, not filled.
+    Url,
+}
+
+/// How `json` takes bytes for characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonInput {
+    /// `ascii`: each is one.
+    Ascii,
+    /// `utf8` and its kin.
+    Utf8 {
+        /// What is no character is left out (`s`); else there is no result.
+        skips: bool,
+        /// Longer spellings than needed are taken (`p`).
+        is_permissive: bool,
+    },
+}
+
+/// A function of the xxHash family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XxHash {
+    /// `xxh32`.
+    Bits32,
+    /// `xxh64`.
+    Bits64,
+    /// `xxh3`, of 64 bits.
+    Xxh3,
+}
+
+/// A cryptographic hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// `sha1`.
+    Sha1,
+    /// `sha2(224)`.
+    Sha224,
+    /// `sha2`, `sha2(256)`.
+    Sha256,
+    /// `sha2(384)`.
+    Sha384,
+    /// `sha2(512)`.
+    Sha512,
+}
+
+/// What a number is calculated with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// A number.
+    Number(i64),
+    /// A variable; without a value there is no result.
+    Variable(VariableId),
 }
 
 /// Arithmetic on 64 bits with a sign; results saturate as HAProxy's do.

@@ -18,7 +18,7 @@
 //! | `proxy.rs`, `option.rs`, `timeout.rs`, `listener.rs`, `balance.rs` | their keywords |
 //! | `server.rs`, `attributes.rs`, `hosts.rs` | `server` and `default-server` |
 //! | `acl.rs`, `patterns.rs`, `sample.rs`, `fetches.rs`, `converters.rs` | conditions |
-//! | `tcp_rules.rs`, `routing.rs`, `tables.rs` | rules and stick tables |
+//! | `tcp_rules.rs`, `routing.rs`, `tables.rs`, `variables.rs` | rules, stick tables, variables |
 //! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
 //! | `finish.rs`, `validity.rs` | the configuration as a whole |
@@ -63,6 +63,7 @@ mod tcp_rules;
 mod text;
 mod timeout;
 mod validity;
+mod variables;
 mod words;
 
 use alloc::borrow::Cow;

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use penstock_stack::Duration;
 
-use super::{Backend, BindAddress, Frontend, LogTarget, StickTable, TableId};
+use super::{
+    Assignment, Backend, BindAddress, Frontend, LogTarget, StickTable, TableId, Variables,
+};
 
 /// A configuration, complete: what the proxy runs.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -18,6 +20,8 @@ pub struct Proxies {
     pub backends: Vec<Backend>,
     /// Stick tables, each named like the section that declares it.
     pub tables: Vec<StickTable>,
+    /// Variables that anything names.
+    pub variables: Variables,
 }
 
 /// A position in [`Proxies::frontends`].
@@ -117,6 +121,8 @@ pub struct Global {
     pub node: Option<String>,
     /// `description`.
     pub description: Option<String>,
+    /// `set-var`, `set-var-fmt`: what variables of the process begin with, in order.
+    pub assignments: Vec<Assignment>,
     /// `tune.*`.
     pub tune: Tune,
 }
@@ -139,6 +145,7 @@ impl Default for Global {
             threads: None,
             node: None,
             description: None,
+            assignments: Vec::new(),
             tune: Tune::default(),
         }
     }

@@ -1,8 +1,6 @@
 //! Rules: what is done with a connection, and where it goes.
 
-use alloc::string::String;
-
-use super::{BackendId, Condition, Format, Sample, ServerId, TableId};
+use super::{Assignment, BackendId, Condition, Format, Sample, ServerId, TableId, VariableId};
 
 /// A line of `tcp-request` or `tcp-response`: the first whose condition holds and whose action ends
 /// the list ends it.
@@ -57,18 +55,10 @@ pub enum Action {
         /// To what.
         value: Sample,
     },
-    /// `set-var(name)`.
-    SetVariable {
-        /// The name, with its scope: `sess.x`, `txn.x`.
-        name: String,
-        /// The value.
-        value: Sample,
-    },
+    /// `set-var(name)`, `set-var-fmt(name)`.
+    SetVariable(Assignment),
     /// `unset-var(name)`.
-    UnsetVariable {
-        /// The name, with its scope.
-        name: String,
-    },
+    UnsetVariable(VariableId),
 }
 
 /// An end of a connection, as rules can set it.

@@ -10,13 +10,13 @@ use penstock_config::haproxy::{
     Backend, CheckStep, Connect, Counter, Expect, ExpectMatch, Fetch, Format, Sample, Server,
     ServerCheck, TableId, Way,
 };
-use penstock_stack::{Close, Duration};
+use penstock_stack::Close;
 use penstock_wire::Addr;
 
 use super::plan::{Kind, Plan};
 use crate::known::Known;
 use crate::line::Line;
-use crate::log::{Counts, Record, Spaces, Timers, write_session};
+use crate::log::{Record, Spaces, write_session};
 use crate::sample::{Value, View, Workspace, fetch};
 
 /// Whose check it is, and how it is made.
@@ -137,28 +137,10 @@ pub(super) fn write_format(
 ) {
     let Subject { backend, server, .. } = *asked.subject;
     let record = Record {
-        accepted_at: Duration(0),
-        client: None,
-        frontend_end: None,
-        backend_end: None,
-        server_end: None,
         frontend: FRONTEND,
         backend: &backend.name,
         server: Some(&server.name),
-        timers: Timers::default(),
-        termination: *b"PR",
-        bytes_up: 0,
-        bytes_down: 0,
-        counts: Counts::default(),
-        retries: 0,
-        is_redispatched: false,
-        server_queue: 0,
-        backend_queue: 0,
-        unique_id: b"",
-        sessions_before: 0,
-        lines_before: 0,
-        is_early: false,
-        host_name: "",
+        ..Record::NOBODY
     };
     write_session(format, Spaces::Kept, &record, asked, work, line);
 }

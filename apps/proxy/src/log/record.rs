@@ -79,6 +79,40 @@ pub struct Counts {
     pub server: u32,
 }
 
+impl Record<'_> {
+    /// Of no session at all.
+    pub const NOBODY: Record<'static> = Record {
+        accepted_at: Duration(0),
+        client: None,
+        frontend_end: None,
+        backend_end: None,
+        server_end: None,
+        frontend: "",
+        backend: "",
+        server: None,
+        timers: Timers {
+            handshake_ms: 0,
+            request_ms: None,
+            queue_ms: None,
+            connect_ms: None,
+            close_ms: 0,
+        },
+        termination: *b"PR",
+        bytes_up: 0,
+        bytes_down: 0,
+        counts: Counts { process: 0, frontend: 0, backend: 0, server: 0 },
+        retries: 0,
+        is_redispatched: false,
+        server_queue: 0,
+        backend_queue: 0,
+        unique_id: b"",
+        sessions_before: 0,
+        lines_before: 0,
+        is_early: false,
+        host_name: "",
+    };
+}
+
 impl Timers {
     /// `%Tw`: in queues.
     pub fn queued(&self) -> Option<u32> {

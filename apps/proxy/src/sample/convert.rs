@@ -1,10 +1,10 @@
 //! Converters: what is made of a sample, as HAProxy's configuration manual has them in section
 //! 7.3.1. One that cannot be made of what came ends in no sample.
 
-use penstock_config::haproxy::{Converter, Operation};
+use penstock_config::haproxy::{Converter, Operand, Operation};
 use penstock_wire::Addr;
 
-use super::{Room, Value, View};
+use super::{Room, Value, View, digest, text};
 use crate::hash;
 
 /// Makes the next value; `None` where there is none.
@@ -42,7 +42,63 @@ pub(super) fn convert<'a>(
             let bytes = number.to_be_bytes();
             Value::Binary(room.write(|line| bytes.iter().for_each(|&byte| line.byte(byte))))
         }
-        Converter::Base64 => base64(value.bytes(room), room)?,
+        Converter::Base64(alphabet) => text::base64(*alphabet, value.bytes(room), room)?,
+        Converter::FromBase64(alphabet) => text::from_base64(*alphabet, value.text(room), room)?,
+        Converter::FromHex => text::from_hex(value.text(room))?,
+        Converter::ChunksToNumbers { separator, size, whole } => {
+            text::chunks(value.bytes(room), separator, (*size).into(), *whole, true, room)
+        }
+        Converter::ChunksToHex { separator, size, whole } => {
+            let bytes = value.bytes(room);
+            let size = size.map_or(bytes.len(), |size| size as usize);
+            text::chunks(bytes, separator, size, *whole, false, room)
+        }
+        Converter::Json(input) => text::json(*input, value.text(room), room)?,
+        Converter::FromUrl { in_form } => text::from_url(value.text(room), *in_form, room)?,
+        Converter::Url => text::to_url(value.text(room), room),
+        Converter::HostOnly => {
+            let (host, _) = text::host_and_port(value.text(room));
+            map_text(Value::Text(host), room, u8::to_ascii_lowercase)
+        }
+        Converter::PortOnly => {
+            let (_, port) = text::host_and_port(value.text(room));
+            // Whatever stands there is taken for digits, as HAProxy does.
+            let number = port.unwrap_or_default().iter().fold(0u32, |number, byte| {
+                number.wrapping_mul(10).wrapping_add(u32::from(*byte)).wrapping_sub(0x30)
+            });
+            Value::Int(number.into())
+        }
+        Converter::Concatenate { begin, variable, end } => {
+            let text = value.text(room);
+            let variable = variable.and_then(|variable| view.variable(variable, room));
+            join(&[text, begin], variable, end, room)
+        }
+        Converter::AddItem { delimiter, variable, end } => {
+            let text = value.text(room);
+            let variable = variable.and_then(|variable| view.variable(variable, room));
+            let added = variable.map(|value| Value::Text(value.text(room)));
+            let adds = !end.is_empty() || added.is_some_and(|it| it != Value::Text(b""));
+            let delimiter: &[u8] = if adds && !text.is_empty() { delimiter } else { b"" };
+            join(&[text, delimiter], added, end, room)
+        }
+        Converter::Compare(variable) => {
+            let text = value.text(room);
+            let other = view.variable(*variable, room)?;
+            Value::Int(compare(text, other.text(room)))
+        }
+        Converter::IsSame(variable) => {
+            let bytes = value.bytes(room);
+            let other = view.variable(*variable, room)?;
+            Value::Bool(is_same(bytes, other.bytes(room)))
+        }
+        Converter::XxHash(function, seed) => digest::xxhash(*function, *seed, value.bytes(room)),
+        Converter::Digest(function) => digest::digest(*function, value.bytes(room), room),
+        Converter::UsableServers => Value::Int(view.usable_servers(value.text(room))?),
+        Converter::ServerQueue => Value::Int(view.server_queue(value.text(room))?),
+        Converter::SetVariable(variable, provisos) => {
+            view.set_variable(*variable, value, *provisos).then_some(value)?
+        }
+        Converter::UnsetVariable(variable) => view.unset_variable(*variable).then_some(value)?,
         Converter::Bytes { offset, length } => {
             let bytes = value.bytes(room);
             let rest = bytes.get(*offset as usize..).unwrap_or_default();
@@ -62,8 +118,12 @@ pub(super) fn convert<'a>(
         Converter::Even => Value::Bool(value.int()? & 1 == 0),
         Converter::Negate => Value::Int(value.int()?.checked_neg().unwrap_or(i64::MAX)),
         Converter::Complement => Value::Int(!value.int()?),
-        Converter::Arithmetic(operation, number) => {
-            Value::Int(calculate(*operation, value.int()?, *number))
+        Converter::Arithmetic(operation, operand) => {
+            let operand = match operand {
+                Operand::Number(number) => *number,
+                Operand::Variable(variable) => view.variable(*variable, room)?.int()?,
+            };
+            Value::Int(calculate(*operation, value.int()?, operand))
         }
         Converter::Hash { function, avalanche } => {
             let number = hash::hash(*function, value.bytes(room));
@@ -83,23 +143,34 @@ fn map_text<'a>(value: Value<'a>, room: &mut Room<'a>, map: fn(&u8) -> u8) -> Va
     Value::Text(room.write(|line| text.iter().for_each(|byte| line.byte(map(byte)))))
 }
 
-/// RFC 4648 section 4; `None` when it does not fit.
-fn base64<'a>(bytes: &[u8], room: &mut Room<'a>) -> Option<Value<'a>> {
-    if bytes.len().div_ceil(3) * 4 > room.len() {
-        return None;
+/// Texts behind each other, with a variable's between them.
+fn join<'a>(
+    begin: &[&[u8]],
+    variable: Option<Value<'a>>,
+    end: &[u8],
+    room: &mut Room<'a>,
+) -> Value<'a> {
+    let middle = variable.map_or(&b""[..], |value| value.text(room));
+    Value::Text(room.write(|line| {
+        begin.iter().for_each(|part| line.push(part));
+        line.push(middle);
+        line.push(end);
+    }))
+}
+
+/// Below 0, 0 or above 0, as HAProxy has it: C's `strncmp`, and then the lengths.
+fn compare(left: &[u8], right: &[u8]) -> i64 {
+    let unlike = left.iter().zip(right).find(|(left, right)| left != right);
+    match unlike {
+        Some((left, right)) => i64::from(*left) - i64::from(*right),
+        None => left.len().cmp(&right.len()) as i64,
     }
-    let text = room.write(|line| {
-        for chunk in bytes.chunks(3) {
-            let at = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-            let bits = at(0) << 16 | at(1) << 8 | at(2);
-            for digit in 0..4 {
-                let is_padding = digit > chunk.len();
-                let index = (bits >> (18 - 6 * digit)) as usize & 0x3f;
-                line.byte(if is_padding { b'=' } else { BASE64[index] });
-            }
-        }
-    });
-    Some(Value::Text(text))
+}
+
+/// Whether both are the same, looking at all of them.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let unlike = left.iter().zip(right).fold(0, |bits, (left, right)| bits | (left ^ right));
+    left.len() == right.len() && unlike == 0
 }
 
 /// Fields from `index` on, as many as `count`, or the rest of the text for 0. Fields that are empty
@@ -188,5 +259,3 @@ fn calculate(operation: Operation, left: i64, right: i64) -> i64 {
         Operation::Xor => left ^ right,
     }
 }
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

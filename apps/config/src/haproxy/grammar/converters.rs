@@ -1,13 +1,18 @@
 //! Converters that are here: what each takes, and what it gives.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::arguments::{self, Kind as Is, Shape};
 use super::fetches::COUNTERS;
 use super::sample::Scope;
 use super::text::{bytes, leading_number};
-use crate::haproxy::{Converter, Counter, FetchKind, HashFunction, Operation, TableId};
+use crate::haproxy::{
+    Base64, Converter, Counter, Digest, FetchKind, HashFunction, JsonInput, Operand, Operation,
+    TableId, VariableId, XxHash,
+};
 
 /// A converter.
 pub(super) struct Entry {
@@ -35,6 +40,10 @@ macro_rules! entry {
 const NONE: Shape = Shape { least: 0, kinds: &[] };
 const TEXT: Shape = Shape { least: 1, kinds: &[Is::Text] };
 const PIECES: Shape = Shape { least: 2, kinds: &[Is::Int, Is::Text, Is::Int] };
+const CHUNKS: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Int, Is::Int] };
+const THREE_TEXTS: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Text] };
+const SET_VARIABLE: Shape =
+    Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Text, Is::Text, Is::Text] };
 const MAYBE_INT: Shape = Shape { least: 0, kinds: &[Is::Int] };
 
 /// All but the counters of stick tables: [`counter`].
@@ -44,7 +53,7 @@ pub(super) const CONVERTERS: &[Entry] = &[
     entry!("upper", NONE, Text => Text, |_, _, _| Ok(Converter::Upper)),
     entry!("length", NONE, Text => Int, |_, _, _| Ok(Converter::Length)),
     entry!("hex", NONE, Binary => Text, |_, _, _| Ok(Converter::Hex)),
-    entry!("base64", NONE, Binary => Text, |_, _, _| Ok(Converter::Base64)),
+    entry!("base64", NONE, Binary => Text, |_, _, _| Ok(Converter::Base64(Base64::Standard))),
     entry!("cut_crlf", NONE, Text => Text, |_, _, _| Ok(Converter::CutLine)),
     entry!("ltrim", TEXT, Text => Text, |_, _, it| Ok(Converter::TrimStart(bytes(&it[0])))),
     entry!("rtrim", TEXT, Text => Text, |_, _, it| Ok(Converter::TrimEnd(bytes(&it[0])))),
@@ -72,18 +81,96 @@ pub(super) const CONVERTERS: &[Entry] = &[
     entry!("even", NONE, Int => Bool, |_, _, _| Ok(Converter::Even)),
     entry!("neg", NONE, Int => Int, |_, _, _| Ok(Converter::Negate)),
     entry!("cpl", NONE, Int => Int, |_, _, _| Ok(Converter::Complement)),
-    entry!("add", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Add)),
-    entry!("sub", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Subtract)),
-    entry!("mul", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Multiply)),
-    entry!("div", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Divide)),
-    entry!("mod", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Modulo)),
-    entry!("and", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::And)),
-    entry!("or", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Or)),
-    entry!("xor", TEXT, Int => Int, |_, _, it| arithmetic(it, Operation::Xor)),
+    entry!("add", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Add)),
+    entry!("sub", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Subtract)),
+    entry!("mul", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Multiply)),
+    entry!("div", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Divide)),
+    entry!("mod", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Modulo)),
+    entry!("and", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::And)),
+    entry!("or", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Or)),
+    entry!("xor", TEXT, Int => Int, |scope, _, it| arithmetic(scope, it, Operation::Xor)),
     entry!("sdbm", MAYBE_INT, Binary => Int, |_, _, it| Ok(hash(it, HashFunction::Sdbm))),
     entry!("djb2", MAYBE_INT, Binary => Int, |_, _, it| Ok(hash(it, HashFunction::Djb2))),
     entry!("wt6", MAYBE_INT, Binary => Int, |_, _, it| Ok(hash(it, HashFunction::Wt6))),
     entry!("crc32", MAYBE_INT, Binary => Int, |_, _, it| Ok(hash(it, HashFunction::Crc32))),
+    entry!("crc32c", MAYBE_INT, Binary => Int, |_, _, it| Ok(hash(it, HashFunction::Crc32c))),
+    entry!("xxh32", MAYBE_INT, Binary => Int, |_, _, it| Ok(Converter::XxHash(XxHash::Bits32, seed(it)))),
+    entry!("xxh64", MAYBE_INT, Binary => Int, |_, _, it| Ok(Converter::XxHash(XxHash::Bits64, seed(it)))),
+    entry!("xxh3", MAYBE_INT, Binary => Int, |_, _, it| Ok(Converter::XxHash(XxHash::Xxh3, seed(it)))),
+    entry!("sha1", NONE, Binary => Binary, |_, _, _| Ok(Converter::Digest(Digest::Sha1))),
+    entry!("sha2", MAYBE_INT, Binary => Binary, |_, _, it| match it.first().map_or(0, |bits| leading_number(bits)) {
+        224 => Ok(Converter::Digest(Digest::Sha224)),
+        0 | 256 => Ok(Converter::Digest(Digest::Sha256)),
+        384 => Ok(Converter::Digest(Digest::Sha384)),
+        512 => Ok(Converter::Digest(Digest::Sha512)),
+        bits => Err(format!("Unsupported number of bits: '{bits}'")),
+    }),
+    entry!("b64dec", NONE, Text => Binary, |_, _, _| Ok(Converter::FromBase64(Base64::Standard))),
+    entry!("ub64dec", NONE, Text => Binary, |_, _, _| Ok(Converter::FromBase64(Base64::Url))),
+    entry!("ub64enc", NONE, Binary => Text, |_, _, _| Ok(Converter::Base64(Base64::Url))),
+    entry!("hex2i", NONE, Text => Int, |_, _, _| Ok(Converter::FromHex)),
+    entry!("be2dec", CHUNKS, Binary => Text, |_, _, it| match chunks(it) {
+        (_, size, _) if !(1..=8).contains(&size) => Err(format!("chunk_size out of [1..8] range ({size})")),
+        (_, _, whole) if !(0..=1).contains(&whole) => Err(format!("Unsupported truncate value ({whole})")),
+        (separator, size, whole) => Ok(Converter::ChunksToNumbers { separator, size: size as u8, whole: whole == 1 }),
+    }),
+    entry!("be2hex", CHUNKS, Binary => Text, |_, _, it| match chunks(it) {
+        (separator, size, whole) if size <= 0 && (!separator.is_empty() || whole != 0) => {
+            Err(format!("chunk_size out of [1..16384] range ({size})"))
+        }
+        (_, _, whole) if !(0..=1).contains(&whole) => Err(format!("Unsupported truncate value ({whole})")),
+        (separator, size, whole) => Ok(Converter::ChunksToHex {
+            size: if separator.is_empty() && whole == 0 { None } else { Some(size.clamp(1, 1 << 16) as u32) },
+            separator,
+            whole: whole == 1,
+        }),
+    }),
+    entry!("json", TEXT, Text => Text, |_, _, it| match it[0].as_str() {
+        "" | "ascii" => Ok(Converter::Json(JsonInput::Ascii)),
+        "utf8" => Ok(Converter::Json(JsonInput::Utf8 { skips: false, is_permissive: false })),
+        "utf8s" => Ok(Converter::Json(JsonInput::Utf8 { skips: true, is_permissive: false })),
+        "utf8p" => Ok(Converter::Json(JsonInput::Utf8 { skips: false, is_permissive: true })),
+        "utf8ps" => Ok(Converter::Json(JsonInput::Utf8 { skips: true, is_permissive: true })),
+        _ => Err("Unexpected input code type. Allowed value are 'ascii', 'utf8', 'utf8s', 'utf8p' and 'utf8ps'".to_owned()),
+    }),
+    entry!("url_dec", MAYBE_INT, Text => Text, |_, _, it| {
+        Ok(Converter::FromUrl { in_form: it.first().is_some_and(|it| leading_number(it) != 0) })
+    }),
+    entry!("url_enc", TEXT, Text => Text, |_, _, it| match it[0].as_str() {
+        "" | "query" => Ok(Converter::Url),
+        _ => Err("Unexpected encode type. Allowed value is 'query'".to_owned()),
+    }),
+    entry!("host_only", NONE, Text => Text, |_, _, _| Ok(Converter::HostOnly)),
+    entry!("port_only", NONE, Text => Int, |_, _, _| Ok(Converter::PortOnly)),
+    entry!("concat", THREE_TEXTS, Text => Text, |scope, _, it| {
+        let variable = maybe_variable(scope, it.get(1))?;
+        Ok(Converter::Concatenate { begin: text(it, 0), variable, end: text(it, 2) })
+    }),
+    entry!("add_item", Shape { least: 2, ..THREE_TEXTS }, Text => Text, |scope, _, it| {
+        let (variable, end) = (maybe_variable(scope, it.get(1))?, text(it, 2));
+        if variable.is_none() && end.is_empty() {
+            return Err("one of the optional arguments has to be nonempty".to_owned());
+        }
+        Ok(Converter::AddItem { delimiter: text(it, 0), variable, end })
+    }),
+    entry!("strcmp", TEXT, Text => Int, |scope, _, it| match maybe_variable(scope, it.first())? {
+        Some(variable) => Ok(Converter::Compare(variable)),
+        None => Err(format!("failed to register variable name '{}'", it[0])),
+    }),
+    entry!("secure_memcmp", TEXT, Binary => Bool, |scope, _, it| match maybe_variable(scope, it.first())? {
+        Some(variable) => Ok(Converter::IsSame(variable)),
+        None => Err(format!("failed to register variable name '{}'", it[0])),
+    }),
+    entry!("set-var", SET_VARIABLE, Any => Any, |scope, _, it| {
+        let variable = scope.cx.variables.named(&it[0])?;
+        let provisos = super::variables::provisos(it[1..].iter().map(String::as_str))?;
+        Ok(Converter::SetVariable(variable, provisos))
+    }),
+    entry!("unset-var", TEXT, Any => Any, |scope, _, it| {
+        scope.cx.variables.named(&it[0]).map(Converter::UnsetVariable)
+    }),
+    entry!("nbsrv", NONE, Text => Int, |_, _, _| Ok(Converter::UsableServers)),
+    entry!("srv_queue", NONE, Text => Int, |_, _, _| Ok(Converter::ServerQueue)),
     entry!("in_table", Shape { least: 1, kinds: &[Is::Table] }, Any => Bool, |scope, _, it| {
         Ok(Converter::InTable(table(scope, &it[0])))
     }),
@@ -92,7 +179,7 @@ pub(super) const CONVERTERS: &[Entry] = &[
     }),
 ];
 
-fn pieces(arguments: &[String]) -> Result<(i32, alloc::vec::Vec<u8>, u32), String> {
+fn pieces(arguments: &[String]) -> Result<(i32, Vec<u8>, u32), String> {
     let index = leading_number(&arguments[0]) as i32;
     if index == 0 {
         return Err("Unexpected value 0 for index".to_owned());
@@ -105,20 +192,52 @@ fn pieces(arguments: &[String]) -> Result<(i32, alloc::vec::Vec<u8>, u32), Strin
     Ok((index, bytes(&arguments[1]), count))
 }
 
-fn arithmetic(arguments: &[String], operation: Operation) -> Result<Converter, String> {
+fn arithmetic(
+    scope: &mut Scope<'_, '_>,
+    arguments: &[String],
+    operation: Operation,
+) -> Result<Converter, String> {
     let text = &arguments[0];
-    match arguments::int(text) {
-        Some(number) => Ok(Converter::Arithmetic(operation, number)),
-        None if super::fetches::variable(text).is_ok() => {
-            Err("variables are not supported yet".to_owned())
-        }
-        None => Err("expects an integer or a variable name".to_owned()),
+    let operand = match (scope.cx.variables.named(text), arguments::int(text)) {
+        (Ok(variable), _) => Operand::Variable(variable),
+        (Err(_), Some(number)) => Operand::Number(number),
+        (Err(_), None) => return Err("expects an integer or a variable name".to_owned()),
+    };
+    Ok(Converter::Arithmetic(operation, operand))
+}
+
+/// An argument that names a variable, or is empty.
+fn maybe_variable(
+    scope: &mut Scope<'_, '_>,
+    name: Option<&String>,
+) -> Result<Option<VariableId>, String> {
+    match name.filter(|name| !name.is_empty()) {
+        None => Ok(None),
+        Some(name) => match scope.cx.variables.named(name) {
+            Ok(variable) => Ok(Some(variable)),
+            Err(_) => Err(format!("failed to register variable name '{name}'")),
+        },
     }
+}
+
+fn text(arguments: &[String], at: usize) -> Vec<u8> {
+    arguments.get(at).map(|text| bytes(text)).unwrap_or_default()
+}
+
+/// `be2dec`, `be2hex`: what stands between chunks, their size, and whether one that is not whole
+/// counts.
+fn chunks(arguments: &[String]) -> (Vec<u8>, i64, i64) {
+    let number = |at: usize| arguments.get(at).map_or(0, |text| leading_number(text));
+    (text(arguments, 0), number(1), number(2))
 }
 
 fn hash(arguments: &[String], function: HashFunction) -> Converter {
     let avalanche = arguments.first().is_some_and(|it| leading_number(it) != 0);
     Converter::Hash { function, avalanche }
+}
+
+fn seed(arguments: &[String]) -> u64 {
+    arguments.first().map_or(0, |seed| leading_number(seed)) as u64
 }
 
 fn table(scope: &mut Scope<'_, '_>, name: &str) -> TableId {
@@ -151,16 +270,13 @@ pub(super) fn counter(name: &str) -> Option<&'static Entry> {
 /// HAProxy's others.
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
-    "add_item", "aes_gcm_dec", "b64dec", "be2dec", "be2hex", "capture-req", "capture-res", "concat",
-    "crc32c", "debug", "digest", "fix_is_valid", "fix_tag_value", "hex2i", "hmac", "host_only",
-    "http_date", "json", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
+    "aes_gcm_dec", "capture-req", "capture-res", "debug", "digest", "fix_is_valid", "fix_tag_value",
+    "hmac", "http_date", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
     "language", "ltime", "map", "map_beg", "map_beg_int", "map_beg_ip", "map_dir", "map_dir_int",
     "map_dir_ip", "map_dom", "map_dom_int", "map_dom_ip", "map_end", "map_end_int", "map_end_ip",
     "map_int", "map_int_int", "map_int_ip", "map_ip", "map_ip_int", "map_ip_ip", "map_reg",
     "map_reg_int", "map_reg_ip", "map_regm", "map_str", "map_str_int", "map_str_ip", "map_sub",
-    "map_sub_int", "map_sub_ip", "mqtt_field_value", "mqtt_is_valid", "nbsrv", "port_only",
-    "protobuf", "regsub", "secure_memcmp", "set-var", "sha1", "sha2", "srv_queue", "strcmp",
+    "map_sub_int", "map_sub_ip", "mqtt_field_value", "mqtt_is_valid", "protobuf", "regsub",
     "table_expire", "table_gpc", "table_gpc_rate", "table_gpt", "table_idle", "table_server_id",
-    "ub64dec", "ub64enc", "ungrpc", "unset-var", "url_dec", "url_enc", "utime", "xxh3", "xxh32",
-    "xxh64",
+    "ungrpc", "utime",
 ];

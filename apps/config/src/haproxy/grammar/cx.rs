@@ -12,6 +12,7 @@ use super::lines::Spot;
 use super::message::Messages;
 use super::names::Names;
 use super::number::{self, NoTime, Unit};
+use super::variables::VariableNames;
 use super::words::Words;
 use crate::haproxy::Place;
 
@@ -21,6 +22,8 @@ pub(super) struct Cx<'i> {
     pub(super) input: &'i Input<'i>,
     /// All names.
     pub(super) names: Names,
+    /// Variables that were named.
+    pub(super) variables: VariableNames,
     /// What was said.
     pub(super) messages: Messages,
     /// The line.

@@ -60,6 +60,7 @@ pub(super) const BE_STORE: u32 = 1 << 14;
 pub(super) const FE_RESPONSE: u32 = 1 << 15;
 pub(super) const LOGS: u32 = 1 << 18;
 pub(super) const CHECK: u32 = 1 << 19;
+pub(super) const PARSER: u32 = 1 << 20;
 
 /// Bits from `first` to `last`.
 const fn span(first: u32, last: u32) -> u32 {
@@ -138,7 +139,10 @@ pub(super) const FETCHES: &[Entry] = &[
         let found = scope.cx.input.environment.iter().find(|(name, _)| *name == it[0]);
         Ok(Fetch::Text(found.map(|(_, value)| value.clone().into_bytes()).unwrap_or_default()))
     }),
-    entry!("var", ONE_TEXT, Any, ALWAYS, "internal state", |_, _, it| variable(&it[0]).map(Fetch::Variable)),
+    entry!("var", Shape { least: 1, kinds: &[Is::Text, Is::Text] }, Any, ALWAYS, "internal state", |scope, _, it| {
+        let id = scope.cx.variables.named(&it[0])?;
+        Ok(Fetch::Variable { id, default: it.get(1).map(|default| bytes(default)) })
+    }),
     entry!("nbsrv", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::UsableServers(scope.backend(&it[0], 0)))),
     entry!("be_conn", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendConnections(scope.backend(&it[0], 0)))),
     entry!("queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::Queue(scope.backend(&it[0], 0)))),
@@ -209,21 +213,6 @@ fn addr(text: &str) -> Addr {
     let v4 = text.parse::<core::net::Ipv4Addr>().map(|addr| Addr::v4(addr.to_bits()));
     let v6 = text.parse::<core::net::Ipv6Addr>().map(|addr| Addr::v6(addr.octets()));
     v4.or(v6).unwrap_or(Addr::UNSPECIFIED)
-}
-
-/// The name of a variable, with its scope.
-pub(super) fn variable(name: &str) -> Result<String, String> {
-    let (scope, rest) = name.split_once('.').unwrap_or((name, ""));
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
-    if !["proc", "sess", "txn", "req", "res", "check"].contains(&scope) || name == scope {
-        return Err(format!(
-            "invalid variable name '{name}'. A variable name must be start by its scope. The scope can be 'proc', 'sess', 'txn', 'req', 'res' or 'check'"
-        ));
-    }
-    if !rest.chars().all(good) {
-        return Err(format!("invalid syntax at char '{}'", rest.trim_start_matches(good)));
-    }
-    Ok(name.to_owned())
 }
 
 fn of_server(

@@ -49,6 +49,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
             proxies.backends.push(fill_backend(cx, draft, backend));
         }
     }
+    proxies.variables = cx.variables.finished();
     for (draft, backend) in drafts.iter().filter(|draft| draft.is_backend()).zip(&proxies.backends)
     {
         if !draft.disabled {

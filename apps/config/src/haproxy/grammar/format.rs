@@ -45,7 +45,8 @@ pub(super) fn read_on(
         whole: text,
         items: Vec::new(),
         text: String::new(),
-        options: ItemOptions::default(),
+        // What is not there is a `-` in a log line, and nothing in any other text.
+        options: ItemOptions { mandatory: how.context == Context::Log, ..ItemOptions::default() },
     };
     let read = reader.run();
     reader.end_text();

@@ -12,6 +12,7 @@ use super::nearest::nearest;
 use super::number::{self, NoTime, Unit};
 use super::option::Prefix;
 use super::text::{leading_int, leading_number, readable};
+use super::variables;
 use super::words::Words;
 use crate::haproxy::{AccessLevel, BindAddress, Global, StatsSocket};
 
@@ -80,6 +81,8 @@ const KEYWORDS: &[(&str, Parse)] = &[
     ("node", node),
     ("presetenv", environment),
     ("resetenv", |_, _, _| {}),
+    ("set-var", |cx, words, _| variables::in_global(cx, words)),
+    ("set-var-fmt", |cx, words, _| variables::in_global(cx, words)),
     ("setenv", environment),
     ("spread-checks", spread_checks),
     ("stats", stats),

@@ -32,6 +32,7 @@ pub(super) enum Context {
     TcpResponse,
     Check,
     UniqueId,
+    Parser,
 }
 
 impl Context {
@@ -49,6 +50,7 @@ impl Context {
             Context::TcpResponse => "in tcp-response content expression in",
             Context::Check => "in server directive in",
             Context::UniqueId => "in unique-id-format string in",
+            Context::Parser => "in",
         }
     }
 }

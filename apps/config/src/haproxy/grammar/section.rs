@@ -15,6 +15,7 @@ use super::message::{Messages, Severity};
 use super::names::Names;
 use super::option::Prefix;
 use super::text::invalid_in_name;
+use super::variables::VariableNames;
 use super::words::Words;
 use super::{Input, Reading, finish, known, proxy};
 
@@ -52,6 +53,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
     let mut cx = Cx {
         input,
         names: Names::of(&entries),
+        variables: VariableNames::default(),
         messages: Messages::default(),
         spot: nowhere.clone(),
         section: "",

@@ -7,13 +7,12 @@ use alloc::string::String;
 use super::acl::{self, places};
 use super::cx::Cx;
 use super::draft::{Draft, Kind, TrackDraft};
-use super::fetches::{
-    self, BE_CONTENT, BE_RESPONSE, FE_CONNECTION, FE_CONTENT, FE_RESPONSE, FE_SESSION,
-};
+use super::fetches::{BE_CONTENT, BE_RESPONSE, FE_CONNECTION, FE_CONTENT, FE_RESPONSE, FE_SESSION};
 use super::nearest::nearest;
 use super::number::{NoTime, Unit};
 use super::sample::{self, Context, Parsed, Scope};
 use super::text::{digits, leading_number};
+use super::variables;
 use super::words::Words;
 use crate::haproxy::{Action, End, Rule};
 
@@ -316,14 +315,13 @@ fn action(
             let value = sample_of(cx, draft, words, set, at, "")?;
             Ok(Action::SetAddress { which, value: value.sample })
         }
-        "set-var" if argument.is_some() => {
-            let name = fetches::variable(argument.unwrap_or_default().trim_end_matches(')'))?;
-            let value = sample_of(cx, draft, words, set, at, "")?;
-            Ok(Action::SetVariable { name, value: value.sample })
+        "set-var" | "set-var-fmt" if supported(name) => {
+            let (context, places) = (set.context(), set.places(draft));
+            variables::assignment(cx, draft, &words.0, at, (context, places))
+                .map(Action::SetVariable)
         }
-        "unset-var" if argument.is_some() => {
-            let name = fetches::variable(argument.unwrap_or_default().trim_end_matches(')'))?;
-            Ok(Action::UnsetVariable { name })
+        "unset-var" if supported(name) => {
+            variables::forgotten(cx, &word).map(Action::UnsetVariable)
         }
         _ if supported(name) => Err(format!("{head} is not supported yet.")),
         _ => Err(unknown_action(draft, words, set, &word)),
