@@ -425,7 +425,12 @@ impl Proxy {
                 session.set(Session::MOVES);
             }
         }
-        if pauses {
+        let has_left =
+            self.session(id).is_some_and(|it| it.has(Session::ENDED) && !it.has_spoken());
+        if pauses && has_left {
+            // Nobody waits for it: HAProxy calls that an end as any other.
+            self.turn_away(cx, id, Termination::NORMAL);
+        } else if pauses {
             let connect = configuration.timeouts.connect.unwrap_or(limits::PAUSE);
             self.wait(cx, id, Some(connect.min(limits::PAUSE)));
         } else {

@@ -469,7 +469,7 @@ fn remains(tcb: &Tcb, hash: u64) -> Remains {
         rcv_nxt: tcb.rcv_nxt,
         snd_nxt: tcb.nxt,
         ts_recent: tcb.has(Bits::TIMESTAMPS).then_some(tcb.ts_recent),
-        window: ((tcb.rcv_edge - tcb.rcv_nxt) >> tcb.our_scale()).min(0xffff) as u16,
+        window: tcb.window_field(),
         window_scale: tcb.our_scale(),
     }
 }

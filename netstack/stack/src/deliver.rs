@@ -458,7 +458,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             Expired::Closed(reason) => {
                 self.core.counters.event(Event::TcpAbortOnTimeout);
                 if reason == Close::KeepAlive || self.core.conns[index].awaits_flight() {
-                    self.send_reset(index);
+                    self.send_last(index, Flags::RST.with(Flags::ACK));
                 }
                 self.end(index, reason);
                 return;
@@ -485,15 +485,20 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             | State::CloseWait => false,
         };
         let is_unread = opened.flight.is_some_and(|flight| flight.store.unread() > 0);
-        if !is_quiet || is_unread && opened.tcb.state != State::Closed {
-            self.send_reset(index);
+        if opened.tcb.state == State::Closed {
+            // Forsaken: what came is acknowledged, or the peer would say it again and hear a RST.
+            if opened.tcb.has(Bits::ACK_NOW) || opened.tcb.has(Bits::ACK_LATER) {
+                self.send_last(index, Flags::ACK);
+            }
+        } else if !is_quiet || is_unread {
+            self.send_last(index, Flags::RST.with(Flags::ACK));
         }
         self.core.remove(index, false);
         self.core.current = NO_FLIGHT;
     }
 
-    /// A RST of our own accord (RFC 9293 section 3.10.5).
-    fn send_reset(&mut self, index: u32) {
+    /// The last segment of our own accord: a RST (RFC 9293 section 3.10.5), or an acknowledgement.
+    fn send_last(&mut self, index: u32, flags: Flags) {
         let tcb = &self.core.conns[index];
         let max = self.core.flights.at(tcb.flight).map_or(tcb.nxt, |flight| flight.max);
         let header = Header {
@@ -501,8 +506,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             dst_port: tcb.tuple.remote_port,
             seq: max.min(tcb.una + tcb.wnd).max(tcb.una),
             ack: tcb.rcv_nxt,
-            flags: Flags::RST.with(Flags::ACK),
-            window: 0,
+            flags,
+            window: if flags.has(Flags::RST) { 0 } else { tcb.window_field() },
         };
         let tuple = tcb.tuple;
         //= rfc7323#3.2

@@ -323,6 +323,11 @@ impl Tcb {
         self.scales & 15
     }
 
+    /// What is left of the window that was offered, as a header says it.
+    pub(crate) fn window_field(&self) -> u16 {
+        ((self.rcv_edge - self.rcv_nxt) >> self.our_scale()).min(0xffff) as u16
+    }
+
     /// The shift of windows we send.
     #[inline]
     pub(crate) fn our_scale(&self) -> u8 {
