@@ -5,6 +5,8 @@
 //! `tune.vars` limits. A variable of the process is on every core: whoever sets one tells the
 //! others, and where two set it at once, the later version counts everywhere, or the higher core's.
 
+mod told;
+
 use core::cell::RefCell;
 
 use alloc::boxed::Box;
@@ -13,17 +15,15 @@ use alloc::vec;
 use penstock_config::haproxy::{
     self, Assignment, Counter, Fetch, Provisos, Scope, TableId, VariableId, VariableValue, Way,
 };
-use penstock_stack::Cx;
 use penstock_wire::Addr;
 
-use crate::cores;
 use crate::known::Known;
 use crate::limits;
 use crate::line::Line;
 use crate::log::{Record, Spaces, write_session};
-use crate::proxy::Proxy;
 use crate::sample::{Room, Value, View, Workspace, fetch};
 use crate::session::SessionId;
+use told::TOLD_BYTES;
 
 /// The variables of a core.
 #[derive(Debug)]
@@ -412,232 +412,5 @@ impl View for Beginning<'_> {
     }
 }
 
-impl Proxy {
-    /// The other cores, a bit for each.
-    pub(crate) fn others(&self) -> u128 {
-        let all = if self.cores < 128 { (1 << self.cores) - 1 } else { u128::MAX };
-        all & !(1 << self.core)
-    }
-
-    /// Tells others what variables of the process are now.
-    pub(crate) fn tell_variables(&mut self, cx: &mut Cx<'_>) {
-        let store = self.variables.store.get_mut();
-        let texts = &store.texts;
-        let mut is_refused = false;
-        for (index, shared) in (0..).zip(&mut store.process) {
-            let (words, count) = words(index, shared, texts);
-            while shared.owed != 0 && !is_refused {
-                let core = shared.owed.trailing_zeros() as u16;
-                is_refused = cx.tell(core, &words[..count]).is_err();
-                if !is_refused {
-                    shared.owed &= shared.owed - 1;
-                }
-            }
-        }
-        if is_refused {
-            self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
-        }
-    }
-
-    /// Core `from` has set a variable of the process.
-    pub(crate) fn hear_variable(&self, from: u16, first: u64, rest: &[u64]) {
-        let (index, kind) = cores::variable_of(first);
-        let Some((&second, rest)) = rest.split_first() else { return };
-        let store = &mut *self.variables.store.borrow_mut();
-        let Some(shared) = store.process.get_mut(usize::from(index)) else { return };
-        let version = ((second >> 32) as u32, from);
-        let is_later = match version.0.wrapping_sub(shared.version.0) as i32 {
-            0 => version.1 > shared.version.1,
-            by => by > 0,
-        };
-        if !is_later {
-            return;
-        }
-        let mut bytes = [0; TOLD_BYTES];
-        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(rest) {
-            *bytes = word.to_le_bytes();
-        }
-        let bytes = &bytes[..(second as u32 as usize).min(TOLD_BYTES)];
-        let word = |at: usize| rest.get(at).copied().unwrap_or_default();
-        let value = match kind {
-            BOOL => Some(Value::Bool(word(0) != 0)),
-            INT => Some(Value::Int(word(0) as i64)),
-            ADDR => Some(Value::Addr(Addr { hi: word(0), lo: word(1) })),
-            TEXT => Some(Value::Text(bytes)),
-            BINARY => Some(Value::Binary(bytes)),
-            _ => None,
-        };
-        shared.version = version;
-        // Whoever has not heard of ours yet hears of this one from who set it.
-        shared.owed = 0;
-        store.texts.give(core::mem::replace(&mut shared.value, Kept::Unset));
-        if let Some(value) = value {
-            store.texts.replace(&mut shared.value, value, Provisos::default());
-        }
-    }
-}
-
-/// A variable of the process as words: what it is, its version and length, its value.
-fn words(index: u16, shared: &Shared, texts: &Texts) -> ([u64; 2 + TOLD_BYTES / 8], usize) {
-    let mut words = [0; 2 + TOLD_BYTES / 8];
-    let mut len = 0;
-    let (kind, count) = match shared.value {
-        Kept::Absent | Kept::Unset => (UNSET, 0),
-        Kept::Bool(value) => {
-            words[2] = value.into();
-            (BOOL, 1)
-        }
-        Kept::Int(number) => {
-            words[2] = number as u64;
-            (INT, 1)
-        }
-        Kept::Addr(addr) => {
-            (words[2], words[3]) = (addr.hi, addr.lo);
-            (ADDR, 2)
-        }
-        Kept::Text(piece) | Kept::Binary(piece) => {
-            let mut room = [0; TOLD_BYTES];
-            let bytes = texts.copy(piece, &mut Room::new(&mut room)).unwrap_or_default();
-            len = bytes.len();
-            let mut whole = [0; TOLD_BYTES];
-            whole[..len].copy_from_slice(bytes);
-            for (word, bytes) in words[2..].iter_mut().zip(whole.as_chunks::<8>().0) {
-                *word = u64::from_le_bytes(*bytes);
-            }
-            let kind = if matches!(shared.value, Kept::Text(_)) { TEXT } else { BINARY };
-            (kind, len.div_ceil(8))
-        }
-    };
-    words[0] = cores::variable_word(index, kind);
-    words[1] = u64::from(shared.version.0) << 32 | len as u64;
-    (words, 2 + count)
-}
-
-const UNSET: u8 = 0;
-const BOOL: u8 = 1;
-const INT: u8 = 2;
-const ADDR: u8 = 3;
-const TEXT: u8 = 4;
-const BINARY: u8 = 5;
-
-/// Bytes of a text that one word between cores has room for.
-const TOLD_BYTES: usize = 48;
-
-const _: () = assert!(2 + TOLD_BYTES / 8 <= 8, "penstock_stack's words");
-
 #[cfg(test)]
-mod tests {
-    //! Variables keep what they were given, for as long as their scope, in bounded room.
-
-    use super::*;
-    use std::boxed::Box;
-    use std::vec::Vec;
-
-    fn variables(scopes: &[Scope], process: u16) -> Variables {
-        let session: Vec<Scope> = scopes.to_vec();
-        let named = haproxy::Variables { process, session, check: 0 };
-        Variables::new(Box::leak(Box::new(named)), 0, 4)
-    }
-
-    fn id(scope: Scope, index: u16) -> VariableId {
-        VariableId { scope, index }
-    }
-
-    /// What it says, as text.
-    fn said(
-        variables: &Variables,
-        session: u32,
-        variable: VariableId,
-    ) -> Option<std::string::String> {
-        let (mut bytes, mut more) = ([0; 20_000], [0; 64]);
-        let mut room = Room::new(&mut bytes);
-        let value = variables.value(Some(SessionId(session)), variable, &mut room)?;
-        let text = value.text(&mut Room::new(&mut more));
-        Some(std::string::String::from_utf8_lossy(text).into_owned())
-    }
-
-    fn set(variables: &Variables, variable: VariableId, value: Value<'_>, if_: &str) -> bool {
-        let found = Provisos::NAMES.iter().find(|(name, _)| *name == if_);
-        let provisos = found.map_or(Provisos::default(), |(_, proviso)| *proviso);
-        variables.set(Some(SessionId(1)), variable, value, provisos, 0)
-    }
-
-    #[test]
-    fn scopes_begin_and_end() {
-        let scopes = [Scope::Session, Scope::Transaction, Scope::Request, Scope::Response];
-        let variables = variables(&scopes, 0);
-        let all = || (0..4).map(|at| id(scopes[at], at as u16));
-        let try_all = || all().map(|it| set(&variables, it, Value::Int(7), "")).collect::<Vec<_>>();
-        let seen = || all().map(|it| said(&variables, 1, it).is_some()).collect::<Vec<_>>();
-        assert_eq!(try_all(), [true, false, false, false], "no session yet");
-        variables.begin(SessionId(1));
-        assert_eq!(try_all(), [true, true, true, false]);
-        variables.respond(SessionId(1));
-        assert_eq!(seen(), [true, true, false, false]);
-        assert_eq!(try_all(), [true, true, false, true]);
-        assert_eq!(said(&variables, 2, id(Scope::Session, 0)), None, "another session's");
-        variables.release(SessionId(1));
-        variables.begin(SessionId(1));
-        assert_eq!(seen(), [false; 4]);
-    }
-
-    #[test]
-    fn provisos_are_haproxys() {
-        let variables = variables(&[Scope::Session], 0);
-        let it = id(Scope::Session, 0);
-        let (one, text, nothing) = (Value::Int(1), Value::Text(b"x"), Value::Text(b""));
-        assert!(!set(&variables, it, one, "ifexists"));
-        assert!(!set(&variables, it, one, "ifset"), "but it exists from here on");
-        assert!(!set(&variables, it, one, "ifnotexists"));
-        assert!(set(&variables, it, one, "ifnotset"));
-        assert!(!set(&variables, it, one, "ifnotset"));
-        assert!(!set(&variables, it, Value::Int(1), "ifgt"));
-        assert!(!set(&variables, it, Value::Int(0), "iflt"));
-        assert!(set(&variables, it, Value::Int(5), "iflt"));
-        assert!(set(&variables, it, Value::Int(3), "ifgt"));
-        assert!(!set(&variables, it, one, "ifempty"), "a number is never empty");
-        assert!(!set(&variables, it, text, "ifempty"));
-        assert!(!set(&variables, it, nothing, "ifnotempty"));
-        assert_eq!(said(&variables, 1, it).as_deref(), Some("3"));
-        assert!(set(&variables, it, nothing, "ifempty"));
-        assert_eq!(said(&variables, 1, it).as_deref(), Some(""));
-        assert!(variables.unset(Some(SessionId(1)), it, 0));
-        assert_eq!(said(&variables, 1, it), None);
-        assert!(!set(&variables, it, one, "ifexists"));
-    }
-
-    #[test]
-    fn texts_have_a_bound_and_come_back() {
-        let variables = variables(&[Scope::Session, Scope::Session], 0);
-        let (a, b) = (id(Scope::Session, 0), id(Scope::Session, 1));
-        let most = limits::VARIABLE_BLOCKS * limits::VARIABLE_BLOCK_BYTES;
-        let long = std::vec![b'x'; 16_384];
-        for round in 0..2 * most / long.len() {
-            assert!(set(&variables, a, Value::Text(&long), ""), "{round}");
-            assert!(set(&variables, b, Value::Binary(b"\0\x01"), ""));
-            assert!(set(&variables, b, Value::Addr(Addr::v4(1)), ""));
-        }
-        assert_eq!(said(&variables, 1, a).map(|text| text.len()), Some(long.len()));
-        let whole = std::vec![b'y'; most];
-        assert!(!set(&variables, b, Value::Text(&whole), ""), "more than there is");
-        assert_eq!(said(&variables, 1, b), None);
-        variables.release(SessionId(1));
-        assert_eq!(variables.store.borrow().texts.free_count, limits::VARIABLE_BLOCKS);
-        assert!(set(&variables, b, Value::Text(&whole), ""), "all of it is free again");
-    }
-
-    #[test]
-    fn variables_of_the_process_have_no_session() {
-        let variables = variables(&[], 1);
-        let it = id(Scope::Process, 0);
-        assert!(!set(&variables, it, Value::Int(1), "ifnotexists"), "named is there");
-        assert!(set(&variables, it, Value::Int(1), ""));
-        assert_eq!(said(&variables, 3, it).as_deref(), Some("1"));
-        assert!(!variables.has_news(), "nobody else is there");
-        assert!(variables.set(None, it, Value::Text(b"abc"), Provisos::default(), 0b110));
-        assert!(variables.has_news());
-        let long = [b'x'; TOLD_BYTES + 1];
-        assert!(!variables.set(None, it, Value::Text(&long), Provisos::default(), 0b110));
-        assert_eq!(said(&variables, 3, it).as_deref(), Some("abc"));
-    }
-}
+mod tests;

@@ -472,26 +472,22 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         //= rfc9293#3.10.5
         //# *  Respond with "ok" and delete the TCB, enter CLOSED state, and
         //#    return.
-        // Where both sides have closed there is nothing to reset, unless data was lost.
         let opened = self.core.open(index);
-        let is_quiet = match opened.tcb.state {
-            State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => {
-                true
-            }
-            State::SynReceived
-            | State::Established
-            | State::FinWait1
-            | State::FinWait2
-            | State::CloseWait => false,
-        };
         let is_unread = opened.flight.is_some_and(|flight| flight.store.unread() > 0);
-        if opened.tcb.state == State::Closed {
+        let flags = match opened.tcb.state {
             // Forsaken: what came is acknowledged, or the peer would say it again and hear a RST.
-            if opened.tcb.has(Bits::ACK_NOW) || opened.tcb.has(Bits::ACK_LATER) {
-                self.send_last(index, Flags::ACK);
+            State::Closed => {
+                let owes = Bits(Bits::ACK_NOW.0 | Bits::ACK_LATER.0);
+                opened.tcb.has(owes).then_some(Flags::ACK)
             }
-        } else if !is_quiet || is_unread {
-            self.send_last(index, Flags::RST.with(Flags::ACK));
+            // Where both sides have closed there is nothing to reset, unless data was lost.
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait if !is_unread => {
+                None
+            }
+            _ => Some(Flags::RST.with(Flags::ACK)),
+        };
+        if let Some(flags) = flags {
+            self.send_last(index, flags);
         }
         self.core.remove(index, false);
         self.core.current = NO_FLIGHT;
