@@ -1,18 +1,17 @@
 //! What applications cost on the stack. The demo server: short connections, kept ones, long answers
-//! and long requests, and its proxy mode. The proxy: short connections and long answers in `mode tcp`.
+//! and long requests, and its proxy mode. The proxy in `mode tcp`: short connections and long answers
+//! where no more is asked of it than that, and short connections with what people configure.
 
 use std::fmt;
 
 use penstock_config::Boot;
-use penstock_config::haproxy::{
-    self, Address, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies,
-};
+use penstock_config::haproxy::grammar::{File, Files, Input};
 use penstock_control::{Link, Plan, WithControl};
-use penstock_proxy::{Proxy, Setup};
+use penstock_proxy::Proxy;
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::Cores;
-use penstock_stack::{App, Capacity, Duration, Instant, Worker, mail};
+use penstock_stack::{App, Capacity, Instant, Worker, mail};
 use penstock_wire::{Addr, Mac, ethernet, icmp, ip};
 use stats_alloc::Region;
 
@@ -49,8 +48,8 @@ enum What {
     ServerOnControl,
     /// The same, and all that arrives are router advertisements, one in each turn.
     Advertised,
-    /// The proxy, in `mode tcp`, in front of one server.
-    Proxy,
+    /// The proxy, with this configuration.
+    Proxy(&'static str),
 }
 
 /// What was measured of a row.
@@ -70,7 +69,7 @@ pub struct Served {
 
 impl Service {
     /// Every row, in the order of the table.
-    pub const ALL: [Service; 10] = [
+    pub const ALL: [Service; 13] = [
         Service {
             name: "server-short",
             what: What::Server(""),
@@ -145,7 +144,34 @@ impl Service {
         },
         Service {
             name: "tcp-short",
-            what: What::Proxy,
+            what: What::Proxy(BARE),
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 16,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "tcp-short-c1",
+            what: What::Proxy(BARE),
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 1,
+            unit: "connection",
+            units: 4096,
+        },
+        Service {
+            name: "tcp-short-c256",
+            what: What::Proxy(BARE),
+            errand: Errand::Once,
+            request: counterpart::ONCE,
+            clients: 256,
+            unit: "connection",
+            units: 16_384,
+        },
+        Service {
+            name: "tcp-short-configured",
+            what: What::Proxy(CONFIGURED),
             errand: Errand::Once,
             request: counterpart::ONCE,
             clients: 16,
@@ -154,7 +180,7 @@ impl Service {
         },
         Service {
             name: "tcp-down",
-            what: What::Proxy,
+            what: What::Proxy(BARE),
             errand: Errand::Hear,
             request: counterpart::HEAR,
             clients: 4,
@@ -182,7 +208,7 @@ impl Service {
             What::Server(options) => self.inside_with(Serving::server(options)),
             What::ServerOnControl => self.inside_with(Serving::server_on_control()),
             What::Advertised => self.inside_advertised(Serving::server_on_control()),
-            What::Proxy => self.inside_with(Serving::proxy()),
+            What::Proxy(text) => self.inside_with(Serving::proxy(text)),
         }
     }
 
@@ -306,6 +332,11 @@ pub fn all(report: &mut Report) {
             [25_000.0, 8000.0, 4000.0],
         ),
         figure(
+            "instructions, the same with log, limits, leastconn, checks",
+            instructions("tcp-short-configured"),
+            [30_000.0, 12_000.0, 6000.0],
+        ),
+        figure(
             "allocations while running, all applications",
             report.served.iter().map(|served| served.allocations).sum::<u64>() as f64,
             [0.0; 3],
@@ -400,8 +431,15 @@ impl Serving<WithControl<Server>> {
 }
 
 impl Serving<Proxy> {
-    fn proxy() -> Serving<Proxy> {
-        let setup = Setup::freeze(proxies()).expect("the row's configuration is good");
+    fn proxy(text: &str) -> Serving<Proxy> {
+        // Examples have the servers on the link and ports of their own.
+        let text = text.replace("10.0.0.", "10.64.0.").replace(":7000", ":80");
+        let file = File { name: "bench.cfg", bytes: text.as_bytes() };
+        let delivered = [file];
+        let delivered: &dyn Files = &&delivered[..];
+        let read = penstock_proxy::read(&Input { files: &[file], environment: &[], delivered });
+        assert!(read.messages.is_empty(), "{:?}", read.messages);
+        let setup = read.setup.expect("the row's configuration is good");
         let app = |capacity: &Capacity| Proxy::new(setup, 0, 1, capacity);
         let explain = |worker: &Worker<Card, Proxy>| worker.app().statistics().to_string();
         let mut serving = Serving::new(app, explain);
@@ -443,24 +481,6 @@ fn advertisement() -> Vec<u8> {
     frame
 }
 
-/// `frontend fe`, `bind :80`, and a backend of one server.
-fn proxies() -> Proxies {
-    let at = BindAddress { addr: Addr::UNSPECIFIED, port: counterpart::PORT };
-    let mut frontend = Frontend {
-        name: "fe".into(),
-        binds: vec![Bind::new(at)],
-        default_backend: Some(BackendId(0)),
-        ..Frontend::default()
-    };
-    let address = Address::Addr(Addr::v4(counterpart::BACKEND));
-    let server = haproxy::Server::new("s", address, Port::Fixed(counterpart::PORT));
-    let mut backend = Backend { name: "be".into(), servers: vec![server], ..Backend::default() };
-    frontend.timeouts.client = Some(Duration::from_secs(60));
-    backend.timeouts.connect = Some(Duration::from_secs(5));
-    backend.timeouts.server = Some(Duration::from_secs(60));
-    Proxies { frontends: vec![frontend], backends: vec![backend], ..Proxies::default() }
-}
-
 impl<A: App> Subject for Serving<A> {
     fn card(&mut self) -> &mut Card {
         self.worker.queue_mut(0).expect("there is one interface")
@@ -491,3 +511,18 @@ impl<A: App> Subject for Serving<A> {
 
 /// Longer than any wait that a lossless ring should ever need.
 const SILENCE_US_MAX: u64 = 10_000_000;
+
+/// One server, and nothing that could be left out.
+const BARE: &str = "
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen app
+    bind :80
+    server s 10.64.0.1:80
+";
+
+/// What somebody would run: checks, limits, a choice of servers, and a line of log for each session.
+const CONFIGURED: &str = include_str!("../../examples/tcp-failover.cfg");

@@ -35,7 +35,7 @@ pub struct Counterpart {
     /// What a client says first.
     request: &'static [u8],
     clients: Box<[Talk]>,
-    /// By the proxy's port.
+    /// By which backend it is, and the proxy's port.
     backends: Box<[Talk]>,
     outbox: VecDeque<Segment>,
     /// Questions for the gateway's station address.
@@ -64,6 +64,8 @@ struct Talk {
     owed: u32,
     has_shut: bool,
     peer_has_shut: bool,
+    /// Anything at all.
+    has_heard: bool,
 }
 
 /// A segment to be sent.
@@ -94,7 +96,7 @@ impl Counterpart {
             errand,
             request,
             clients: vec![Talk::default(); clients as usize].into(),
-            backends: vec![Talk::default(); 1 << 16].into(),
+            backends: vec![Talk::default(); BACKENDS << 16].into(),
             outbox: VecDeque::with_capacity(4 * RING_SLOTS),
             asked: VecDeque::new(),
             bytes: 0,
@@ -151,12 +153,18 @@ impl Counterpart {
             flags: reply.flags,
             payload: reply.payload,
         };
+        let backend = (reply.tuple.client & BACKEND_MASK == BACKEND & BACKEND_MASK)
+            .then(|| (reply.tuple.client as usize % BACKENDS) << 16 | word(34) as usize);
         if reply.flags.has(Flags::RST) {
-            self.failure.get_or_insert_with(|| format!("a reset: {reply:?}"));
+            // A check ends so, once it has been answered.
+            let is_check = backend.is_some_and(|at| !self.backends[at].has_heard);
+            if !is_check {
+                self.failure.get_or_insert_with(|| format!("a reset: {reply:?}"));
+            }
             return;
         }
-        if reply.tuple.client == BACKEND {
-            self.serve(word(34), &heard);
+        if let Some(at) = backend {
+            self.serve(at, reply.tuple.client, &heard);
             return;
         }
         let text = frame.get(34 + (frame[46] >> 4) as usize * 4..).unwrap_or_default();
@@ -233,20 +241,20 @@ impl Counterpart {
     }
 
     /// What a backend does.
-    fn serve(&mut self, port: u16, heard: &Heard) {
-        let side = Side::Backend(port);
+    fn serve(&mut self, at: usize, address: u32, heard: &Heard) {
+        let side = Side::Backend(at);
         if heard.flags.has(Flags::SYN) {
             let nxt = heard.seq.wrapping_mul(0x9e37_79b1);
-            let talk =
-                Talk { address: BACKEND, port: PORT, peer_port: port, nxt, ..Talk::default() };
-            self.backends[port as usize] = Talk { una: nxt, is_open: true, ..talk };
-            self.backends[port as usize].rcv = heard.seq.wrapping_add(1);
+            let talk = Talk { address, port: PORT, peer_port: at as u16, nxt, ..Talk::default() };
+            self.backends[at] = Talk { una: nxt, is_open: true, ..talk };
+            self.backends[at].rcv = heard.seq.wrapping_add(1);
             self.say(side, Flags::SYN.with(Flags::ACK), &[]);
             return;
         }
         let errand = self.errand;
-        let talk = &mut self.backends[port as usize];
+        let talk = &mut self.backends[at];
         talk.take(heard);
+        talk.has_heard |= heard.payload > 0;
         if errand == Errand::Hear {
             self.stream(side);
         } else if heard.payload > 0 {
@@ -289,7 +297,7 @@ impl Counterpart {
     fn end(&mut self, side: Side) -> &mut Talk {
         match side {
             Side::Client(at) => &mut self.clients[at],
-            Side::Backend(port) => &mut self.backends[port as usize],
+            Side::Backend(at) => &mut self.backends[at],
         }
     }
 }
@@ -298,7 +306,7 @@ impl Counterpart {
 #[derive(Clone, Copy)]
 enum Side {
     Client(usize),
-    Backend(u16),
+    Backend(usize),
 }
 
 impl Talk {
@@ -345,8 +353,11 @@ impl Segment {
     }
 }
 
-/// Where backends are: beyond the gateway too.
-pub const BACKEND: u32 = 0x0a40_0001;
+/// Where backends are, beyond the gateway too: the first, and all of them.
+const BACKEND: u32 = 0x0a40_0001;
+const BACKEND_MASK: u32 = 0xffff_ff00;
+/// So many at most, by the ends of their addresses.
+const BACKENDS: usize = 16;
 /// The port of the server, and of the backends.
 pub const PORT: u16 = 80;
 /// What a client asks once.
