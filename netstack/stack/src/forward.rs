@@ -103,8 +103,11 @@ impl Core {
         if unread == 0 {
             tcb.clear(Bits::PAUSED);
         }
-        // The FIN may be next, or the window's update.
-        self.mark_ready(index);
+        // The FIN may be next, or the window's update. Where neither is, the visit that a delayed
+        // acknowledgement brings is early enough for the flight to go back.
+        if tcb.wants_attention() || tcb.owes_now() || !tcb.has(Bits::ACK_LATER) {
+            self.mark_ready(index);
+        }
         unread
     }
 }
