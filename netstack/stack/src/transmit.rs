@@ -24,7 +24,7 @@ use crate::counters::{Drop, Event};
 use crate::hash::{AddrId, Tuple};
 use crate::limits;
 use crate::neighbour::HopId;
-use crate::tcp::{Bits, Emit, Flight, Range, State, Tcb};
+use crate::tcp::{Bits, Emit, Env, Flight, Range, State, Tcb};
 
 /// No range.
 const NO_LENT: Lent = Lent { chunk: ChunkId::NONE, from: 0, len: 0 };
@@ -72,10 +72,9 @@ pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index:
         let mut flight = core.flights.at_mut(tcb.flight);
         let emit = tcb.next_segment(flight.as_deref_mut(), burst_bytes, &core.env);
         let Some(emit) = emit else { return };
-        let millis = core.env.millis;
         if core.duplicate.is_none()
-            && let Some(plain) = plain(tcb, flight.as_deref(), &emit, millis)
-            && let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), millis)
+            && let Some(plain) = plain(tcb, flight.as_deref(), &emit, &station, &core.env)
+            && let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), core.env.millis)
         {
             let sent = send_plain(queue, &mut core.chunks, &station, to, &plain);
             debug_assert!(sent == Sent::Gone, "a slot was free");
@@ -148,13 +147,7 @@ fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> O
         .has(Bits::TIMESTAMPS)
         .then(|| Timestamps { value: tcb.timestamp(core.env.millis), echo });
     if emit.flags.has(Flags::SYN) {
-        let mss = core.own_mss(tcb.tuple.local);
-        // A SYN-ACK answers what the peer offered, a SYN offers what is configured.
-        let scaling = core.config.tcp.window_scaling
-            && (tcb.state == State::SynSent || tcb.our_scale() > 0 || tcb.peer_scale() > 0);
-        let window_scale = scaling.then_some(core.env.window_scale);
-        let syn = Syn { mss, window_scale, sack_permitted: tcb.has(Bits::SACK) };
-        return syn.options(timestamps);
+        return syn_of(tcb, core.own_mss(tcb.tuple.local), &core.env).options(timestamps);
     }
     if !tcb.has(Bits::SACK) || !emit.flags.has(Flags::ACK) {
         return Options { timestamps, ..Options::default() };
@@ -165,6 +158,16 @@ fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> O
     let fits = emit.len == 0 || held.is_none() && room;
     let sack = sack_blocks(held, core.duplicate.filter(|_| fits));
     Options { timestamps, sack, ..Options::default() }
+}
+
+/// The options of a SYN, and of the SYN-ACK of a simultaneous open, from a station that offers an
+/// MSS of `mss`.
+fn syn_of(tcb: &Tcb, mss: u16, env: &Env) -> Syn {
+    // A SYN-ACK answers what the peer offered, a SYN offers what is configured.
+    let scaling = env.tcp.window_scaling
+        && (tcb.state == State::SynSent || tcb.our_scale() > 0 || tcb.peer_scale() > 0);
+    let window_scale = scaling.then_some(env.window_scale);
+    Syn { mss, window_scale, sack_permitted: tcb.has(Bits::SACK) }
 }
 
 /// What a SACK option with one block takes, padded.

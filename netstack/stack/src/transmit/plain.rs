@@ -7,14 +7,14 @@ use penstock_wire::checksum::Sum;
 use penstock_wire::tcp::{self, Flags, Syn, Timestamps};
 use penstock_wire::{Addr, ip, plain};
 
-use super::{Headers, Outgoing, Sent, control, flow_label};
+use super::{Headers, Outgoing, Sent, control, flow_label, syn_of};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
 use crate::hash::Tuple;
 use crate::interface::Station;
 use crate::limits;
 use crate::neighbour::HopId;
-use crate::tcp::{Bits, Emit, Flight, Tcb};
+use crate::tcp::{Bits, Emit, Env, Flight, Tcb};
 
 /// What [`whole`] is to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +162,15 @@ pub(super) struct Plain {
 
 /// A connection's segment, if it is plain.
 #[inline]
-pub(super) fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32) -> Option<Plain> {
+pub(super) fn plain(
+    tcb: &Tcb,
+    flight: Option<&Flight>,
+    emit: &Emit,
+    station: &Station,
+    env: &Env,
+) -> Option<Plain> {
     let tuple = &tcb.tuple;
-    if !tuple.remote.is_v4() || emit.flags.has(Flags::SYN) {
+    if !station.is_v4 {
         return None;
     }
     let mut payload = None;
@@ -180,14 +186,16 @@ pub(super) fn plain(tcb: &Tcb, flight: Option<&Flight>, emit: &Emit, millis: u32
         src_port: tuple.local_port,
         dst_port: tuple.remote_port,
         seq: emit.seq,
+        // A SYN acknowledges nothing: there both are 0 still.
         ack: tcb.rcv_nxt,
         flags: emit.flags,
         window: emit.window,
     };
     let timestamps = tcb
         .has(Bits::TIMESTAMPS)
-        .then(|| Timestamps { value: tcb.timestamp(millis), echo: tcb.ts_recent });
-    Some(Plain { remote: tuple.remote, header, timestamps, syn: None, payload })
+        .then(|| Timestamps { value: tcb.timestamp(env.millis), echo: tcb.ts_recent });
+    let syn = emit.flags.has(Flags::SYN).then(|| syn_of(tcb, station.mss, env));
+    Some(Plain { remote: tuple.remote, header, timestamps, syn, payload })
 }
 
 /// Writes a plain frame and hands it to the card. Inlined everywhere, or the numbers would have to
