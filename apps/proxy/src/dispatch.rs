@@ -316,7 +316,7 @@ impl Proxy {
         session.phase = Phase::Relayed;
         session.connected_ms = Some(session.age_ms(now));
         if self.setup.wants_outgoing {
-            session.outgoing = cx.info(conn).map(|info| info.local);
+            session.outgoing = cx.endpoints(conn).map(|(local, _)| local);
         }
         let (client, kept) = (session.client, session.kept.take());
         self.statistics.sessions += 1;

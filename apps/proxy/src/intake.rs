@@ -19,8 +19,8 @@ impl Proxy {
     /// A client is there.
     pub(crate) fn accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, door: u16) {
         let (frontend, bind) = self.setup.doors[door as usize];
-        let Some(info) = cx.info(conn) else { return };
-        let session = Session::new(conn, (frontend, bind), info.remote, info.local, cx.now());
+        let Some((local, remote)) = cx.endpoints(conn) else { return };
+        let session = Session::new(conn, (frontend, bind), remote, local, cx.now());
         let Some(number) = self.sessions.put(session) else {
             // Each session needs a second connection: who has none for it lets nobody in.
             cx.abort(conn);

@@ -17,6 +17,7 @@ use crate::attend::Attention;
 use crate::config::Config;
 use crate::cookie::Cookies;
 use crate::counters::{Counters, Drop, Event};
+use crate::departure::Departures;
 use crate::halfopen::HalfOpens;
 use crate::hash::{AddrId, Tuple, TupleHash};
 use crate::interface::Interfaces;
@@ -63,6 +64,7 @@ pub(crate) struct Core {
 
     pub(crate) interfaces: Interfaces,
     pub(crate) routes: Routes,
+    pub(crate) departures: Departures,
     pub(crate) neighbours: Neighbours,
     pub(crate) path_mtus: PathMtus,
     pub(crate) udp: UdpPorts,
@@ -142,6 +144,7 @@ impl Core {
                 .without(3 * parts.interfaces.room()),
             interfaces: parts.interfaces,
             routes: parts.routes,
+            departures: Departures::new(),
             path_mtus: PathMtus::new(limits::PATH_MTUS),
             udp: UdpPorts::new(capacity.udp),
             cookies: Cookies::new(secrets.cookie()),

@@ -10,6 +10,7 @@ use crate::app::{ConnId, Endpoint, ListenerId, UdpId};
 use crate::config::SocketOptions;
 use crate::core::Core;
 use crate::counters::{Counters, Event};
+use crate::departure::Departure;
 use crate::forward::Forwarded;
 use crate::hash::Tuple;
 use crate::limits;
@@ -213,26 +214,15 @@ impl<'a> Cx<'a> {
         options: SocketOptions,
     ) -> Result<ConnId, ConnectError> {
         let core = &mut *self.core;
-        let addr = remote.addr;
-        let is_nobody = addr.is_group() || addr.is_unspecified() || addr.is_loopback();
-        if is_nobody || core.interfaces.is_nobody(addr) || remote.port == 0 {
-            return Err(ConnectError::BadDestination);
-        }
-        let (interface, next) =
-            core.routes.lookup(&core.interfaces, addr).ok_or(ConnectError::NoRoute)?;
-        let local = match local {
-            Some(own) => core.interfaces.find(interface, own),
-            None => core.interfaces.source_for(interface, addr),
-        };
-        let local = local.ok_or(ConnectError::NoAddress)?;
+        let departure = core.departure(remote, local)?;
         if core.is_full() {
             return Err(ConnectError::TooManyConnections);
         }
         let profile = core.env.profiles.intern(options).ok_or(ConnectError::NoMemory)?;
         let millis = core.env.millis;
-        let hop =
-            core.neighbours.resolve(millis, interface, next).map_err(|_| ConnectError::NoMemory)?;
-        let Some((tuple, successor)) = core.choose_port(interface, local, remote) else {
+        let hop = core.neighbours.resolve(millis, departure.interface, departure.next);
+        let hop = hop.map_err(|_| ConnectError::NoMemory)?;
+        let Some((tuple, successor)) = core.choose_port(&departure, remote) else {
             core.counters.event(Event::TcpNoPortsLeft);
             return Err(ConnectError::PortsExhausted);
         };
@@ -405,16 +395,23 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Both its ends, ours first.
+    pub fn endpoints(&self, conn: ConnId) -> Option<(Endpoint, Endpoint)> {
+        let Tuple { remote, remote_port, local_port, local } = self.core.find(conn)?.tuple;
+        let local = Endpoint { addr: self.core.interfaces.addr(local), port: local_port };
+        Some((local, Endpoint { addr: remote, port: remote_port }))
+    }
+
     /// What is known of it.
     pub fn info(&self, conn: ConnId) -> Option<Info> {
         let core = &*self.core;
         let tcb = core.find(conn)?;
         let flight = core.flights.at(tcb.flight);
-        let local = core.interfaces.addr(tcb.tuple.local);
+        let (local, remote) = self.endpoints(conn)?;
         Some(Info {
             state: tcb.state,
-            local: Endpoint { addr: local, port: tcb.tuple.local_port },
-            remote: Endpoint { addr: tcb.tuple.remote, port: tcb.tuple.remote_port },
+            local,
+            remote,
             rtt_us: tcb.srtt_us,
             rttvar_us: tcb.rttvar_us,
             rto_ms: tcb.rto_ms(flight.map_or(0, |flight| flight.backoff), &core.env),
@@ -490,14 +487,13 @@ impl Core {
     /// connection. A port in TIME-WAIT is free when `tcp_tw_reuse` says so.
     fn choose_port(
         &mut self,
-        interface: u8,
-        local: crate::hash::AddrId,
+        departure: &Departure,
         remote: Endpoint,
     ) -> Option<(Tuple, Option<Successor>)> {
+        let Departure { interface, local, port_offset, .. } = *departure;
         let tuple =
             |port| Tuple { remote: remote.addr, remote_port: remote.port, local_port: port, local };
         let reuse = self.config.tcp.tw_reuse;
-        let offset = self.secrets.port_offset(local, remote.addr, remote.port);
         let own = self.interfaces.addr(local);
         let (table, conns, time_wait) = (&self.table, &self.conns, &self.time_wait);
         let (hash, listeners, millis) = (&self.hash, &self.listeners, self.env.millis);
@@ -521,7 +517,7 @@ impl Core {
                 }
         };
         let wanted = Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
-        let port = self.ports.choose(&self.rfd, &wanted, offset, is_free)?;
+        let port = self.ports.choose(&self.rfd, &wanted, port_offset, is_free)?;
         let found = entry(port);
         let successor = found.and_then(|reference| {
             let successor = self.time_wait.may_reuse(reference.index(), millis);
@@ -540,7 +536,7 @@ impl Core {
         hop: HopId,
         profile: u8,
     ) -> Option<ConnId> {
-        let origin = self.secrets.origin(&tuple);
+        let origin = self.secrets.origin_once(&tuple);
         let mut iss = origin.isn(self.env.now.0);
         if let Some(successor) = successor
             && iss.at_or_before(successor.isn_after)

@@ -35,6 +35,7 @@ mod core;
 mod counters;
 mod cx;
 mod deliver;
+mod departure;
 mod forward;
 pub mod fuzz;
 mod halfopen;

@@ -24,6 +24,9 @@ pub(crate) const TIMESTAMPS_BYTES: u16 = 12;
 /// Different sets of socket options in use on one worker.
 pub(crate) const PROFILES_MAX: usize = 64;
 
+/// Destinations of active connections whose way is kept: more than a proxy has servers, mostly.
+pub(crate) const DEPARTURES: usize = 128;
+
 /// Segments one connection may send before others get their turn.
 pub(crate) const SEGMENTS_PER_VISIT: usize = 16;
 

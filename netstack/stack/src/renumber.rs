@@ -57,6 +57,7 @@ impl Cx<'_> {
         is_v4: bool,
         gateway: Option<Addr>,
     ) -> Result<(), ConfigError> {
+        self.core.departures.forget();
         self.core.routes.set_default(&self.core.interfaces, interface, is_v4, gateway)
     }
 
@@ -81,6 +82,7 @@ impl Core {
     /// What hangs on our addresses is made anew.
     fn renumbered(&mut self) {
         self.routes.rebuild(&self.interfaces);
+        self.departures.forget();
         self.neighbours.exclude(self.interfaces.nobodies());
     }
 }

@@ -92,19 +92,18 @@ impl Secrets {
     /// What the numbers of `tuple` count from. One hash: keep it where both are needed.
     #[inline(always)]
     pub(crate) fn origin(&mut self, tuple: &Tuple) -> Origin {
-        let near = (tuple.local.0 as u64) << 16 | tuple.local_port as u64;
+        let near = near_word(tuple);
         if near != self.near {
             self.near = near;
             self.connection.1 = self.connection.0.absorb(near);
         }
-        let (sip, remote, port) = (self.connection.1, tuple.remote, tuple.remote_port as u64);
-        // The shorter message saves a part of the answer to a SYN; SipHash tells lengths apart.
-        let word = if remote.is_v4() {
-            sip.finish(port << 32 | remote.v4_number() as u64, 14)
-        } else {
-            sip.absorb(remote.hi).absorb(remote.lo).finish(port, 26)
-        };
-        Origin { isn: word as u32, timestamp: (word >> 32) as u32 }
+        origin_behind(self.connection.1, tuple)
+    }
+
+    /// The same, for a tuple whose end of ours is not the next one's: that of a connection we open.
+    #[inline(always)]
+    pub(crate) fn origin_once(&self, tuple: &Tuple) -> Origin {
+        origin_behind(self.connection.0.absorb(near_word(tuple)), tuple)
     }
 
     /// Where the search for a local port towards a destination begins: F of RFC 6056 section
@@ -123,6 +122,25 @@ impl Secrets {
     pub(crate) fn table(&self) -> [u64; 4] {
         self.table
     }
+}
+
+/// Our end of a tuple.
+#[inline(always)]
+fn near_word(tuple: &Tuple) -> u64 {
+    (tuple.local.0 as u64) << 16 | tuple.local_port as u64
+}
+
+/// What a tuple's numbers count from, with our end absorbed already.
+#[inline(always)]
+fn origin_behind(near: Sip, tuple: &Tuple) -> Origin {
+    let (remote, port) = (tuple.remote, tuple.remote_port as u64);
+    // The shorter message saves a part of the answer to a SYN; SipHash tells lengths apart.
+    let word = if remote.is_v4() {
+        near.finish(port << 32 | remote.v4_number() as u64, 14)
+    } else {
+        near.absorb(remote.hi).absorb(remote.lo).finish(port, 26)
+    };
+    Origin { isn: word as u32, timestamp: (word >> 32) as u32 }
 }
 
 /// A tuple as bytes: 22, so that SipHash takes two words and a tail.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::config::{Capacity, Config, Interface, SocketOptions, Steering, Tcp};
 use crate::time::{Duration, Instant, Wall};
-use crate::{ConnId, Endpoint, Worker, mail, rfd};
+use crate::{ConnId, ConnectError, Endpoint, Worker, mail, rfd};
 use alloc::vec;
 use alloc::vec::Vec;
 use penstock_queue::{Chunks, MemoryQueue};
@@ -143,6 +143,31 @@ fn a_gateway_comes_and_goes() {
     let more =
         |cx: &mut Cx<'_>| (2..200).filter(|&n| cx.add_address(0, addr(n), 24).is_ok()).count();
     assert_eq!(host.with(now, |_, cx| more(cx)), limits::ADDRESSES_MAX);
+}
+
+/// A way that was found for a destination is not taken once an address or a gateway has changed.
+#[test]
+fn connections_leave_as_addresses_and_gateways_are_now() {
+    let now = Instant(1_000_000);
+    let mut host = hosts(1, vec![(addr(1), 24)], 1).remove(0);
+    let far = Endpoint { addr: Addr::v4(0x0808_0808), port: 53 };
+    let leave = |host: &mut Host| {
+        host.with(now, |_, cx| {
+            let conn = cx.connect(far, None, SocketOptions::default())?;
+            Ok(cx.endpoints(conn).map(|(local, _)| local.addr))
+        })
+    };
+    host.with(now, |_, cx| cx.set_gateway(0, true, Some(addr(254)))).expect("a neighbour");
+    assert_eq!([leave(&mut host), leave(&mut host)], [Ok(Some(addr(1))); 2]);
+    host.with(now, |_, cx| cx.set_gateway(0, true, None)).expect("always");
+    assert_eq!(leave(&mut host), Err(ConnectError::NoRoute));
+    host.with(now, |_, cx| cx.set_gateway(0, true, Some(addr(254)))).expect("a neighbour");
+    assert_eq!(leave(&mut host), Ok(Some(addr(1))));
+    host.with(now, |_, cx| cx.add_address(0, addr(2), 24)).expect("free");
+    assert!(host.with(now, |_, cx| cx.remove_address(0, addr(1))));
+    assert_eq!(leave(&mut host), Ok(Some(addr(2))));
+    host.with(now, |_, cx| cx.add_address(0, Addr::v4(0x0808_0801), 24)).expect("free");
+    assert_eq!(leave(&mut host), Ok(Some(Addr::v4(0x0808_0801))), "on its link now");
 }
 
 /// An answer to a DHCP client, to an address that nobody has.

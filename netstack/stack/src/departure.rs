@@ -1,0 +1,103 @@
+//! Where connections to a destination leave from: what [`Cx::connect`](crate::Cx::connect) finds out
+//! of routes, addresses and secrets, kept for the destinations of late. Whoever connects to few
+//! servers, a proxy, asks for the same again and again.
+//!
+//! Nothing here is older than the tables that it was found in: it is forgotten with every change of
+//! an address or a route.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use penstock_wire::Addr;
+
+use crate::app::Endpoint;
+use crate::core::Core;
+use crate::cx::ConnectError;
+use crate::hash::AddrId;
+use crate::limits;
+
+/// The way to one destination.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departure {
+    pub(crate) interface: u8,
+    /// The neighbour that leads there.
+    pub(crate) next: Addr,
+    pub(crate) local: AddrId,
+    /// Where the search for a port begins ([`Secrets::port_offset`](crate::secret::Secrets)).
+    pub(crate) port_offset: u32,
+}
+
+/// What was found, each in the place that its destination has.
+#[derive(Debug)]
+pub(crate) struct Departures {
+    places: Box<[Option<Known>]>,
+}
+
+/// What was asked, and the answer.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    remote: Endpoint,
+    from: Option<Addr>,
+    departure: Departure,
+}
+
+impl Departures {
+    /// Nothing is known.
+    pub(crate) fn new() -> Departures {
+        Departures { places: vec![None; limits::DEPARTURES].into() }
+    }
+
+    /// An address or a route has changed.
+    pub(crate) fn forget(&mut self) {
+        self.places.fill(None);
+    }
+
+    fn recall(&self, remote: Endpoint, from: Option<Addr>) -> Option<Departure> {
+        let known = self.places[place_of(remote)].as_ref()?;
+        (known.remote == remote && known.from == from).then_some(known.departure)
+    }
+}
+
+impl Core {
+    /// How a connection to `remote` leaves, from the address `from` or one that suits.
+    #[inline]
+    pub(crate) fn departure(
+        &mut self,
+        remote: Endpoint,
+        from: Option<Addr>,
+    ) -> Result<Departure, ConnectError> {
+        match self.departures.recall(remote, from) {
+            Some(departure) => Ok(departure),
+            None => self.find_departure(remote, from),
+        }
+    }
+
+    #[inline(never)]
+    fn find_departure(
+        &mut self,
+        remote: Endpoint,
+        from: Option<Addr>,
+    ) -> Result<Departure, ConnectError> {
+        let addr = remote.addr;
+        let is_nobody = addr.is_group() || addr.is_unspecified() || addr.is_loopback();
+        if is_nobody || self.interfaces.is_nobody(addr) || remote.port == 0 {
+            return Err(ConnectError::BadDestination);
+        }
+        let (interface, next) =
+            self.routes.lookup(&self.interfaces, addr).ok_or(ConnectError::NoRoute)?;
+        let local = match from {
+            Some(own) => self.interfaces.find(interface, own),
+            None => self.interfaces.source_for(interface, addr),
+        };
+        let local = local.ok_or(ConnectError::NoAddress)?;
+        let port_offset = self.secrets.port_offset(local, addr, remote.port);
+        let departure = Departure { interface, next, local, port_offset };
+        self.departures.places[place_of(remote)] = Some(Known { remote, from, departure });
+        Ok(departure)
+    }
+}
+
+/// Servers that stand beside each other do not meet.
+fn place_of(remote: Endpoint) -> usize {
+    (remote.addr.lo as usize).wrapping_add(remote.port as usize) % limits::DEPARTURES
+}
