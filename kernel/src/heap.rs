@@ -2,7 +2,8 @@
 //!
 //! Tables and pools are sized and built before the loops begin. Then it is sealed, and from
 //! then on an allocation is a bug that stops the machine with its size and its caller: memory on the
-//! data path has an owner and a bound, or it does not exist.
+//! data path has an owner and a bound, or it does not exist. Before that, memory that does not suffice
+//! is no bug but a small machine: it is left with a line that says what the memory was for.
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -11,17 +12,22 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
-use crate::frames;
+use crate::{frames, leave, log};
 
 /// The allocator of an image.
 struct StartHeap {
     heap: Mutex<Heap>,
     sealed: AtomicBool,
+    /// What is taken now is for this.
+    purpose: Mutex<&'static str>,
 }
 
 #[cfg_attr(panic = "abort", global_allocator)]
-static HEAP: StartHeap =
-    StartHeap { heap: Mutex::new(Heap::empty()), sealed: AtomicBool::new(false) };
+static HEAP: StartHeap = StartHeap {
+    heap: Mutex::new(Heap::empty()),
+    sealed: AtomicBool::new(false),
+    purpose: Mutex::new("the start"),
+};
 
 /// Opens the heap with the lower half of the largest piece of free memory; the other half is for
 /// devices, until [`take_rest`]. Says its size.
@@ -43,14 +49,40 @@ pub(crate) fn open() -> Result<usize, &'static str> {
 /// Devices have what they need: what they have left behind the heap becomes the heap's, but for a
 /// little that page tables may still want.
 pub fn take_rest() {
-    let mut heap = HEAP.heap.lock();
+    extend(&mut HEAP.heap.lock(), u64::MAX);
+}
+
+/// What memory is taken for from now on: who runs out of it says so.
+pub fn take_for(purpose: &'static str) {
+    *HEAP.purpose.lock() = purpose;
+}
+
+/// Adds so much of the memory behind the heap to it, or as much as there is; whether that is enough.
+fn extend(heap: &mut Heap, wanted: u64) -> bool {
     let top = heap.top() as u64;
     let behind = frames::piece_from(top).map_or(0, |piece| piece.end - piece.start);
-    let bytes = behind.saturating_sub(RESERVE) & !(PAGE - 1);
+    let there = behind.saturating_sub(RESERVE) & !(PAGE - 1);
+    let bytes = there.min(wanted);
     if bytes > 0 && frames::take_at(top..top + bytes) {
         // SAFETY: the range begins where the heap ends, was just taken, and is the heap's for good.
         unsafe { heap.extend(bytes as usize) };
     }
+    bytes == wanted
+}
+
+/// There is no more memory: the machine is too small for what it was told to be.
+#[cold]
+fn refuse(bytes: usize) -> ! {
+    let (used, free) = usage();
+    let purpose = *HEAP.purpose.lock();
+    let (all, used) = ((used + free) >> 10, used >> 10);
+    log::line(
+        log::Level::Error,
+        format_args!(
+            "memory: {purpose}: {used} of {all} KiB are in use, and {bytes} bytes more are needed"
+        ),
+    );
+    leave::leave(leave::Outcome::Refused)
 }
 
 /// Bytes in use and bytes free.
@@ -71,7 +103,15 @@ unsafe impl GlobalAlloc for StartHeap {
         if self.sealed.load(Ordering::Acquire) {
             panic!("heap: {} bytes asked for after the start", layout.size());
         }
-        self.heap.lock().allocate_first_fit(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        let mut heap = self.heap.lock();
+        let mut taken = heap.allocate_first_fit(layout);
+        // Half of the memory is kept for devices, who may have to do with less.
+        let more = (layout.size() + layout.align()).max(STEP) as u64;
+        if taken.is_err() && extend(&mut heap, more.next_multiple_of(PAGE)) {
+            taken = heap.allocate_first_fit(layout);
+        }
+        drop(heap);
+        taken.unwrap_or_else(|()| refuse(layout.size())).as_ptr()
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -84,6 +124,9 @@ unsafe impl GlobalAlloc for StartHeap {
 
 const PAGE: u64 = 4096;
 const HEAP_MIN: u64 = 1 << 20;
+
+/// By so much at least the heap grows when it has to.
+const STEP: usize = 64 << 10;
 
 /// Sixteen page tables: room to map registers of devices that come late.
 const RESERVE: u64 = 64 << 10;
