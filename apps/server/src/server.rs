@@ -8,6 +8,7 @@ use core::fmt;
 
 use penstock_control::Application;
 use penstock_http::Gatherer;
+use penstock_http::limits::HEAD_BYTES_MAX;
 use penstock_relay::Relay;
 use penstock_stack::{
     App, Capacity, Close, ConnId, Counters, Cx, Duration, Endpoint, ListenError, ListenerId,
@@ -89,6 +90,14 @@ impl Server {
             board: None,
             accepted_before: 0,
         }
+    }
+
+    /// What a server takes of its core's memory with so many connections, in bytes: a little more than
+    /// it is.
+    pub fn bytes(connections: u32) -> usize {
+        let heads = usize::from(limits::HEADS) * (HEAD_BYTES_MAX + 128);
+        let each = size_of::<Client>() + Relay::CONNECTION_BYTES;
+        heads + 2 * pattern::PATTERN_BYTES as usize + connections as usize * each
     }
 
     /// With a page about the machine, and a place for this core on it.

@@ -46,6 +46,7 @@ mod limits;
 mod link;
 mod listen;
 pub mod mail;
+mod memory;
 mod ndp;
 mod neighbour;
 mod packet;

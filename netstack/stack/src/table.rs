@@ -99,13 +99,22 @@ impl Table {
     /// Room for `entries` entries (at most 2^30), of whatever kinds.
     pub(crate) fn new(entries: u32) -> Table {
         let entries = entries.min(Reference::INDEX_LIMIT);
-        let positions = (entries as usize * 4).div_ceil(3).next_power_of_two().max(POSITIONS_MIN);
+        let positions = Table::positions(entries);
         Table {
             marks: vec![0; positions].into_boxed_slice(),
             slots: vec![0; positions].into_boxed_slice(),
             entries: 0,
             entries_max: entries,
         }
+    }
+
+    /// What a table with room for `entries` takes.
+    pub(crate) fn bytes_for(entries: u32) -> usize {
+        Table::positions(entries) * (size_of::<u8>() + size_of::<u64>())
+    }
+
+    fn positions(entries: u32) -> usize {
+        (entries as usize * 4).div_ceil(3).next_power_of_two().max(POSITIONS_MIN)
     }
 
     /// The entry of `hash` for which `is_it` holds. `is_it` is asked only where 32 bits of the hash
