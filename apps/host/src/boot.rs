@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use penstock_config::{Boot, Error, Machine, nearest};
-use penstock_proxy::Proxy;
+use penstock_proxy::{Needs, Proxy};
 use penstock_server::{Arguments, Board, Server};
 
 use crate::ground::Ground;
@@ -37,8 +37,10 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
             let environment: Vec<(String, String)> =
                 std::env::vars().chain(boot.environment).collect();
             let setup = proxy::setup(&options.configurations, words, &environment)?;
-            let ground = Ground::open(&boot.machine, &options.taps)?;
-            let (capacity, cores) = (ground.capacity(), ground.cores());
+            let mut ground = Ground::open(&boot.machine, &options.taps)?;
+            let cores = ground.cores();
+            let capacity = setup.suited(ground.capacity(), cores);
+            ground.holds(capacity, &Needs::of(setup, cores))?;
             let app = |core| Proxy::new(setup, core, cores, &capacity);
             ground.settle(&boot.machine, app, options, None)?
         }

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use penstock_config::{Card, Idle, Machine, Steer};
 use penstock_control::{Application, Plan, WithControl};
 use penstock_fault::FaultyQueue;
+use penstock_proxy::Needs;
 use penstock_queue::Chunks;
 use penstock_stack::mail::{self, Post};
 use penstock_stack::{Capacity, Config, Duration, Steering, Worker, rfd};
@@ -72,6 +73,23 @@ impl Ground {
         self.config.capacity
     }
 
+    /// Each core has this capacity, and the proxy what it needs.
+    ///
+    /// # Errors
+    /// This machine has no memory for the proxy: Linux would find out only when it is used.
+    pub(crate) fn holds(&mut self, capacity: Capacity, needs: &Needs) -> Result<(), Vec<String>> {
+        self.config.capacity = capacity;
+        let cores = self.cores();
+        let needed: usize = (0..cores).map(|core| needs.bytes(core, capacity.connections)).sum();
+        let (needed, available) = (needed >> 10, available_kib().unwrap_or(usize::MAX));
+        if needed <= available {
+            return Ok(());
+        }
+        Err(vec![format!(
+            "memory: {available} KiB are left for {cores} cores: expected {needed} ({needs})"
+        )])
+    }
+
     /// Builds a worker for each core, and lets them go.
     ///
     /// # Errors
@@ -120,6 +138,13 @@ impl Ground {
         }
         House::open(ready, orders, options.grace, options.stats).map_err(told)
     }
+}
+
+/// What Linux says that a process may still have.
+fn available_kib() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// For each core its queue of each device, with a mailbox for its wrapper.

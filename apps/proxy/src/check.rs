@@ -45,5 +45,6 @@ pub use report::{
     Cause, Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
 };
 pub use run::{Check, first_at};
+pub(crate) use subject::INPUT_BYTES_MAX;
 pub use subject::{Desk, Load, Subject};
 pub use todo::{Ending, Finished, Todo};

@@ -36,9 +36,14 @@ struct Tables {
 
 /// A key that a session tracks.
 #[derive(Clone, Copy, Debug)]
-struct Hold {
+pub(crate) struct Hold {
     table: u16,
     entry: EntryId,
+}
+
+impl Hold {
+    /// What a session takes to know the keys that it tracks.
+    pub(crate) const SESSION_BYTES: usize = size_of::<[Option<Hold>; SLOTS]>();
 }
 
 impl Counters {

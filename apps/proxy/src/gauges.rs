@@ -38,6 +38,12 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
+    /// What one gauge takes.
+    pub(crate) fn bytes(cores: u16) -> usize {
+        let heard = if cores > 1 { usize::from(cores) } else { 0 };
+        (2 + heard) * size_of::<u32>() + size_of::<bool>() + size_of::<u16>()
+    }
+
     /// For so many of each, on one of `cores` cores.
     pub(crate) fn new(frontends: usize, backends: usize, servers: usize, cores: u16) -> Gauges {
         let count = 1 + frontends + backends + servers;

@@ -30,6 +30,7 @@ mod known;
 mod limits;
 pub mod line;
 pub mod log;
+mod memory;
 mod pool;
 mod proxy;
 pub mod proxy_protocol;
@@ -51,6 +52,7 @@ mod view;
 mod watch;
 
 pub use known::Known;
+pub use memory::Needs;
 pub use proxy::{Proxy, StartError};
 pub use server::Standing;
 pub use setup::Setup;

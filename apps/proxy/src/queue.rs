@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 /// A session's place in a queue: who is before and behind it.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(crate) struct Place {
     before: u32,
     behind: u32,
 }

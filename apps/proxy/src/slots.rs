@@ -115,6 +115,10 @@ impl Guest {
 }
 
 impl Slots {
+    /// What a pool of slots takes on a core, its home's part of it spread over all.
+    pub(crate) const POOL_BYTES: usize =
+        size_of::<Hand>() + size_of::<Option<Home>>() + 2 * size_of::<u16>() + size_of::<Guest>();
+
     /// For core `core` of `cores`, with pools of so many slots. Each core begins with an equal part.
     pub(crate) fn new(core: u16, cores: u16, limits: &[u32]) -> Slots {
         let hand = |&limit: &u32| {

@@ -77,8 +77,7 @@ struct Cell {
 impl Table {
     /// An empty table, of one of `cores` cores.
     pub(crate) fn new(table: &StickTable, cores: u16) -> Table {
-        let size = (table.size as usize).clamp(WAYS, limits::TABLE_KEYS);
-        let places = size.div_ceil(WAYS).next_power_of_two() * WAYS;
+        let places = Table::places(table);
         let empty = Place { key: [0; _], used_at: 0, holds: 0, is_taken: false, is_changed: false };
         let is_alone = cores == 1;
         let told = if is_alone { 0 } else { places };
@@ -93,6 +92,19 @@ impl Table {
             changed: Vec::with_capacity(told),
             is_alone,
         }
+    }
+
+    /// What a table takes of the memory of one of `cores` cores.
+    pub(crate) fn bytes(table: &StickTable, cores: u16) -> usize {
+        let counters = table.counters.len();
+        let told = if cores == 1 { 0 } else { counters * size_of::<i32>() + size_of::<u32>() };
+        let counted = counters * size_of::<Cell>();
+        Table::places(table) * (size_of::<Place>() + counted + told)
+    }
+
+    fn places(table: &StickTable) -> usize {
+        let size = (table.size as usize).clamp(WAYS, limits::TABLE_KEYS);
+        size.div_ceil(WAYS).next_power_of_two() * WAYS
     }
 
     /// A sample as a key of this table; `None` when it cannot be one.

@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::grammar::{Message, Severity};
-use penstock_config::haproxy::{Action, Goal, Proxies, Rule};
+use penstock_config::haproxy::{Action, Goal, Proxies, Rule, StickTable};
+
+use crate::limits;
 
 /// What there is to say: an alert where a session would not be treated as the configuration has it.
 pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
@@ -81,6 +83,13 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
             say(Severity::Alert, &section, what);
         }
     }
+    for StickTable { name, size, .. } in &proxies.tables {
+        if *size as usize > limits::TABLE_KEYS {
+            let (severity, most) = (Severity::Notice, limits::TABLE_KEYS);
+            let text = format!("stick-table '{name}' : has room for {most} keys of {size}.");
+            messages.push(Message { severity, text });
+        }
+    }
     messages
 }
 
@@ -149,6 +158,7 @@ mod tests {
             ("bind :81 defer-accept", "'bind .. defer-accept'"),
             ("bind :81 tfo", "'bind .. tfo'"),
             ("server t 10.0.0.3:80 tfo", "'server .. tfo'"),
+            ("stick-table type ip size 1m", "room for 65536 keys of 1048576"),
         ] {
             let read = read(line);
             assert!(read.setup.is_some(), "{line}: {:?}", read.messages);

@@ -34,7 +34,7 @@ pub(crate) struct Watch {
 
 /// The check of a server.
 #[derive(Debug)]
-struct Probe {
+pub(crate) struct Probe {
     /// Its number among all servers.
     server: u16,
     check: Check,

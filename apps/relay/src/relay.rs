@@ -159,6 +159,9 @@ impl End {
 }
 
 impl Relay {
+    /// What it takes for each connection that there may be.
+    pub const CONNECTION_BYTES: usize = size_of::<End>();
+
     /// For a core with these bounds, and sessions of these kinds. All memory it will ever use is
     /// taken here.
     pub fn new(capacity: &Capacity, manners: &[Manners]) -> Relay {

@@ -274,4 +274,4 @@ pub(super) fn describe(close: Close) -> &'static str {
 }
 
 /// Bytes of an answer that are looked at, and of what is sent: HAProxy's buffer.
-pub(super) const INPUT_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const INPUT_BYTES_MAX: usize = 16 * 1024;
