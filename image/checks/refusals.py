@@ -34,7 +34,7 @@ def refuses_a_machine_without_a_card(start):
 @check()
 def refuses_more_cores_than_memory_has_room_for(start):
     text = start(f"{TEST} ip=10.82.0.2/24", card="--netdev=none", cpus=8, memory="24M").end(REFUSED)
-    expect(text, r"error: memory: \d+ MiB are left for 8 cores: expected \d+; maxcpus= takes fewer")
+    expect(text, r"error: memory: \d+ KiB are left for 8 cores: expected \d+; maxcpus= takes fewer")
 
 
 FILES = {

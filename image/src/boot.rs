@@ -13,15 +13,15 @@ use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
 use penstock_kernel::leave::{self, Outcome};
 use penstock_kernel::machine::{Core, Machine};
-use penstock_kernel::{clock, entropy, heap, info, log, notice};
-use penstock_proxy::Proxy;
+use penstock_kernel::{clock, entropy, heap, info, log, notice, warning};
+use penstock_proxy::{Needs, Proxy};
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Board, Server};
 use penstock_stack::rfd::{CORES_MAX, Cores, PortRange};
 use penstock_stack::{Capacity, Config, Duration, Endpoint, Worker, mail};
 
 use crate::about;
-use crate::capacity;
+use crate::capacity::{self, Room};
 use crate::card::{self, Card, Plan};
 use crate::departure::Departure;
 use crate::proxy;
@@ -42,6 +42,7 @@ pub fn run(mut machine: Machine) {
 /// # Errors
 /// All that is wrong, a line for each.
 fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
+    heap::take_for("the configuration");
     let boot = Boot::parse(machine.command_line());
     let mut errors = boot.errors;
     let (delivered, bad_files) = proxy::delivered(machine.files());
@@ -67,7 +68,12 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
     match wanted {
         Wanted::Server(arguments) => {
             arguments.check(cores).map_err(|errors| lines(&errors))?;
-            let ground = Ground::prepare(machine, &settings, plan, hosts)?;
+            let appetite = Appetite {
+                wanted: |usual| usual,
+                bytes: |_, connections| Server::bytes(connections),
+                most: String::new(),
+            };
+            let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
             for Endpoint { addr, port } in &arguments.listen {
                 match addr.is_unspecified() {
                     true => info!("server: listens on port {port} of every address"),
@@ -82,13 +88,32 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         }
         Wanted::Proxy => {
             let setup = proxy::setup(words, &delivered, &boot.environment)?;
-            let ground = Ground::prepare(machine, &settings, plan, hosts)?;
+            let needs = Needs::of(setup, cores);
+            let appetite = Appetite {
+                wanted: |usual| setup.suited(usual, cores),
+                bytes: |core, connections| needs.bytes(core, connections),
+                most: format!(" ({needs})"),
+            };
+            let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
+            if let Some(line) = setup.beyond(&ground.config.capacity, cores) {
+                warning!("{line}");
+            }
             ground.settle(machine, move |core, capacity: &Capacity| {
                 Proxy::new(setup, core, cores, capacity)
             });
         }
     }
     Ok(())
+}
+
+/// What an application takes of the machine's memory.
+struct Appetite<W, B> {
+    /// The capacity that suits it, from the usual one.
+    wanted: W,
+    /// Bytes on a core, with so many connections.
+    bytes: B,
+    /// What it takes the most for, for a person.
+    most: String,
 }
 
 /// What is to be run.
@@ -118,12 +143,14 @@ impl Ground {
         settings: &Settings,
         plan: Plan,
         hosts: String,
+        appetite: Appetite<impl Fn(Capacity) -> Capacity, impl Fn(u16, u32) -> usize>,
     ) -> Result<Ground, Vec<String>> {
+        heap::take_for("the cards");
         let begin = clock::now_ns();
         let cards = bring_up(machine, settings, plan)?;
         let with_cards_ns = clock::now_ns();
         let for_cards_ms = (with_cards_ns - begin) / 1_000_000;
-        let (config, mut beneath) = assemble(settings, &cards, plan.cores)?;
+        let (config, mut beneath) = assemble(settings, &cards, plan.cores, appetite)?;
         beneath.hosts = hosts;
         Ok(Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms })
     }
@@ -134,6 +161,7 @@ impl Ground {
         machine: &mut Machine,
         app: impl Fn(u16, &Capacity) -> A + Clone + Send + 'static,
     ) {
+        heap::take_for("tables and pools");
         let Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms } = self;
         let (nics, lanes) = deal(cards, plan.cores);
         let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
@@ -222,6 +250,7 @@ fn assemble(
     settings: &Settings,
     cards: &[Card],
     cores: Cores,
+    appetite: Appetite<impl Fn(Capacity) -> Capacity, impl Fn(u16, u32) -> usize>,
 ) -> Result<(Config, control::Plan), Vec<String>> {
     let descriptions: Vec<_> = cards.iter().map(|card| card.description.clone()).collect();
     let mut seed = [0; 32];
@@ -230,11 +259,15 @@ fn assemble(
     let mut config = config.map_err(|errors| lines(&errors))?;
     heap::take_rest();
     let (_, free) = heap::usage();
-    config.capacity = capacity::fitted(config.capacity, cores.count(), free).map_err(|least| {
-        let (cores, free, least) = (cores.count(), free >> 20, (least >> 20) + 1);
-        vec![format!(
-            "memory: {free} MiB are left for {cores} cores: expected {least}; maxcpus= takes fewer"
-        )]
+    let room = Room { cores: cores.count(), bytes: free, application: &appetite.bytes };
+    config.capacity = room.fitted((appetite.wanted)(config.capacity)).map_err(|least| {
+        let (cores, free, least) = (cores.count(), free >> 10, least >> 10);
+        let (cores, fewer) = match cores {
+            1 => ("a core".to_string(), ""),
+            cores => (format!("{cores} cores"), "; maxcpus= takes fewer cores"),
+        };
+        let most = &appetite.most;
+        vec![format!("memory: {free} KiB are left for {cores}: expected {least}{most}{fewer}")]
     })?;
     for route in &config.routes {
         let card = descriptions.get(usize::from(route.interface));

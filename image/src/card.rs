@@ -95,8 +95,11 @@ impl Card {
         let registers = map(&function, 0).map_err(|what| told(&what))?;
         route_interrupts(&function, cores.count()).map_err(|what| told(&what))?;
         let config = capacity::with_rings_that_fit(config, frames::free_bytes() as usize / 2);
+        let (needed, free) = (config.memory_bytes() >> 10, frames::free_bytes() >> 10);
         let memory = frames::take_dma(config.memory_bytes());
-        let memory = memory.ok_or_else(|| told(&"no memory for its rings"))?;
+        let memory = memory.ok_or_else(|| {
+            told(&format!("memory: its rings need {needed} KiB, and {free} KiB are left"))
+        })?;
         let device = Mapped::new(registers, frames::bus_map(), clock::delay_us);
         function.enable();
         let mtu = config.mtu;
