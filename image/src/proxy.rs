@@ -66,6 +66,7 @@ pub(crate) fn setup(
     words: &[String],
     delivered: &Delivery<'_>,
     environment: &[(String, String)],
+    lenient: bool,
 ) -> Result<&'static Setup, Vec<String>> {
     let inline = penstock_proxy::inline(words);
     let file = match words {
@@ -76,7 +77,7 @@ pub(crate) fn setup(
         let expected = "proxy: expected a configuration: a file (-initrd haproxy.cfg), or -- proxy";
         Vec::from([expected.to_string()])
     })?;
-    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered });
+    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered, lenient });
     // HAProxy's line without what precedes its first colon: how grave it is, the console says itself.
     let line = |message: &Message| {
         let line = message.line(PID).to_string();

@@ -55,6 +55,8 @@ pub struct Machine {
     pub tcp: Tcp,
     /// `sysctl.net.ipv4.*=`: bounds of each core.
     pub capacity: Capacity,
+    /// `conf.lenient=`: what a configuration has that is not supported yet is left out.
+    pub lenient: bool,
 }
 
 impl Default for Machine {
@@ -78,6 +80,7 @@ impl Default for Machine {
             ephemeral_ports: EPHEMERAL_PORTS_DEFAULT,
             tcp: Tcp::default(),
             capacity: Capacity::default(),
+            lenient: false,
         }
     }
 }
@@ -210,6 +213,10 @@ const KEYS: &[Key] = &[
     }),
     ("rfd", |machine, value| {
         machine.rfd = choice(value, &[("on", true), ("off", false)], "on or off")?;
+        DONE
+    }),
+    ("conf.lenient", |machine, value| {
+        machine.lenient = choice(value, &[("0", false), ("1", true)], "0 or 1")?;
         DONE
     }),
     ("fault", |machine, value| {

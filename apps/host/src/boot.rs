@@ -36,7 +36,8 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
         Wanted::Proxy => {
             let environment: Vec<(String, String)> =
                 std::env::vars().chain(boot.environment).collect();
-            let setup = proxy::setup(&options.configurations, words, &environment)?;
+            let lenient = boot.machine.lenient;
+            let setup = proxy::setup(&options.configurations, words, &environment, lenient)?;
             let mut ground = Ground::open(&boot.machine, &options.taps)?;
             let cores = ground.cores();
             let capacity = setup.suited(ground.capacity(), cores);

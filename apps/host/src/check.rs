@@ -69,7 +69,8 @@ impl Check {
         let files: Vec<_> =
             files.iter().map(|(name, bytes)| File { name, bytes: bytes.as_slice() }).collect();
         let environment: Vec<_> = std::env::vars().collect();
-        let input = Input { files: &files, environment: &environment, delivered: &Disk };
+        let input =
+            Input { files: &files, environment: &environment, delivered: &Disk, lenient: false };
         let reading = grammar::read(&input);
         // What could be read may still not be run.
         let run = penstock_proxy::read(&input);

@@ -51,6 +51,7 @@ pub(crate) fn setup(
     paths: &[PathBuf],
     words: &[String],
     environment: &[(String, String)],
+    lenient: bool,
 ) -> Result<&'static Setup, Vec<String>> {
     let wrong = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let mut texts = Vec::new();
@@ -62,7 +63,8 @@ pub(crate) fn setup(
         texts.push(("boot string".to_owned(), penstock_proxy::inline(words).into_bytes()));
     }
     let files: Vec<File<'_>> = texts.iter().map(|(name, bytes)| File { name, bytes }).collect();
-    let read = penstock_proxy::read(&Input { files: &files, environment, delivered: &Disk });
+    let read =
+        penstock_proxy::read(&Input { files: &files, environment, delivered: &Disk, lenient });
     let lines = read.messages.iter().map(|message| message.line(std::process::id()).to_string());
     match read.setup {
         Some(setup) => {

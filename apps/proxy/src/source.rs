@@ -22,7 +22,12 @@ pub fn read(input: &Input<'_>) -> Read {
     let reading = grammar::read(input);
     let mut messages = reading.messages;
     let Some(proxies) = reading.proxies else { return Read { setup: None, messages } };
-    let missing = unsupported::messages(&proxies);
+    let mut missing = unsupported::messages(&proxies);
+    for message in &mut missing {
+        if input.lenient && message.severity == Severity::Alert {
+            message.severity = Severity::Warning;
+        }
+    }
     let is_fatal = missing.iter().any(|message| message.severity == Severity::Alert);
     messages.extend(missing);
     if is_fatal {

@@ -129,7 +129,12 @@ mod tests {
     fn read(line: &str) -> crate::Read {
         let text = std::format!("listen a\n bind :80\n server s 10.0.0.3:80\n {line}\n");
         let file = File { name: "a.cfg", bytes: text.as_bytes() };
-        crate::read(&Input { files: &[file], environment: &[], delivered: &Nothing })
+        crate::read(&Input {
+            files: &[file],
+            environment: &[],
+            delivered: &Nothing,
+            lenient: false,
+        })
     }
 
     #[test]

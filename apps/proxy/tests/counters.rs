@@ -14,7 +14,8 @@ use world::{Plan, Scene, World};
 fn proxies(text: &str) -> Proxies {
     let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
     let delivered: &[File<'_>] = &[];
-    let reading = read(&Input { files: &[file], environment: &[], delivered: &delivered });
+    let reading =
+        read(&Input { files: &[file], environment: &[], delivered: &delivered, lenient: false });
     reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages))
 }
 

@@ -65,8 +65,12 @@ fn proxies(sections: usize, servers: usize, keywords: &str, attributes: &str) ->
 fn setup(text: &str) -> &'static Setup {
     let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
     let delivered = Delivery::default();
-    let read =
-        penstock_proxy::read(&Input { files: &[file], environment: &[], delivered: &delivered });
+    let read = penstock_proxy::read(&Input {
+        files: &[file],
+        environment: &[],
+        delivered: &delivered,
+        lenient: false,
+    });
     read.setup.unwrap_or_else(|| panic!("{:?}", read.messages))
 }
 

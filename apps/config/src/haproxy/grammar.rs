@@ -110,6 +110,8 @@ pub struct Input<'a> {
     pub environment: &'a [(String, String)],
     /// What it names.
     pub delivered: &'a dyn Files,
+    /// What is not supported yet is left out, with a warning, and is no mistake.
+    pub lenient: bool,
 }
 
 /// What became of a configuration.

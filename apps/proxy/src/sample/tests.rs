@@ -125,7 +125,7 @@ impl Files for Nothing {
 fn read(text: &str) -> (Sample, Variables) {
     let text = std::format!("frontend f\n bind :1\n acl a '{text}' -m found\n");
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let input = Input { files: &[file], environment: &[], delivered: &Nothing };
+    let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
     let reading = grammar::read(&input);
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{text}: {:?}", reading.messages));
     let sample = proxies.frontends[0].acls[0].tests[0].sample.clone();

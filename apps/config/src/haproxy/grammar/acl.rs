@@ -191,6 +191,9 @@ fn named(cx: &mut Cx<'_>, draft: &mut Draft, name: &str) -> Result<AclId, String
     if let Some(at) = draft.acls.iter().position(|acl| acl.name == name) {
         return Ok(AclId(at as u16));
     }
+    if draft.missing_acls.iter().any(|missing| missing == name) {
+        return Err(format!("ACL '{name}' is not supported yet"));
+    }
     let Some((name, words)) = DEFAULTS.iter().find(|(known, _)| *known == name) else {
         return Err(format!("no such ACL : '{name}'"));
     };

@@ -138,6 +138,8 @@ pub(super) struct Draft {
     /// Of those with an `id`, what was written.
     pub(super) bind_texts: Vec<(u32, String)>,
     pub(super) acls: Vec<Acl>,
+    /// Names of those that are not supported yet.
+    pub(super) missing_acls: Vec<String>,
     /// For each ACL, what its tests look at, and where they may: bits of [`super::fetches`].
     pub(super) acl_uses: Vec<Vec<(String, u32)>>,
     pub(super) connection_rules: Vec<Rule>,
@@ -207,6 +209,7 @@ impl Draft {
             binds: Vec::new(),
             bind_texts: Vec::new(),
             acls: Vec::new(),
+            missing_acls: Vec::new(),
             acl_uses: Vec::new(),
             connection_rules: Vec::new(),
             session_rules: Vec::new(),

@@ -13,13 +13,14 @@ use super::sample::{self, Context, Scope};
 use super::validity;
 use crate::haproxy::{
     Algorithm, Backend, BackendOptions, BackendTimeouts, Frontend, FrontendOptions,
-    FrontendTimeouts, Goal, LogFormat, Persistence, Place, Probes, Proxies, Redispatch, Retries,
-    Route, Server, ServerId, UseServer,
+    FrontendTimeouts, Goal, LogFormat, Mode, Persistence, Place, Probes, Proxies, Redispatch,
+    Retries, Route, Server, ServerId, UseServer,
 };
 
 /// Makes a configuration of the sections, or says why there is none.
 pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
     number(&mut drafts);
+    leave_http_out(cx, &mut drafts);
     let mut proxies = Proxies { global: cx.global.global.clone(), ..Proxies::default() };
     for draft in &drafts {
         if let Some(table) = &draft.table {
@@ -28,6 +29,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
     }
     for at in 0..drafts.len() {
         let draft = &drafts[at];
+        cx.messages.left_out = cx.messages.lenient && draft.mode == Mode::Http;
         let mut frontend = Frontend::default();
         let mut backend = Backend::default();
         if !draft.disabled {
@@ -50,6 +52,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
         }
     }
     proxies.variables = cx.variables.finished();
+    cx.messages.left_out = false;
     for (draft, backend) in drafts.iter().filter(|draft| draft.is_backend()).zip(&proxies.backends)
     {
         if !draft.disabled {
@@ -57,6 +60,20 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
         }
     }
     proxies
+}
+
+/// Where somebody asked for it, what listens for HTTP is as if it were disabled.
+fn leave_http_out(cx: &mut Cx<'_>, drafts: &mut [Draft]) {
+    if !cx.messages.lenient {
+        return;
+    }
+    let listens = |draft: &&mut Draft| !draft.disabled && !draft.binds.is_empty();
+    for draft in drafts.iter_mut().filter(listens) {
+        if draft.mode == Mode::Http {
+            validity::no_http(cx, draft);
+            draft.disabled = true;
+        }
+    }
 }
 
 /// Numbers for sections that were given none, from 2 on.

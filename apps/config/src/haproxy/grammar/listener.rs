@@ -40,7 +40,9 @@ pub(super) fn bind(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         let (name, most) = (&draft.name, LISTENERS_MAX);
         return cx.alert(&format!("'bind' : more than {most} listeners in '{name}'."));
     }
-    options(cx, draft, words, &mut binds);
+    if !options(cx, draft, words, &mut binds) {
+        return;
+    }
     if let [bind] = &binds[..]
         && bind.id > 0
     {
@@ -148,19 +150,22 @@ const OPTIONS: &[(&str, Option_)] = &[
     ("v6only", Flag(|bind| bind.both_families = false)),
 ];
 
-fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) {
+/// Returns whether all options are good.
+fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) -> bool {
     let (section, address) = (cx.section, words[1].to_owned());
     let mut at = 2;
     while words.has(at) {
         let (name, value) = (&words[at], &words[at + 1]);
         let Some((_, option)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
-            return unknown(cx, name, &address);
+            unknown(cx, name, &address);
+            return false;
         };
         match option {
             Flag(set) => binds.iter_mut().for_each(set),
             Value(set) => {
                 if let Err(wrong) = set(cx, binds, name, value) {
-                    return cx.alert(&format!("'bind {address}' in section '{section}' : {wrong}"));
+                    cx.alert(&format!("'bind {address}' in section '{section}' : {wrong}"));
+                    return false;
                 }
                 at += 1;
             }
@@ -176,14 +181,16 @@ fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) {
             let place = &other.place;
             let written = draft.bind_texts.iter().find(|(known, _)| *known == id);
             let written = written.map_or("", |(_, text)| text);
-            return cx.alert(&format!(
+            cx.alert(&format!(
                 "'bind {address}' in section '{section}' : 'id' : custom id {id} already used at \
                  {}:{} ('bind {written}')",
                 place.file, place.line
             ));
+            return false;
         }
         at += 1;
     }
+    true
 }
 
 fn unknown(cx: &mut Cx<'_>, name: &str, address: &str) {

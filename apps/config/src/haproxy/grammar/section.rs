@@ -18,6 +18,7 @@ use super::text::invalid_in_name;
 use super::variables::VariableNames;
 use super::words::Words;
 use super::{Input, Reading, finish, known, proxy};
+use crate::haproxy::Mode;
 
 /// Where lines go.
 enum Current {
@@ -54,7 +55,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         input,
         names: Names::of(&entries),
         variables: VariableNames::default(),
-        messages: Messages::default(),
+        messages: Messages { lenient: input.lenient, ..Messages::default() },
         spot: nowhere.clone(),
         section: "",
         global: GlobalDraft::default(),
@@ -73,6 +74,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
     };
     sections.read_all(&mut cx, entries);
     if cx.messages.fatal {
+        hint(&mut cx.messages);
         if !cx.messages.abort {
             cx.messages.alert(FATAL.into());
         }
@@ -80,12 +82,21 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
     }
     let proxies = finish::finish(&mut cx, sections.proxies);
     if cx.messages.fatal {
+        hint(&mut cx.messages);
         cx.messages.alert(FATAL.into());
     }
     let proxies = (!cx.messages.fatal).then_some(proxies);
     Reading { proxies, messages: cx.messages.said }
 }
 
+/// Tells whoever cannot wait for what is missing what he can do.
+fn hint(messages: &mut Messages) {
+    if messages.missing && !messages.lenient {
+        messages.notice(HINT.into());
+    }
+}
+
+const HINT: &str = "conf.lenient=1 leaves out what is not supported yet, and all of 'mode http'.";
 const FATAL: &str = "Fatal errors found in configuration.";
 
 /// HAProxy stops after so many mistakes in a file.
@@ -188,10 +199,17 @@ impl Sections {
     }
 
     fn proxy_line(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words, prefix: Prefix) {
+        cx.messages.left_out = cx.messages.lenient && draft.mode == Mode::Http;
+        let missed = core::mem::take(&mut cx.messages.missing);
         match proxy::KEYWORDS.iter().find(|(known, _)| *known == &words[0]) {
             Some((_, parse)) => parse(cx, draft, words, prefix),
             None => known::in_proxy(cx, words),
         }
+        if cx.messages.missing && &words[0] == "acl" {
+            draft.missing_acls.push(words[1].to_owned());
+        }
+        cx.messages.missing |= missed;
+        cx.messages.left_out = false;
     }
 
     /// A section of proxies.

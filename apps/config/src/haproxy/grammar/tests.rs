@@ -19,7 +19,12 @@ const NONE: &[File<'_>] = &[];
 fn read_with(text: &str, delivered: &[File<'_>]) -> Reading {
     let file = File { name: "t.cfg", bytes: text.as_bytes() };
     let environment = [("PORT".to_string(), "8443".to_string())];
-    super::read(&Input { files: &[file], environment: &environment, delivered: &delivered })
+    super::read(&Input {
+        files: &[file],
+        environment: &environment,
+        delivered: &delivered,
+        lenient: false,
+    })
 }
 
 fn said(text: &str) -> Vec<String> {
@@ -222,13 +227,53 @@ fn what_is_not_here_yet_is_named() {
     assert!(said.contains("section 'cache' is not supported yet"), "{said}");
 }
 
+/// As [`said`], where what is missing is left out; and what is left.
+fn lenient(text: &str) -> (Option<Proxies>, String) {
+    let files = [File { name: "f", bytes: text.as_bytes() }];
+    let reading =
+        super::read(&Input { files: &files, environment: &[], delivered: &NONE, lenient: true });
+    let said: Vec<_> = reading.messages.iter().map(|message| message.line(1).to_string()).collect();
+    (reading.proxies, said.join("\n"))
+}
+
+#[test]
+fn who_asks_for_it_goes_without_what_is_missing() {
+    let text = format!(
+        "{DEFAULTS}cache c\n total-max-size 4\n\
+         listen web\n mode http\n bind :8404\n stats enable\n http-request deny if nothing\n\
+         frontend l\n bind :80\n bind :443 ssl crt /x\n acl api path /api\n acl own src 10.0.0.0/8\n\
+         tcp-request content reject if api own\n tcp-request content reject if !own\n\
+         use_backend web if own\n default_backend b\n\
+         backend b\n server s 10.0.0.3:80\n server t 10.0.0.3:443 ssl verify none\n"
+    );
+    assert!(said(&text).iter().any(|line| line.contains("conf.lenient=1")));
+    let (proxies, said) = lenient(&text);
+    let proxies = proxies.unwrap_or_else(|| panic!("{said}"));
+    assert!(!said.contains("ALERT"), "{said}");
+    let [web, l] = &proxies.frontends[..] else { panic!("{said}") };
+    assert!(web.disabled && !l.disabled);
+    assert_eq!((l.binds.len(), l.content_rules.len(), l.routes.len()), (1, 1, 0));
+    let b = l.default_backend.map(|id| &proxies.backends[usize::from(id.0)]);
+    assert_eq!(b.map(|b| b.servers.len()), Some(1));
+}
+
+#[test]
+fn a_mistake_is_one_for_whoever_goes_without() {
+    for line in ["acl x src nowhere", "bind :81 sssl", "use_backend web if x", "maxcon 1"] {
+        let text = format!("{DEFAULTS}listen l\n bind :80\n server a 10.0.0.1:80\n {line}\n");
+        let (proxies, said) = lenient(&text);
+        assert!(proxies.is_none() && said.contains("ALERT"), "{line}: {said}");
+    }
+}
+
 #[test]
 fn several_files_are_one() {
     let files = [
         File { name: "a", bytes: DEFAULTS.as_bytes() },
         File { name: "b", bytes: b"listen l\n bind :80\n server a 10.0.0.1:80\n" },
     ];
-    let reading = super::read(&Input { files: &files, environment: &[], delivered: &NONE });
+    let reading =
+        super::read(&Input { files: &files, environment: &[], delivered: &NONE, lenient: false });
     assert!(reading.proxies.is_some() && !reading.has_warnings(), "{reading:?}");
 }
 
@@ -310,7 +355,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read(bytes in any::<Vec<u8>>()) {
         let file = File { name: "t.cfg", bytes: &bytes };
-        let reading = super::read(&Input { files: &[file], environment: &[], delivered: &NONE });
+        let reading = super::read(&Input { files: &[file], environment: &[], delivered: &NONE, lenient: false });
         reading.messages.iter().for_each(|message| drop(message.line(1).to_string()));
     }
 

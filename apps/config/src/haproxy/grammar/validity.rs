@@ -14,13 +14,7 @@ pub(super) fn before(cx: &mut Cx<'_>, drafts: &[Draft], at: usize) {
     let (noun, name) = (draft.kind.noun(), &draft.name);
     match draft.mode {
         Mode::Tcp => without_http(cx, draft),
-        Mode::Http if !draft.binds.is_empty() => {
-            let spot = &draft.spot;
-            cx.messages.alert(format!(
-                "{noun} '{name}' ({}:{}) : 'mode http' is not supported yet.",
-                spot.file, spot.line
-            ));
-        }
+        Mode::Http if !draft.binds.is_empty() => no_http(cx, draft),
         Mode::Http => {}
     }
     if draft.is_frontend() && draft.binds.is_empty() {
@@ -42,6 +36,15 @@ pub(super) fn before(cx: &mut Cx<'_>, drafts: &[Draft], at: usize) {
             ));
         }
     }
+}
+
+/// Nobody listens for HTTP.
+pub(super) fn no_http(cx: &mut Cx<'_>, draft: &Draft) {
+    let (noun, name, spot) = (draft.kind.noun(), &draft.name, &draft.spot);
+    cx.messages.alert(format!(
+        "{noun} '{name}' ({}:{}) : 'mode http' is not supported yet.",
+        spot.file, spot.line
+    ));
 }
 
 /// What is said of HTTP and means nothing in mode `tcp`.

@@ -17,7 +17,12 @@ impl Files for Nothing {
 fn check_of(lines: &str) -> ProxyCheck {
     let text = format!("backend b\n {}\n server s 10.0.0.3:80\n", lines.replace(" / ", "\n "));
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let read = crate::read(&Input { files: &[file], environment: &[], delivered: &Nothing });
+    let read = crate::read(&Input {
+        files: &[file],
+        environment: &[],
+        delivered: &Nothing,
+        lenient: false,
+    });
     let setup = read.setup.unwrap_or_else(|| panic!("{lines}: {:?}", read.messages));
     setup.proxies().backends[0].check.clone()
 }
