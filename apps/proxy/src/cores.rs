@@ -6,6 +6,7 @@
 //!   kind << 56 | ..                  slots.rs: pool and flag; given or wanted, returned
 //!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
 //!   kind << 56 | server  standing    server.rs
+//!   kind << 56 | server  failures    observe.rs, to core 0; 0 for a connection that came about
 //!   kind << 56 | ..      more  key..  counters.rs: a table's counter, and for which key
 //!   kind << 56 | ..      version  value..  variables.rs: what a variable of the process is now
 //! ```
@@ -25,6 +26,7 @@ const GAUGES: u64 = 2;
 const STANDING: u64 = 3;
 const COUNTS: u64 = 4;
 const VARIABLE: u64 = 5;
+const OBSERVED: u64 = 6;
 const KIND: u32 = 56;
 const WORDS_MAX: usize = 8;
 
@@ -88,6 +90,7 @@ impl Proxy {
             self.tell_counts(cx);
             self.tell_variables(cx);
             self.tell_standings_again(cx);
+            self.tell_failures_again(cx);
         }
         self.run_checks(cx);
         self.alarm(cx);
@@ -137,6 +140,9 @@ impl Proxy {
             (STANDING, &[word]) => {
                 self.apply_standing(cx, first as u16, Standing::of_word(word));
             }
+            (OBSERVED, &[failures]) if self.core == 0 => {
+                self.observed(cx, first as u16, failures as u16);
+            }
             (COUNTS, rest) => self.hear_counts(first, rest, cx.now()),
             (VARIABLE, rest) => self.hear_variable(from, first, rest),
             _ => {}
@@ -171,6 +177,11 @@ impl Proxy {
             }
         }
     }
+}
+
+/// What core 0 is told of a server's connections.
+pub(crate) fn observed_words(server: u16, failures: u16) -> [u64; 2] {
+    [OBSERVED << KIND | u64::from(server), failures.into()]
 }
 
 /// The first word about a counter of a table.

@@ -330,6 +330,11 @@ impl Proxy {
             self.kept.give(buffer);
         }
         self.relay.on_connected(cx, conn);
+        if self.setup.observes
+            && let Some(server) = self.session(id).and_then(|session| session.server)
+        {
+            self.observe_success(cx, server);
+        }
         if self.setup.logs_early {
             self.log_early(cx, id, Ending { moment: Moment::Early, ..Ending::UNDER_WAY });
         }
@@ -388,6 +393,9 @@ impl Proxy {
         else {
             return;
         };
+        if self.setup.observes {
+            self.observe_failure(cx, server);
+        }
         self.count_out_of_server(id, server);
         let configuration = self.setup.backend(backend);
         let retries_max = configuration.retries.0;

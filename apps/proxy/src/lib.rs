@@ -31,6 +31,7 @@ mod limits;
 pub mod line;
 pub mod log;
 mod memory;
+mod observe;
 mod pool;
 mod proxy;
 pub mod proxy_protocol;

@@ -69,6 +69,8 @@ pub struct Proxy {
     pub(crate) statistics: Statistics,
     /// When somebody has to be told something.
     pub(crate) tell_at: Option<Instant>,
+    /// Connections to each server that failed, of which core 0 does not know yet.
+    pub(crate) untold_failures: Box<[u16]>,
     /// The cores that have to be told again how servers stand, a bit for each.
     pub(crate) behind: u128,
 }
@@ -118,6 +120,7 @@ impl Proxy {
         let proxies = setup.proxies();
         let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
         let servers: Vec<Server> = servers.map(Server::new).collect();
+        let servers_count = servers.len();
         let backends = (0..proxies.backends.len() as u16)
             .map(|number| Backend::new(setup, number, &servers, core))
             .collect();
@@ -154,6 +157,7 @@ impl Proxy {
             random: 0x9e37_79b9_7f4a_7c15 ^ core as u64,
             statistics: Statistics::default(),
             tell_at: None,
+            untold_failures: alloc::vec![0; if setup.observes { servers_count } else { 0 }].into(),
             behind: 0,
         }
     }

@@ -25,6 +25,8 @@ pub struct Standing {
     pub is_in_maintenance: bool,
     /// It gets no new sessions.
     pub is_drained: bool,
+    /// The last connections to it failed: core 0 wants to hear of one that does not.
+    pub is_suspected: bool,
     /// Its weight, 0 to 256.
     pub weight: u16,
     /// Sixteenths of its weight that it has: less while it starts slowly.
@@ -51,6 +53,7 @@ impl Standing {
             is_up: true,
             is_in_maintenance: server.disabled,
             is_drained: false,
+            is_suspected: false,
             weight: server.weight,
             warmth: WARM,
         }
@@ -76,7 +79,8 @@ impl Standing {
     pub(crate) fn word(&self) -> u64 {
         let flags = self.is_up as u64
             | (self.is_in_maintenance as u64) << 1
-            | (self.is_drained as u64) << 2;
+            | (self.is_drained as u64) << 2
+            | (self.is_suspected as u64) << 3;
         flags | (self.weight as u64) << 8 | (self.warmth as u64) << 24
     }
 
@@ -86,6 +90,7 @@ impl Standing {
             is_up: word & 1 != 0,
             is_in_maintenance: word & 2 != 0,
             is_drained: word & 4 != 0,
+            is_suspected: word & 8 != 0,
             weight: (word >> 8) as u16,
             warmth: (word >> 24) as u8,
         }

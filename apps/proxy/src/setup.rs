@@ -35,6 +35,8 @@ pub struct Setup {
     pub(crate) wants_outgoing: bool,
     /// Some frontend logs sessions before they end.
     pub(crate) logs_early: bool,
+    /// Some server's sessions count towards its health.
+    pub(crate) observes: bool,
     /// The ACLs of each frontend, and of each backend.
     pub(crate) frontend_acls: Vec<Acls>,
     pub(crate) backend_acls: Vec<Acls>,
@@ -110,6 +112,10 @@ impl Setup {
         let (manners_of, manners) = manners(&proxies);
         let setup = Setup {
             wants_outgoing: proxies.frontends.iter().any(wants_outgoing),
+            observes: proxies
+                .backends
+                .iter()
+                .any(|backend| backend.servers.iter().any(|server| server.observe.is_some())),
             logs_early: proxies.frontends.iter().any(|frontend| frontend.options.log_asap),
             proxies,
             first_servers,

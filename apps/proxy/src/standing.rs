@@ -39,7 +39,7 @@ impl Proxy {
     pub(crate) fn apply_standing(&mut self, cx: &mut Cx<'_>, server: u16, standing: Standing) {
         let Some(state) = self.servers.get_mut(server as usize) else { return };
         let before = core::mem::replace(&mut state.standing, standing);
-        if before == standing {
+        if (Standing { is_suspected: before.is_suspected, ..standing }) == before {
             return;
         }
         let backend = self.setup.backend_of(server);

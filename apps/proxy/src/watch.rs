@@ -14,8 +14,8 @@ use penstock_stack::{Close, ConnId, Cx, Duration, Instant};
 
 use crate::balance::Share;
 use crate::check::{
-    Cause, Change, Check, Desk, Ending, Finished, Load, Names, Subject, Tally, Todo, first_at,
-    write_check, write_no_server, write_transition,
+    Cause, Change, Check, Desk, Ending, Finished, Load, Names, Outcome, Subject, Tally, Todo,
+    first_at, write_check, write_no_server, write_transition,
 };
 use crate::journal::{Voice, wall};
 use crate::line::Line;
@@ -39,6 +39,8 @@ pub(crate) struct Probe {
     server: u16,
     check: Check,
     conn: Option<ConnId>,
+    /// Connections of sessions that failed in a row.
+    failures: u16,
     /// It came up then, and has not its whole weight yet.
     warming: Option<Warming>,
 }
@@ -62,7 +64,7 @@ impl Watch {
             if server.disabled {
                 check.pause();
             }
-            Some(Probe { server: number, check, conn: None, warming: None })
+            Some(Probe { server: number, check, conn: None, failures: 0, warming: None })
         };
         let probes: Box<[Probe]> = (0..count as u16).filter_map(probe).collect();
         if probes.is_empty() {
@@ -286,6 +288,10 @@ impl Proxy {
         let server = probe.server;
         let backend = setup.backend(setup.backend_of(server));
         let is_told = backend.options.log_health_checks;
+        let has_passed = probe.check.report().status.outcome() != Outcome::Failed;
+        if has_passed && core::mem::take(&mut probe.failures) > 0 {
+            self.suspect(cx, server, false);
+        }
         self.tell_check(cx, probe, finished);
         if finished.repeats {
             let subject = self.subject(cx, probe);
@@ -306,6 +312,44 @@ impl Proxy {
             self.follow(cx, server, change);
         } else {
             self.watch = Some(watch);
+        }
+    }
+
+    /// On core 0: so many connections of sessions to a server have failed, or, for none, one has come
+    /// about.
+    pub(crate) fn observed(&mut self, cx: &mut Cx<'_>, server: u16, failures: u16) {
+        let Some(mut watch) = self.watch.take() else { return };
+        let at = watch.probes.iter().position(|probe| probe.server == server);
+        let mut finished = None;
+        if let Some(probe) = at.and_then(|at| watch.probes.get_mut(at))
+            && probe.check.due_at().is_some()
+        {
+            let description = self.setup.server(server);
+            probe.failures =
+                if failures == 0 { 0 } else { probe.failures.saturating_add(failures) };
+            if probe.failures >= description.error_limit {
+                let count = core::mem::take(&mut probe.failures);
+                let subject = self.subject(cx, probe);
+                finished = probe.check.on_failures(&subject, count, cx.now());
+            }
+            let is_suspected = probe.failures > 0;
+            watch.find_due();
+            self.watch = Some(watch);
+            self.suspect(cx, server, is_suspected);
+        } else {
+            self.watch = Some(watch);
+        }
+        if let Some((number, finished)) = at.zip(finished) {
+            self.check_over(cx, number as u16, finished);
+        }
+        self.alarm(cx);
+    }
+
+    /// Whether core 0 wants to hear of connections to a server that come about.
+    fn suspect(&mut self, cx: &mut Cx<'_>, server: u16, is_suspected: bool) {
+        let standing = self.servers[usize::from(server)].standing;
+        if standing.is_suspected != is_suspected {
+            self.set_standing(cx, server, Standing { is_suspected, ..standing });
         }
     }
 

@@ -5,8 +5,8 @@ mod world;
 
 use penstock_config::haproxy::{
     Address, Backend, BackendId, Bind, BindAddress, CheckStep, Connect, Expect, ExpectMatch,
-    Facility, Format, Frontend, Item, Level, LogTarget, LogTo, Port, Proxies, ProxyCheck, Server,
-    ServerCheck, ServerId, Style,
+    Facility, Format, Frontend, Item, Level, LogTarget, LogTo, Observe, OnError, Port, Proxies,
+    ProxyCheck, Retries, Server, ServerCheck, ServerId, Style,
 };
 use penstock_stack::Duration;
 use penstock_wire::Addr;
@@ -207,6 +207,48 @@ fn who_is_taken_out_by_hand_is_not_checked() {
     });
     world.pass_ms(100);
     assert_eq!(who_answers(&mut world), [3, 4], "up until a check fails");
+}
+
+/// HAProxy's lines for the same, recorded: three sessions in a row that nobody answers.
+#[test]
+fn sessions_that_fail_count_as_checks() {
+    const DETECTED: &str = "<5>Health check for server be/s1 failed, reason: Health analyze, info: \
+                            \"Detected 3 consecutive errors, last one was: L4 unsuccessful \
+                            connection\", status: ";
+    const DOWN: &str = "<1>Server be/s1 is DOWN. 0 active and 0 backup servers left. ";
+    for (on_error, wanted) in [
+        (OnError::FastInter, vec![]),
+        (OnError::FailCheck, vec![format!("{DETECTED}2/3 UP.\n")]),
+        (OnError::SuddenDeath, vec![format!("{DETECTED}1/3 UP.\n")]),
+        (OnError::MarkDown, vec![format!("{DETECTED}0/2 DOWN.\n"), DOWN.into()]),
+    ] {
+        for cores in [1, 4] {
+            let mut proxies = proxies();
+            let backend = &mut proxies.backends[0];
+            backend.options.log_health_checks = true;
+            backend.retries = Retries(0);
+            backend.servers.truncate(1);
+            let server = &mut backend.servers[0];
+            // Checks find somebody, sessions do not.
+            server.port = Port::Fixed(81);
+            server.observe = Some(Observe::Layer4);
+            server.on_error = on_error;
+            server.error_limit = 3;
+            let check = server.check.as_mut().expect("checked");
+            (check.port, check.inter) = (Some(80), Duration::from_secs(60));
+            let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
+            world.pass_ms(1_000);
+            world.take_log();
+            for _ in 0..3 {
+                world.visit(80, Client::saying(b"x"));
+                world.pass_ms(100);
+            }
+            let lines = world.take_log();
+            let matches = lines.iter().zip(&wanted).all(|(line, wanted)| line.starts_with(wanted));
+            assert!(matches && lines.len() >= wanted.len(), "{on_error:?} on {cores}: {lines:?}");
+            assert!(!wanted.is_empty() || lines.is_empty(), "{on_error:?} on {cores}: {lines:?}");
+        }
+    }
 }
 
 #[test]

@@ -77,6 +77,11 @@ impl Health {
         (self.value != before, is_new.then_some(change))
     }
 
+    /// Who is up is from here on no further than so many failures, and one, from being down.
+    pub fn weaken(&mut self, left: u32) {
+        self.value = self.value.min(self.rise + left);
+    }
+
     /// It is taken out by hand, and not checked.
     pub fn take_out(&mut self) {
         self.value = 0;

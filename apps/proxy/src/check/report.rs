@@ -12,6 +12,8 @@ use crate::line::Line;
 pub enum Status {
     /// None has ended yet.
     Initial,
+    /// What sessions learned of the server.
+    HealthAnalyze,
     /// The connection broke after it was made.
     SocketError,
     /// There is a connection, and no more was wanted.
@@ -63,6 +65,7 @@ impl Status {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Status::Initial => ("INI", "Initializing"),
+            Status::HealthAnalyze => ("HANA", "Health analyze"),
             Status::SocketError => ("SOCKERR", "Socket error"),
             Status::Layer4Ok => ("L4OK", "Layer4 check passed"),
             Status::Layer4Timeout => ("L4TOUT", "Layer4 timeout"),
@@ -119,8 +122,8 @@ pub struct Report {
     pub status: Status,
     /// A status of HTTP, or what `status-code` made; 0 without one.
     pub code: u16,
-    /// How long it took.
-    pub duration_ms: u32,
+    /// How long it took; `None`: there was none.
+    pub duration_ms: Option<u32>,
     info: [u8; INFO_BYTES_MAX],
     info_bytes: u8,
 }
@@ -130,7 +133,7 @@ impl Report {
         Report {
             status: Status::Initial,
             code: 0,
-            duration_ms: 0,
+            duration_ms: None,
             info: [0; INFO_BYTES_MAX],
             info_bytes: 0,
         }
@@ -159,7 +162,9 @@ impl Report {
             write_printable(self.info(), line);
             line.byte(b'"');
         }
-        let _ = write!(line, ", check duration: {}ms", self.duration_ms);
+        if let Some(ms) = self.duration_ms {
+            let _ = write!(line, ", check duration: {ms}ms");
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::fmt::Write;
 
-use penstock_config::haproxy::{Address, CheckStep, Connect, Expect, Format, Port, ServerCheck};
+use penstock_config::haproxy::{
+    Address, CheckStep, Connect, Expect, Format, OnError, Port, ServerCheck,
+};
 use penstock_stack::{Close, Duration, Endpoint, Instant};
 
 use super::health::Health;
@@ -96,6 +99,31 @@ impl Check {
         self.is_paused = false;
         self.health.put_back();
         self.due_at = now;
+    }
+
+    /// So many connections of sessions have failed in a row: that counts as `on-error` has it.
+    pub fn on_failures(
+        &mut self,
+        subject: &Subject<'_>,
+        count: u16,
+        now: Instant,
+    ) -> Option<Finished> {
+        if let (Phase::Idle, Some(soon)) = (self.phase, subject.check.fast_inter) {
+            self.due_at = self.due_at.min(after(now, soon));
+        }
+        match subject.server.on_error {
+            OnError::FastInter => return None,
+            OnError::FailCheck => {}
+            OnError::SuddenDeath => self.health.weaken(1),
+            OnError::MarkDown => self.health.weaken(0),
+        }
+        let finished = self.conclude(Status::HealthAnalyze, 0, |line| {
+            // A Line takes everything, or its beginning: writing never fails.
+            let _ = write!(line, "Detected {count} consecutive errors, last one was: ");
+            line.push(b"L4 unsuccessful connection");
+        });
+        self.report.duration_ms = None;
+        Some(finished)
     }
 
     /// Time has passed.
@@ -397,16 +425,25 @@ impl Check {
         code: u16,
         info: impl FnOnce(&mut Line<'_>),
     ) -> Finished {
-        let before = core::mem::replace(&mut self.report.status, status);
-        self.report.code = code;
-        self.report.duration_ms = (now.0.saturating_sub(self.begun_at.0) / 1_000) as u32;
-        self.report.set_info(info);
-        let (has_moved, change) = self.health.apply(status.outcome());
+        let finished = self.conclude(status, code, info);
+        self.report.duration_ms = Some((now.0.saturating_sub(self.begun_at.0) / 1_000) as u32);
         self.due_at = after(now, self.interval(subject));
-        let is_news = has_moved || status != before;
-        let finished = Finished { is_news, change, repeats: false };
         self.phase = Phase::Idle;
         finished
+    }
+
+    /// Something was learned of the server.
+    fn conclude(
+        &mut self,
+        status: Status,
+        code: u16,
+        info: impl FnOnce(&mut Line<'_>),
+    ) -> Finished {
+        let before = core::mem::replace(&mut self.report.status, status);
+        self.report.code = code;
+        self.report.set_info(info);
+        let (has_moved, change) = self.health.apply(status.outcome());
+        Finished { is_news: has_moved || status != before, change, repeats: false }
     }
 
     fn interval(&self, subject: &Subject<'_>) -> Duration {

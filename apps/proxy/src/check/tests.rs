@@ -183,7 +183,7 @@ fn checks_come_to_what_was_recorded() {
         let mut bed = Bed::new(name, check, ServerCheck::default());
         let finished = bed.run(&events);
         assert!(finished.is_some_and(|finished| finished.is_news), "{name} is over, and new");
-        let took = std::format!("duration: {}ms", bed.check.report().duration_ms);
+        let took = std::format!("duration: {}ms", bed.check.report().duration_ms.unwrap_or(0));
         let line = bed.line().replace(&took, "duration: 0ms");
         assert_eq!(line, recorded[name]);
         if let Some(sent) = recorded.get(std::format!("{name} sent").as_str()) {
@@ -270,7 +270,7 @@ fn a_check_is_given_up_in_time() {
     bed.run(&[Silence]).expect("over");
     assert_eq!(
         (bed.check.report().status, bed.check.report().duration_ms),
-        (Status::Layer4Timeout, 600)
+        (Status::Layer4Timeout, Some(600))
     );
     assert_eq!(bed.closed, [Ending::Reset]);
     let steps = || tcp([send("x", ""), CheckStep::Expect(wants("y"))]);
@@ -347,4 +347,21 @@ fn a_spread_stays_within_its_percents() {
         let span = bed.check.due_at().expect("checked").0 - bed.now.0;
         assert!(span.abs_diff(wanted_ms * 1_000) < 10, "{span}");
     }
+}
+
+#[test]
+fn failures_of_sessions_hasten_the_next_check() {
+    let ms = Duration::from_millis;
+    let with = ServerCheck { inter: ms(1000), fast_inter: Some(ms(100)), ..ServerCheck::default() };
+    let mut bed = Bed::new("l", ProxyCheck::Layer4, with);
+    bed.run(&[Connected]).expect("over");
+    bed.now = Instant(bed.now.0 + 5_000);
+    let finished = bed.with(|check, subject, _, now| check.on_failures(subject, 3, now));
+    assert_eq!(finished, Some(Finished { is_news: true, change: None, repeats: false }));
+    assert_eq!(
+        bed.line(),
+        "Health check for server l/s1 failed, reason: Health analyze, info: \"Detected 3 \
+         consecutive errors, last one was: L4 unsuccessful connection\", status: 2/3 UP."
+    );
+    assert_eq!(bed.check.due_at(), Some(Instant(bed.now.0 + 100_000)));
 }
