@@ -70,8 +70,15 @@ impl Proxy {
             let queue = &mut self.entrances[pool.0 as usize];
             let Some(number) = self.places.serve(queue) else { return };
             let waiting = queue.len();
+            // It is taken before it is said who waits on: else it would seem to be nobody's.
+            let is_taken = self.slots.take(pool);
+            debug_assert!(is_taken, "it was idle");
+            let id = SessionId(number);
+            if let Some(session) = self.session_mut(id) {
+                session.gates_passed += 1;
+            }
             self.slots.set_waiting(pool, waiting);
-            self.enter(cx, SessionId(number));
+            self.enter(cx, id);
         }
     }
 

@@ -82,19 +82,9 @@ impl Proxy {
             self.gauges.less(self.gauges.frontend(frontend));
             self.gauges.less(self.gauges.process());
         }
-        let pools = &self.setup.pools;
-        let door = self.setup.door(frontend, bind);
-        let held = [
-            (pools.process, Session::PROCESS_SLOT),
-            (pools.frontends[frontend as usize], Session::FRONTEND_SLOT),
-            (pools.doors[door as usize], Session::DOOR_SLOT),
-        ];
-        for (pool, flag) in held {
-            if let Some(pool) = pool
-                && session.take(flag)
-            {
-                self.slots.release(pool);
-            }
+        let gates = self.setup.gates(frontend, bind);
+        for &pool in gates[..session.gates_passed as usize].iter().rev() {
+            self.slots.release(pool);
         }
     }
 }

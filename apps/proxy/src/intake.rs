@@ -33,23 +33,14 @@ impl Proxy {
 
     /// Takes the slots it needs, from the narrowest to the widest, or waits for the next of them.
     pub(crate) fn enter(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(&Session { frontend, bind, flags, .. }) = self.session(id) else { return };
-        let pools = &self.setup.pools;
-        let door = self.setup.door(frontend, bind);
-        let wanted = [
-            (pools.doors[door as usize], Session::DOOR_SLOT),
-            (pools.frontends[frontend as usize], Session::FRONTEND_SLOT),
-            (pools.process, Session::PROCESS_SLOT),
-        ];
-        for (pool, flag) in wanted {
-            let Some(pool) = pool.filter(|_| flags & flag == 0) else { continue };
+        let Some(session) = self.sessions.at_mut(id.0) else { return };
+        let gates = self.setup.gates(session.frontend, session.bind);
+        for &pool in &gates[session.gates_passed as usize..] {
             if !self.slots.take(pool) {
                 self.wait_at_entrance(cx, id, pool);
                 return;
             }
-            if let Some(session) = self.session_mut(id) {
-                session.set(flag);
-            }
+            session.gates_passed += 1;
         }
         self.welcome(cx, id);
     }
@@ -465,6 +456,7 @@ impl Session {
             server: None,
             retries: 0,
             flags: 0,
+            gates_passed: 0,
             peer: source,
             local: destination,
             source,

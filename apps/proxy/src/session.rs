@@ -25,6 +25,8 @@ pub(crate) struct Session {
     /// Connections to servers that have failed.
     pub(crate) retries: u16,
     pub(crate) flags: u16,
+    /// How many of its listener's gates it is behind.
+    pub(crate) gates_passed: u8,
     /// Both ends of the client's connection.
     pub(crate) peer: Endpoint,
     pub(crate) local: Endpoint,
@@ -60,7 +62,7 @@ pub(crate) struct Session {
 pub(crate) enum Phase {
     /// A PROXY header.
     Header,
-    /// A slot of its listener, its frontend or the process.
+    /// A slot behind the next gate of its listener.
     Entrance(PoolId),
     /// Bytes for the rules of its frontend.
     FrontendRules,
@@ -79,11 +81,8 @@ pub(crate) enum Phase {
 }
 
 impl Session {
-    /// It holds a slot of its listener, its frontend, the process, its server.
-    pub(crate) const DOOR_SLOT: u16 = 1;
-    pub(crate) const FRONTEND_SLOT: u16 = 1 << 1;
-    pub(crate) const PROCESS_SLOT: u16 = 1 << 2;
-    pub(crate) const SERVER_SLOT: u16 = 1 << 3;
+    /// It holds a slot of its server.
+    pub(crate) const SERVER_SLOT: u16 = 1;
     /// It is counted in its frontend, its backend, its server.
     pub(crate) const IN_FRONTEND: u16 = 1 << 4;
     pub(crate) const IN_BACKEND: u16 = 1 << 5;

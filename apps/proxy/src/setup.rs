@@ -56,9 +56,8 @@ pub struct Setup {
 pub(crate) struct Pools {
     /// The slots of each.
     pub(crate) limits: Vec<u32>,
-    pub(crate) process: Option<PoolId>,
-    pub(crate) frontends: Vec<Option<PoolId>>,
-    pub(crate) doors: Vec<Option<PoolId>>,
+    /// By listener: what its clients need, from the narrowest to the widest.
+    gates: Vec<Vec<PoolId>>,
     pub(crate) servers: Vec<Option<PoolId>>,
     /// What each is for.
     pub(crate) owners: Vec<Owner>,
@@ -179,6 +178,11 @@ impl Setup {
         self.first_doors[frontend as usize] + bind
     }
 
+    /// The pools of which a client of this listener needs a slot each, in this order.
+    pub(crate) fn gates(&self, frontend: u16, bind: u16) -> &[PoolId] {
+        &self.pools.gates[usize::from(self.door(frontend, bind))]
+    }
+
     /// The number of a server among all.
     pub(crate) fn server_number(&self, backend: u16, index: u16) -> u16 {
         self.first_servers[backend as usize] + index
@@ -227,13 +231,12 @@ impl Setup {
 impl Pools {
     fn of(proxies: &Proxies) -> Pools {
         let mut pools = Pools::default();
-        pools.process = pools.add(proxies.global.maxconn, Owner::Entrance);
+        let process = pools.add(proxies.global.maxconn, Owner::Entrance);
         for frontend in &proxies.frontends {
-            let pool = pools.add(frontend.maxconn, Owner::Entrance);
-            pools.frontends.push(pool);
+            let of_frontend = pools.add(frontend.maxconn, Owner::Entrance);
             for bind in &frontend.binds {
-                let pool = pools.add(bind.maxconn, Owner::Entrance);
-                pools.doors.push(pool);
+                let own = pools.add(bind.maxconn, Owner::Entrance);
+                pools.gates.push([own, of_frontend, process].into_iter().flatten().collect());
             }
         }
         let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
