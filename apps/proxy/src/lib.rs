@@ -36,6 +36,7 @@ mod pool;
 mod proxy;
 pub mod proxy_protocol;
 mod queue;
+mod rate;
 mod record;
 mod rules;
 pub mod sample;

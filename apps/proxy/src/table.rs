@@ -20,6 +20,7 @@ use penstock_stack::{Duration, Instant};
 
 use crate::limits;
 use crate::line::Line;
+use crate::rate::Rate;
 use crate::sample::{Room, Value};
 
 /// A place in a table.
@@ -46,8 +47,8 @@ pub(crate) struct Table {
     expire_ms: Option<u32>,
     no_purge: bool,
     places: Box<[Place]>,
-    /// By place, then by counter.
-    cells: Box<[Cell]>,
+    /// By place, then by counter: a rate, or of it the count alone.
+    cells: Box<[Rate]>,
     untold: Box<[i32]>,
     /// Places with something untold, each once; empty where there is only one core.
     changed: Vec<u32>,
@@ -65,15 +66,6 @@ struct Place {
     is_changed: bool,
 }
 
-/// A counter: a number, or a rate over two periods that slide.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    count: u64,
-    before: u32,
-    /// When the present period began.
-    begun_at: u32,
-}
-
 impl Table {
     /// An empty table, of one of `cores` cores.
     pub(crate) fn new(table: &StickTable, cores: u16) -> Table {
@@ -87,7 +79,7 @@ impl Table {
             expire_ms: table.expire.map(|expire| expire.millis().min(1 << 30) as u32),
             no_purge: table.no_purge,
             places: vec![empty; places].into(),
-            cells: vec![Cell::default(); places * table.counters.len()].into(),
+            cells: vec![Rate::default(); places * table.counters.len()].into(),
             untold: vec![0; told * table.counters.len()].into(),
             changed: Vec::with_capacity(told),
             is_alone,
@@ -98,7 +90,7 @@ impl Table {
     pub(crate) fn bytes(table: &StickTable, cores: u16) -> usize {
         let counters = table.counters.len();
         let told = if cores == 1 { 0 } else { counters * size_of::<i32>() + size_of::<u32>() };
-        let counted = counters * size_of::<Cell>();
+        let counted = counters * size_of::<Rate>();
         Table::places(table) * (size_of::<Place>() + counted + told)
     }
 
@@ -160,7 +152,7 @@ impl Table {
         self.places[at] =
             Place { key: *key, used_at: now_ms, holds: 0, is_taken: true, is_changed };
         let cells = self.cells_of(at);
-        self.cells[cells.clone()].fill(Cell::default());
+        self.cells[cells.clone()].fill(Rate::default());
         if !self.is_alone {
             self.untold[cells].fill(0);
         }
@@ -222,7 +214,7 @@ impl Table {
         let which = self.which(counter)?;
         let cell = &self.cells[entry.0 as usize * self.stored.len() + which];
         let value = match self.stored[which].period {
-            Some(period) => cell.rate(period_ms(period), now.millis()),
+            Some(period) => cell.within(period_ms(period), now.millis()),
             None => cell.count,
         };
         let is_bytes = matches!(counter, Counter::BytesInCnt | Counter::BytesOutCnt);
@@ -276,12 +268,12 @@ impl Table {
         let period = self.stored[which].period;
         let cell = self.cell(entry, which);
         match period {
-            Some(period) => cell.add_to_rate(more, period_ms(period), now.millis()),
+            Some(period) => cell.add(more, period_ms(period), now.millis()),
             None => cell.count = cell.count.saturating_add_signed(more.into()),
         }
     }
 
-    fn cell(&mut self, entry: EntryId, which: usize) -> &mut Cell {
+    fn cell(&mut self, entry: EntryId, which: usize) -> &mut Rate {
         &mut self.cells[entry.0 as usize * self.stored.len() + which]
     }
 
@@ -303,36 +295,6 @@ impl Table {
 
     fn is_expired(&self, place: &Place, now_ms: u32) -> bool {
         self.expire_ms.is_some_and(|expire| now_ms.wrapping_sub(place.used_at) >= expire)
-    }
-}
-
-impl Cell {
-    /// What happened within the last period, in the way of HAProxy: all of the present one, and of
-    /// the one before as much as overlaps. A single event counts until it is a period old.
-    fn rate(&self, period_ms: u32, now_ms: u32) -> u64 {
-        let (mut past, mut present) = (u64::from(self.before), self.count);
-        let mut left = i64::from(period_ms) - i64::from(now_ms.wrapping_sub(self.begun_at));
-        if left < 0 {
-            left += i64::from(period_ms);
-            past = if left >= 0 { present } else { 0 };
-            present = 0;
-        }
-        if present == 0 && past <= 1 {
-            return past;
-        }
-        let left = left.max(0) as u64;
-        (past * left + present * u64::from(period_ms)) / u64::from(period_ms)
-    }
-
-    fn add_to_rate(&mut self, more: i32, period_ms: u32, now_ms: u32) {
-        let age = now_ms.wrapping_sub(self.begun_at);
-        if age >= period_ms {
-            let is_next = age < period_ms.saturating_mul(2);
-            self.before = if is_next { self.count.min(u32::MAX.into()) as u32 } else { 0 };
-            self.begun_at = if is_next { self.begun_at.wrapping_add(period_ms) } else { now_ms };
-            self.count = 0;
-        }
-        self.count = self.count.saturating_add_signed(more.into());
     }
 }
 
