@@ -48,7 +48,14 @@ impl Proxy {
 
     #[inline(never)]
     fn serve_slots(&mut self, cx: &mut Cx<'_>) {
-        while let Some(pool) = self.slots.next_ready() {
+        loop {
+            // Whoever was served may wait at another gate now.
+            let look_at = self.slots.measure(cx.now());
+            if look_at != self.look_at {
+                self.look_at = look_at;
+                self.alarm(cx);
+            }
+            let Some(pool) = self.slots.next_ready() else { break };
             match self.setup.pools.owners[pool.0 as usize] {
                 Owner::Entrance => self.serve_entrance(cx, pool),
                 Owner::Server(server) => self.serve_queues(cx, pool, server),
@@ -99,6 +106,8 @@ impl Proxy {
             self.tell_standings_again(cx);
             self.tell_failures_again(cx);
         }
+        // Whether somebody waits on is seen when all is settled.
+        self.look_at = self.look_at.filter(|&at| at > cx.now());
         self.run_checks(cx);
         self.alarm(cx);
     }
@@ -106,7 +115,7 @@ impl Proxy {
     /// Sets the one alarm of this core to whatever comes first.
     pub(crate) fn alarm(&mut self, cx: &mut Cx<'_>) {
         let check_at = self.watch.as_ref().and_then(|watch| watch.due_at());
-        cx.wake_at(self.tell_at.into_iter().chain(check_at).min());
+        cx.wake_at(self.tell_at.into_iter().chain(self.look_at).chain(check_at).min());
     }
 
     fn tell_gauges(&mut self, cx: &mut Cx<'_>) {

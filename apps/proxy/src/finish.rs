@@ -6,6 +6,7 @@ use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::record::{Ending, Moment};
 use crate::session::{Phase, Session, SessionId, Termination};
+use crate::setup::{Fee, Gate};
 
 impl Proxy {
     /// Ends a session that has no server, and lets its client know.
@@ -78,13 +79,21 @@ impl Proxy {
             self.gauges.less(self.gauges.backend(backend));
             self.load_of_backend_changed(backend);
         }
-        if session.take(Session::IN_FRONTEND) {
+        let was_inside = session.take(Session::IN_FRONTEND);
+        if was_inside {
             self.gauges.less(self.gauges.frontend(frontend));
             self.gauges.less(self.gauges.process());
         }
         let gates = self.setup.gates(frontend, bind);
-        for &pool in gates[..session.gates_passed as usize].iter().rev() {
-            self.slots.release(pool);
+        for &Gate { pool, fee } in gates[..session.gates_passed as usize].iter().rev() {
+            let is_used_up = match fee {
+                Fee::Deposit => false,
+                Fee::Connection => was_inside,
+                Fee::Session => session.has(Session::BEGUN),
+            };
+            if !is_used_up {
+                self.slots.release(pool);
+            }
         }
     }
 }

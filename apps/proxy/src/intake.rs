@@ -12,6 +12,7 @@ use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
 use crate::rules::{Decision, Verdict};
 use crate::session::{self, Phase, Session, SessionId, Termination};
+use crate::setup::Gate;
 use crate::slots::PoolId;
 use crate::view::SessionView;
 
@@ -35,7 +36,7 @@ impl Proxy {
     pub(crate) fn enter(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         let gates = self.setup.gates(session.frontend, session.bind);
-        for &pool in &gates[session.gates_passed as usize..] {
+        for &Gate { pool, .. } in &gates[session.gates_passed as usize..] {
             if !self.slots.take(pool) {
                 self.wait_at_entrance(cx, id, pool);
                 return;
@@ -170,6 +171,9 @@ impl Proxy {
                 self.dismiss(cx, id, verdict);
                 return;
             }
+        }
+        if let Some(session) = self.session_mut(id) {
+            session.set(Session::BEGUN);
         }
         self.counters.begin(id, cx.now());
         self.variables.begin(id);

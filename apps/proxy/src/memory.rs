@@ -103,7 +103,7 @@ fn servers(setup: &Setup, cores: u16) -> usize {
         (servers, size_of::<Server>() + size_of::<Share>() + BALANCER_BYTES),
         (backs, size_of::<backend::Backend>()),
         (setup.doors.len(), size_of::<Option<u16>>() * 2),
-        (setup.pools.limits.len(), size_of::<Queue>() + Slots::POOL_BYTES),
+        (setup.pools.supplies.len(), size_of::<Queue>() + Slots::POOL_BYTES),
         (1 + fronts + backs + servers, Gauges::bytes(cores)),
         (setup.names.len(), NAME_BYTES),
     ];

@@ -71,6 +71,8 @@ pub struct Proxy {
     pub(crate) tell_at: Option<Instant>,
     /// Connections to each server that failed, of which core 0 does not know yet.
     pub(crate) untold_failures: Box<[u16]>,
+    /// When to see what time has brought to those who wait for a rate.
+    pub(crate) look_at: Option<Instant>,
     /// The cores that have to be told again how servers stand, a bit for each.
     pub(crate) behind: u128,
 }
@@ -142,11 +144,11 @@ impl Proxy {
             gauges: Gauges::new(fronts, backs, servers.len(), cores),
             backends,
             servers,
-            slots: Slots::new(core, cores, &setup.pools.limits),
+            slots: Slots::new(core, cores, &setup.pools.supplies),
             places: Places::new(sessions),
             counters: Counters::new(&proxies.tables, cores, sessions),
             variables,
-            entrances: alloc::vec![Queue::EMPTY; setup.pools.limits.len()],
+            entrances: alloc::vec![Queue::EMPTY; setup.pools.supplies.len()],
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
             work: Some(work),
@@ -158,6 +160,7 @@ impl Proxy {
             statistics: Statistics::default(),
             tell_at: None,
             untold_failures: alloc::vec![0; if setup.observes { servers_count } else { 0 }].into(),
+            look_at: None,
             behind: 0,
         }
     }

@@ -83,6 +83,8 @@ pub(crate) enum Phase {
 impl Session {
     /// It holds a slot of its server.
     pub(crate) const SERVER_SLOT: u16 = 1;
+    /// It was let in: a connection that became a session.
+    pub(crate) const BEGUN: u16 = 1 << 1;
     /// It is counted in its frontend, its backend, its server.
     pub(crate) const IN_FRONTEND: u16 = 1 << 4;
     pub(crate) const IN_BACKEND: u16 = 1 << 5;

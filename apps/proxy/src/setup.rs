@@ -13,7 +13,7 @@ use penstock_relay::{Manners, Timeouts};
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
-use crate::slots::PoolId;
+use crate::slots::{PoolId, Supply};
 
 /// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
 #[derive(Debug)]
@@ -54,13 +54,32 @@ pub struct Setup {
 /// Which pools of slots there are.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
-    /// The slots of each.
-    pub(crate) limits: Vec<u32>,
-    /// By listener: what its clients need, from the narrowest to the widest.
-    gates: Vec<Vec<PoolId>>,
+    /// How much there is of each.
+    pub(crate) supplies: Vec<Supply>,
+    /// By listener: what its clients need, from the narrowest to the widest, so that nobody holds what
+    /// others need while he waits for what only he and his like do.
+    gates: Vec<Vec<Gate>>,
     pub(crate) servers: Vec<Option<PoolId>>,
     /// What each is for.
     pub(crate) owners: Vec<Owner>,
+}
+
+/// What a client needs a slot of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    pub(crate) pool: PoolId,
+    pub(crate) fee: Fee,
+}
+
+/// What becomes of the slot with which a client came through a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fee {
+    /// It comes back when he is gone.
+    Deposit,
+    /// It is used up by a connection.
+    Connection,
+    /// It is used up by a session, and comes back from a connection that does not become one.
+    Session,
 }
 
 /// What a pool of slots is for.
@@ -179,7 +198,7 @@ impl Setup {
     }
 
     /// The pools of which a client of this listener needs a slot each, in this order.
-    pub(crate) fn gates(&self, frontend: u16, bind: u16) -> &[PoolId] {
+    pub(crate) fn gates(&self, frontend: u16, bind: u16) -> &[Gate] {
         &self.pools.gates[usize::from(self.door(frontend, bind))]
     }
 
@@ -231,27 +250,40 @@ impl Setup {
 impl Pools {
     fn of(proxies: &Proxies) -> Pools {
         let mut pools = Pools::default();
-        let process = pools.add(proxies.global.maxconn, Owner::Entrance);
+        let global = &proxies.global;
+        let of_process = [
+            pools.gate(global.maxconn.map(Supply::Slots), Fee::Deposit),
+            pools.gate(global.connection_rate_max.map(Supply::PerSecond), Fee::Connection),
+            pools.gate(global.session_rate_max.map(Supply::PerSecond), Fee::Session),
+        ];
         for frontend in &proxies.frontends {
-            let of_frontend = pools.add(frontend.maxconn, Owner::Entrance);
+            let of_frontend = [
+                pools.gate(frontend.maxconn.map(Supply::Slots), Fee::Deposit),
+                pools.gate(frontend.session_rate_max.map(Supply::PerSecond), Fee::Session),
+            ];
             for bind in &frontend.binds {
-                let own = pools.add(bind.maxconn, Owner::Entrance);
-                pools.gates.push([own, of_frontend, process].into_iter().flatten().collect());
+                let own = pools.gate(bind.maxconn.map(Supply::Slots), Fee::Deposit);
+                let gates = own.into_iter().chain(of_frontend.into_iter().flatten());
+                pools.gates.push(gates.chain(of_process.into_iter().flatten()).collect());
             }
         }
         let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
         for (number, server) in (0..).zip(servers) {
-            let pool = pools.add(server.maxconn, Owner::Server(number));
+            let pool =
+                server.maxconn.map(|most| pools.add(Supply::Slots(most), Owner::Server(number)));
             pools.servers.push(pool);
         }
         pools
     }
 
-    fn add(&mut self, limit: Option<u32>, owner: Owner) -> Option<PoolId> {
-        let limit = limit?;
-        self.limits.push(limit);
+    fn gate(&mut self, supply: Option<Supply>, fee: Fee) -> Option<Gate> {
+        supply.map(|supply| Gate { pool: self.add(supply, Owner::Entrance), fee })
+    }
+
+    fn add(&mut self, supply: Supply, owner: Owner) -> PoolId {
+        self.supplies.push(supply);
         self.owners.push(owner);
-        Some(PoolId((self.limits.len() - 1) as u16))
+        PoolId((self.supplies.len() - 1) as u16)
     }
 }
 

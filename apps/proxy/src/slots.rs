@@ -1,4 +1,4 @@
-//! Slots that all cores share: every `maxconn`.
+//! Slots that all cores share: every `maxconn`, and every limit of clients a second.
 //!
 //! Each pool of slots has a home, one of the cores, which knows how many it has given to whom. A core
 //! uses what it holds without a word to anybody. Only when it holds none does it ask, and only when
@@ -19,10 +19,28 @@
 //! word that is lost in a full mailbox is made good by the next, and the same word twice does no
 //! harm. What a core believes to hold is never more than what the home has given it, so all cores
 //! together never exceed the pool.
+//!
+//! **Of so many a second** slots are the same thing, only that they do not come back from whoever used
+//! them: time brings new ones, as HAProxy reckons it ([`Rate`]), and the home gives them to those who
+//! wait, in turn. Nobody begins with any or keeps one in hand, so each client that comes to another
+//! core than the home costs two words.
 
 use alloc::vec::Vec;
 
-/// A pool: the process, a frontend, a listener or a server with a `maxconn`.
+use penstock_stack::{Duration, Instant};
+
+use crate::rate::Rate;
+
+/// How much there is of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// So many, which come back.
+    Slots(u32),
+    /// So many in each second, which do not.
+    PerSecond(u32),
+}
+
+/// A pool: of the process, a frontend, a listener or a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolId(pub(crate) u16);
 
@@ -44,6 +62,8 @@ pub(crate) struct Slots {
     untold: Vec<u16>,
     /// Pools of which a slot may be idle while a session of this core waits, each once.
     ready: Vec<u16>,
+    /// Pools of so many a second with their home here, for which somebody waits, each once.
+    metered: Vec<u16>,
 }
 
 /// What this core holds of a pool.
@@ -53,6 +73,7 @@ struct Hand {
     given: u32,
     /// Slots that it gave back, since the beginning.
     returned: u32,
+    /// In use; of so many a second, used since the beginning.
     in_use: u32,
     /// Sessions of this core that wait for one.
     waiting: u32,
@@ -68,10 +89,22 @@ struct Hand {
 /// A pool at its home.
 #[derive(Clone, Debug)]
 struct Home {
-    limit: u32,
+    supply: Supply,
+    meter: Meter,
     guests: Vec<Guest>,
     /// Whose turn it is.
     next: u16,
+}
+
+/// What a home knows of slots that time brings.
+#[derive(Clone, Debug, Default)]
+struct Meter {
+    /// How many it has given.
+    rate: Rate,
+    /// Those that nobody used in the end, and that the rate is to forget.
+    came_back: u32,
+    /// It stands in [`Slots::metered`].
+    is_listed: bool,
 }
 
 /// A core, as a pool's home sees it.
@@ -88,7 +121,8 @@ struct Guest {
 impl Hand {
     fn idle(&self) -> u32 {
         // A pool that shrinks may leave more in use than is held for a moment: never less than none.
-        self.given.wrapping_sub(self.returned).saturating_sub(self.in_use)
+        let idle = self.given.wrapping_sub(self.returned).wrapping_sub(self.in_use);
+        (idle as i32).max(0) as u32
     }
 
     /// Gives back what nobody here needs, if others do.
@@ -100,7 +134,7 @@ impl Hand {
     }
 
     fn words(&self) -> [u32; 2] {
-        [self.given.wrapping_add(self.waiting), self.returned]
+        [self.given.wrapping_add(self.waiting.saturating_sub(self.idle())), self.returned]
     }
 }
 
@@ -114,44 +148,129 @@ impl Guest {
     }
 }
 
+impl Supply {
+    /// What each of so many cores begins with, and whether it gives back what it does not use.
+    fn first_part(self, cores: u16) -> (u32, bool) {
+        match self {
+            Supply::Slots(limit) => (limit.min(LIMIT_MAX) / u32::from(cores), false),
+            Supply::PerSecond(_) => (0, true),
+        }
+    }
+}
+
+impl Home {
+    fn held(&self) -> u32 {
+        self.guests.iter().map(Guest::held).sum()
+    }
+
+    fn waiting(&self) -> usize {
+        self.guests.iter().filter(|guest| guest.is_waiting()).count()
+    }
+
+    /// Gives at most `free` slots to those who wait, in turn; how many it gave.
+    fn give(&mut self, free: u32) -> u32 {
+        let mut given = 0;
+        let mut idle_rounds = 0;
+        while given < free && idle_rounds < self.guests.len() {
+            let at = self.next as usize;
+            self.next = if at + 1 == self.guests.len() { 0 } else { self.next + 1 };
+            let guest = &mut self.guests[at];
+            if guest.is_waiting() {
+                guest.given = guest.given.wrapping_add(1);
+                guest.is_untold = true;
+                given += 1;
+                idle_rounds = 0;
+            } else {
+                idle_rounds += 1;
+            }
+        }
+        given
+    }
+
+    /// What a guest wants, and what it has returned.
+    fn hear(&mut self, from: u16, wants: u32, returned: u32) {
+        let guest = &mut self.guests[from as usize];
+        let back = returned.wrapping_sub(guest.returned) as i32;
+        (guest.wants, guest.returned) = (wants, returned);
+        if let Supply::PerSecond(_) = self.supply {
+            self.meter.came_back = self.meter.came_back.saturating_add(back.max(0) as u32);
+        }
+    }
+
+    /// Gives what time has brought. After how many milliseconds to look again, if somebody waits on.
+    fn measure(&mut self, most: u32, now_ms: u32) -> Option<u32> {
+        let back = core::mem::take(&mut self.meter.came_back);
+        self.meter.rate.add(-(back.min(LIMIT_MAX) as i32), SECOND_MS, now_ms);
+        let given = self.give(self.meter.rate.room(most, SECOND_MS, now_ms).min(LIMIT_MAX));
+        let rate = &mut self.meter.rate;
+        rate.add(given as i32, SECOND_MS, now_ms);
+        let delay_ms = rate.delay_ms(most, SECOND_MS, now_ms);
+        (self.waiting() > 0).then_some(delay_ms)
+    }
+}
+
 impl Slots {
     /// What a pool of slots takes on a core, its home's part of it spread over all.
     pub(crate) const POOL_BYTES: usize =
-        size_of::<Hand>() + size_of::<Option<Home>>() + 2 * size_of::<u16>() + size_of::<Guest>();
+        size_of::<Hand>() + size_of::<Option<Home>>() + 3 * size_of::<u16>() + size_of::<Guest>();
 
-    /// For core `core` of `cores`, with pools of so many slots. Each core begins with an equal part.
-    pub(crate) fn new(core: u16, cores: u16, limits: &[u32]) -> Slots {
-        let hand = |&limit: &u32| {
-            let given = limit / cores as u32;
-            Hand { given, told: [given, 0], ..Hand::default() }
+    /// For core `core` of `cores`, with these pools. Of slots that come back, each core begins with an
+    /// equal part.
+    pub(crate) fn new(core: u16, cores: u16, supplies: &[Supply]) -> Slots {
+        let hand = |supply: &Supply| {
+            let (given, others_wait) = supply.first_part(cores);
+            Hand { given, told: [given, 0], others_wait, ..Hand::default() }
         };
-        let home = |(pool, &limit): (u16, &u32)| {
-            let given = limit / cores as u32;
-            let guest = Guest { given, wants: given, ..Guest::default() };
+        let home = |(pool, &supply): (u16, &Supply)| {
+            let (given, others_wait) = supply.first_part(cores);
+            let guest = Guest { given, wants: given, others_wait, ..Guest::default() };
             let guests = alloc::vec![guest; cores as usize];
-            (pool % cores == core).then_some(Home { limit, guests, next: 0 })
+            let home = Home { supply, meter: Meter::default(), guests, next: 0 };
+            (pool % cores == core).then_some(home)
         };
+        let list = || Vec::with_capacity(supplies.len());
         Slots {
             core,
             cores,
-            hands: limits.iter().map(hand).collect(),
-            homes: (0..).zip(limits).map(home).collect(),
-            untold: Vec::with_capacity(limits.len()),
-            ready: Vec::with_capacity(limits.len()),
+            hands: supplies.iter().map(hand).collect(),
+            homes: (0..).zip(supplies).map(home).collect(),
+            untold: list(),
+            ready: list(),
+            metered: list(),
         }
     }
 
     /// Whether somebody may be served, or something has to be told.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.untold.is_empty()
+        !self.ready.is_empty() || !self.untold.is_empty() || !self.metered.is_empty()
+    }
+
+    /// Gives what time has brought to those who wait for it. When to look again, if somebody does.
+    pub(crate) fn measure(&mut self, now: Instant) -> Option<Instant> {
+        let mut soonest_ms: Option<u32> = None;
+        let mut at = 0;
+        while let Some(&pool) = self.metered.get(at) {
+            let Some(home) = &mut self.homes[pool as usize] else { break };
+            let Supply::PerSecond(most) = home.supply else { break };
+            let delay_ms = home.measure(most, now.millis());
+            if delay_ms.is_some() {
+                soonest_ms = soonest_ms.into_iter().chain(delay_ms).min();
+                at += 1;
+            } else {
+                home.meter.is_listed = false;
+                self.metered.swap_remove(at);
+            }
+            self.publish(PoolId(pool));
+        }
+        soonest_ms.map(|ms| now + Duration::from_millis(ms.into()))
     }
 
     /// Takes a slot, if one is idle here.
     pub(crate) fn take(&mut self, pool: PoolId) -> bool {
         let hand = &mut self.hands[pool.0 as usize];
         let is_there = hand.idle() > 0;
-        hand.in_use += is_there as u32;
+        hand.in_use = hand.in_use.wrapping_add(is_there as u32);
         is_there
     }
 
@@ -160,10 +279,10 @@ impl Slots {
         self.hands[pool.0 as usize].idle() > 0
     }
 
-    /// Gives a slot up.
+    /// Gives a slot up. One of so many a second is given up by who did not come to use it.
     pub(crate) fn release(&mut self, pool: PoolId) {
         let hand = &mut self.hands[pool.0 as usize];
-        hand.in_use = hand.in_use.saturating_sub(1);
+        hand.in_use = hand.in_use.wrapping_sub(1);
         if hand.others_wait {
             // Sessions of this core wait their turn like all others.
             hand.returned = hand.returned.wrapping_add(hand.idle());
@@ -194,10 +313,11 @@ impl Slots {
 
     /// The pool has another size now. For its home; others take no notice.
     pub(crate) fn set_limit(&mut self, pool: PoolId, limit: u32) {
+        let supply = Supply::Slots(limit);
         if let Some(home) = &mut self.homes[pool.0 as usize]
-            && home.limit != limit
+            && home.supply != supply
         {
-            home.limit = limit;
+            home.supply = supply;
             self.settle(pool);
         }
     }
@@ -209,8 +329,7 @@ impl Slots {
             return;
         }
         if let Some(home) = &mut self.homes[pool.0 as usize] {
-            let guest = &mut home.guests[from as usize];
-            (guest.wants, guest.returned) = (words[1], words[2]);
+            home.hear(from, words[1], words[2]);
             self.settle(pool);
         } else {
             self.hear(pool, words[1], words[0] & OTHERS_WAIT != 0);
@@ -278,39 +397,43 @@ impl Slots {
         match &mut self.homes[pool.0 as usize] {
             Some(home) => {
                 hand.told = words;
-                let guest = &mut home.guests[self.core as usize];
-                [guest.wants, guest.returned] = words;
+                home.hear(self.core, words[0], words[1]);
                 self.settle(pool);
             }
             None => self.note(pool),
         }
     }
 
-    /// At the home of `pool`: gives what is free to those who wait, in turn, and asks the others for
-    /// what they do not use.
+    /// At the home of `pool`: gives what is free to those who wait. Of so many a second, who waits is
+    /// served when time has been looked at.
     fn settle(&mut self, pool: PoolId) {
+        let Some(home) = &mut self.homes[pool.0 as usize] else { return };
+        match home.supply {
+            Supply::Slots(limit) => {
+                home.give(limit.min(LIMIT_MAX).saturating_sub(home.held()));
+                self.publish(pool);
+            }
+            Supply::PerSecond(_) if home.waiting() > 0 => {
+                if !core::mem::replace(&mut home.meter.is_listed, true) {
+                    self.metered.push(pool.0);
+                }
+            }
+            Supply::PerSecond(_) => {}
+        }
+    }
+
+    /// Whoever was given something is told, and who holds what others wait for is asked for it.
+    fn publish(&mut self, pool: PoolId) {
         let core = self.core as usize;
         let Some(home) = &mut self.homes[pool.0 as usize] else { return };
-        let held: u32 = home.guests.iter().map(Guest::held).sum();
-        let mut free = home.limit.saturating_sub(held);
-        let is_over = held > home.limit;
-        let mut idle_rounds = 0;
-        while free > 0 && idle_rounds < self.cores {
-            let guest = &mut home.guests[home.next as usize];
-            home.next = if home.next + 1 == self.cores { 0 } else { home.next + 1 };
-            if guest.is_waiting() {
-                guest.given = guest.given.wrapping_add(1);
-                guest.is_untold = true;
-                free -= 1;
-                idle_rounds = 0;
-            } else {
-                idle_rounds += 1;
-            }
-        }
-        let waiting = home.guests.iter().filter(|guest| guest.is_waiting()).count();
+        let all_give_back = match home.supply {
+            Supply::Slots(limit) => home.held() > limit,
+            Supply::PerSecond(_) => true,
+        };
+        let waiting = home.waiting();
         let mut any_untold = false;
         for guest in &mut home.guests {
-            let others_wait = is_over || waiting > guest.is_waiting() as usize;
+            let others_wait = all_give_back || waiting > guest.is_waiting() as usize;
             guest.is_untold |= guest.others_wait != others_wait;
             guest.others_wait = others_wait;
             any_untold |= guest.is_untold;
@@ -335,6 +458,11 @@ impl Slots {
 }
 
 const OTHERS_WAIT: u32 = 1;
+
+/// No pool is larger: sizes are compared on a ring of 2^32.
+const LIMIT_MAX: u32 = i32::MAX as u32;
+
+const SECOND_MS: u32 = 1_000;
 
 #[cfg(test)]
 mod tests;

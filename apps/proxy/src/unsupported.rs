@@ -16,14 +16,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         messages.push(Message { severity, text });
     };
     let global = &proxies.global;
-    for (is_there, what) in [
-        (global.connection_rate_max.is_some(), "maxconnrate"),
-        (global.session_rate_max.is_some(), "maxsessrate"),
-    ] {
-        if is_there {
-            say(Severity::Alert, "global", what);
-        }
-    }
     for (is_there, what) in
         [(global.hard_stop_after.is_some(), "hard-stop-after"), (global.grace.is_some(), "grace")]
     {
@@ -33,9 +25,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
     }
     for frontend in &proxies.frontends {
         let section = format!("frontend '{}'", frontend.name);
-        if frontend.session_rate_max.is_some() {
-            say(Severity::Alert, &section, "rate-limit sessions");
-        }
         if frontend.unique_id_format.is_some() {
             say(Severity::Alert, &section, "unique-id-format");
         }
@@ -141,7 +130,6 @@ mod tests {
     fn what_is_not_done_is_refused_by_name() {
         assert!(read("maxconn 10").setup.is_some());
         for (line, what) in [
-            ("rate-limit sessions 10", "'rate-limit sessions'"),
             ("tcp-request content set-src src", "'set-src, set-dst'"),
             ("tcp-response content accept", "'tcp-response content'"),
             ("bind :81 interface eth0", "'bind .. interface'"),

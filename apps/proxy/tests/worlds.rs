@@ -4,7 +4,8 @@
 mod world;
 
 use penstock_config::haproxy::{
-    Address, Algorithm, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies, Server,
+    Action, Address, Algorithm, Backend, BackendId, Bind, BindAddress, Frontend, Port, Proxies,
+    Rule, Server,
 };
 use penstock_stack::{Close, Duration};
 use penstock_wire::Addr;
@@ -170,6 +171,52 @@ fn a_frontend_lets_in_as_many_as_it_may() {
     let server = world.servers[0].as_ref().expect("alive").app();
     assert_eq!((server.accepted, server.open_max), (10, 2));
     assert!(visits.iter().all(|&visit| world.client(visit).heard.len() == 2));
+    assert_eq!(world.remains(), "");
+}
+
+#[test]
+fn a_rate_lets_in_later_and_refuses_nobody() {
+    let set: [fn(&mut Proxies); 3] = [
+        |proxies| proxies.frontends[0].session_rate_max = Some(20),
+        |proxies| proxies.global.connection_rate_max = Some(20),
+        |proxies| proxies.global.session_rate_max = Some(20),
+    ];
+    for (cores, set) in [1, 4].into_iter().flat_map(|cores| set.map(|set| (cores, set))) {
+        let mut proxies = proxies(Algorithm::RoundRobin, 1);
+        set(&mut proxies);
+        let mut world = Plan::fair(proxies, cores, &[Ways::default()]).world();
+        world.warm();
+        // The one before has been forgotten.
+        world.pass_ms(3_000);
+        let visits: Vec<_> = (0..60).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+        let begin = world.now;
+        world.pass_ms(900);
+        let served = |world: &World| {
+            visits.iter().filter(|&&visit| world.client(visit).heard.len() == 2).count()
+        };
+        assert_eq!(served(&world), 20, "with {cores} cores");
+        world.pass_ms(1_100);
+        let then = served(&world);
+        assert!((38..=42).contains(&then), "{then} with {cores} cores");
+        world.pass(10);
+        assert_eq!(served(&world), 60);
+        let last = visits.iter().filter_map(|&visit| world.client(visit).ended_at).max();
+        let ended_ms = (last.expect("all ended").0 - begin.0) / 1000;
+        assert!((2_950..3_200).contains(&ended_ms), "{ended_ms} with {cores} cores");
+        assert_eq!(world.remains(), "");
+    }
+}
+
+#[test]
+fn who_is_refused_by_a_rule_costs_no_session_of_a_rate() {
+    let mut proxies = proxies(Algorithm::RoundRobin, 1);
+    proxies.frontends[0].session_rate_max = Some(5);
+    proxies.frontends[0].connection_rules = vec![Rule { action: Action::Reject, condition: None }];
+    let mut world = Plan::fair(proxies, 2, &[Ways::default()]).world();
+    world.warm();
+    let visits: Vec<_> = (0..50).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+    world.pass_ms(900);
+    assert!(visits.iter().all(|&visit| world.client(visit).ended_at.is_some()));
     assert_eq!(world.remains(), "");
 }
 

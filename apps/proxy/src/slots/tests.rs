@@ -1,5 +1,5 @@
 //! Whatever cores do, and whatever words are lost in full mailboxes: never more slots are in use
-//! than there are, and in the end nobody waits while one is free.
+//! than there are, or than time has brought, and in the end nobody waits while one is free.
 
 use super::*;
 use proptest::prelude::*;
@@ -14,16 +14,26 @@ struct World {
     mail: Vec<VecDeque<(u16, [u32; 3])>>,
     limit: u32,
     room: usize,
+    now: Instant,
 }
 
 const POOL: PoolId = PoolId(0);
 
 impl World {
     fn new(cores: u16, limit: u32, room: usize) -> World {
-        let slots = (0..cores).map(|core| Slots::new(core, cores, &[limit])).collect();
+        World::of(cores, Supply::Slots(limit), limit, room)
+    }
+
+    /// Where so many come in a second, and the limit moves.
+    fn metered(cores: u16, most: u32, room: usize) -> World {
+        World::of(cores, Supply::PerSecond(most), most, room)
+    }
+
+    fn of(cores: u16, supply: Supply, limit: u32, room: usize) -> World {
+        let slots = (0..cores).map(|core| Slots::new(core, cores, &[supply])).collect();
         let (waiting, using) = (vec![0; cores as usize], vec![0; cores as usize]);
         let mail = vec![VecDeque::new(); cores as usize];
-        World { slots, waiting, using, mail, limit, room }
+        World { slots, waiting, using, mail, limit, room, now: Instant(60_000_000) }
     }
 
     fn come(&mut self, core: usize) {
@@ -51,6 +61,7 @@ impl World {
 
     /// The end of a turn: whoever waits is served, and what there is to say is said.
     fn settle(&mut self, core: usize) {
+        self.slots[core].measure(self.now);
         while let Some(pool) = self.slots[core].next_ready() {
             while self.waiting[core] > 0 && self.slots[core].take(pool) {
                 self.waiting[core] -= 1;
@@ -139,7 +150,79 @@ fn a_pool_that_shrinks_is_called_in() {
     assert_eq!(world.using.iter().sum::<u32>(), 3);
 }
 
+#[test]
+fn time_brings_slots_to_whoever_waits() {
+    for cores in [1, 4] {
+        let mut world = World::metered(cores, 10, 8);
+        (0..40).for_each(|at| world.come(at % cores as usize));
+        world.calm();
+        assert_eq!(world.using.iter().sum::<u32>(), 10, "a second's worth at once");
+        let mut millis = 0;
+        for count in 11..=40 {
+            world.limit = count;
+            while world.using.iter().sum::<u32>() < count {
+                millis += 1;
+                assert!(millis < 5_000, "{count} on {cores} cores");
+                world.now = world.now + Duration::from_millis(1);
+                world.calm();
+            }
+        }
+        assert!((3_850..4_050).contains(&millis), "thirty more at ten a second: {millis}");
+        assert!(world.slots.iter().all(|slots| !slots.is_busy()));
+    }
+}
+
+#[test]
+fn what_nobody_used_is_there_for_others() {
+    let mut world = World::metered(3, 10, 8);
+    for _ in 0..50 {
+        world.come(1);
+        world.calm();
+        // A rule refused it.
+        world.leave(1);
+        world.calm();
+    }
+    assert_eq!((world.waiting[1], world.using[1]), (0, 0));
+    (0..10).for_each(|_| world.come(2));
+    world.calm();
+    assert_eq!(world.using[2], 10);
+}
+
 proptest! {
+    #[test]
+    fn never_faster_than_time_and_never_stuck(
+        cores in 1u16..6,
+        most in 1u32..9,
+        room in 1usize..4,
+        deeds in prop::collection::vec((0u8..7, any::<u16>()), 0..300),
+    ) {
+        let mut world = World::metered(cores, most, room);
+        let mut elapsed_ms = 0;
+        for (deed, core) in deeds {
+            let at = (core % cores) as usize;
+            match deed {
+                0 | 1 => world.come(at),
+                2 => world.give_up(at),
+                3 => {
+                    let millis = u32::from(core % 500);
+                    world.now = world.now + Duration::from_millis(millis.into());
+                    elapsed_ms += millis;
+                }
+                _ => drop(world.read(at)),
+            }
+            // A burst of a second's worth, and then as time goes.
+            world.limit = most + most * elapsed_ms / 1000 + 1;
+            world.settle(at);
+        }
+        world.limit = u32::MAX;
+        for _ in 0..400 {
+            world.now = world.now + Duration::from_millis(2_000);
+            world.calm();
+        }
+        prop_assert_eq!(world.waiting.iter().sum::<u32>(), 0);
+        prop_assert!(world.slots.iter().all(|slots| !slots.is_busy()));
+    }
+
     #[test]
     fn never_too_many_and_never_stuck(
         cores in 1u16..6,
