@@ -59,7 +59,11 @@ impl Proxies {
 
     /// Whether anything listens. Where nothing does, HAProxy does not start.
     pub fn has_listener(&self) -> bool {
-        self.frontends.iter().any(|frontend| !frontend.disabled && !frontend.binds.is_empty())
+        !self.global.stats_sockets.is_empty()
+            || self
+                .frontends
+                .iter()
+                .any(|frontend| !frontend.disabled && !frontend.binds.is_empty())
     }
 
     /// The backend of this name.
@@ -117,6 +121,8 @@ pub struct Global {
     pub grace: Option<Duration>,
     /// `nbthread`: how many cores at most.
     pub threads: Option<u16>,
+    /// `zero-warning`: nothing starts while there is something to warn of.
+    pub zero_warning: bool,
     /// `node`: the machine's name for people.
     pub node: Option<String>,
     /// `description`.
@@ -143,6 +149,7 @@ impl Default for Global {
             hard_stop_after: None,
             grace: None,
             threads: None,
+            zero_warning: false,
             node: None,
             description: None,
             assignments: Vec::new(),

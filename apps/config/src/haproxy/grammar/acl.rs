@@ -64,12 +64,20 @@ fn test(cx: &mut Cx<'_>, draft: &Draft, words: &[String]) -> Result<(Test, (Stri
     let mut scope = Scope::new(cx, draft, Context::Acl);
     let mut own = None;
     let parsed = match keyword(first) {
-        Some((name, matches)) => {
-            let (parsed, rest) = sample::prefix(&mut scope, first).map_err(|wrong| {
-                let wrong =
-                    wrong.strip_prefix(&format!("fetch method '{name}' : ")).unwrap_or(&wrong);
-                format!("ACL keyword '{name}' : {wrong}")
+        Some((name, whole, matches)) => {
+            let (mut parsed, rest) = sample::prefix(&mut scope, first).map_err(|wrong| {
+                match wrong.strip_prefix(&format!("fetch method '{name}' : ")) {
+                    Some(wrong) => format!("ACL keyword '{name}' : {wrong}"),
+                    None if wrong.contains("fetch method") => {
+                        format!("ACL keyword '{name}' : {wrong}")
+                    }
+                    // HAProxy ends the sentence about a converter, and then the line.
+                    None => format!("ACL keyword '{name}' : {wrong}."),
+                }
             })?;
+            if !parsed.sample.converters.is_empty() {
+                parsed.keyword = whole.to_owned();
+            }
             if !rest.is_empty() {
                 return Err(format!("ACL keyword '{name}' : missing comma after fetch keyword."));
             }
@@ -98,19 +106,19 @@ fn test(cx: &mut Cx<'_>, draft: &Draft, words: &[String]) -> Result<(Test, (Stri
     Ok((Test { sample, matching, ignore_case }, (keyword, places)))
 }
 
-/// Names that are ACLs of their own: a fetch, and how it is matched.
-fn keyword(text: &str) -> Option<(&'static str, Match)> {
+/// Names that are ACLs of their own: the fetch's real name, and how it is matched.
+fn keyword(text: &str) -> Option<(&'static str, &'static str, Match)> {
     let end = text.find(|c| !sample::is_of_name(c)).unwrap_or(text.len());
-    KEYWORDS.iter().find(|(known, _)| *known == &text[..end]).copied()
+    KEYWORDS.iter().find(|(known, ..)| *known == &text[..end]).copied()
 }
 
-const KEYWORDS: &[(&str, Match)] = &[
-    ("payload", Match::Binary),
-    ("payload_lv", Match::Binary),
-    ("req.ssl_ver", Match::Version),
-    ("req_ssl_ver", Match::Version),
-    ("req_rdp_cookie", Match::Text),
-    ("req_ssl_sni", Match::Text),
+const KEYWORDS: &[(&str, &str, Match)] = &[
+    ("payload", "req.payload", Match::Binary),
+    ("payload_lv", "req.payload_lv", Match::Binary),
+    ("req.ssl_ver", "req.ssl_ver", Match::Version),
+    ("req_ssl_ver", "req.ssl_ver", Match::Version),
+    ("req_rdp_cookie", "req.rdp_cookie", Match::Text),
+    ("req_ssl_sni", "req.ssl_sni", Match::Text),
 ];
 
 /// ACLs that exist without a declaration.

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::known;
 use super::nearest::nearest;
 use super::number::{self, NoTime, Unit};
-use super::server::{ServerDraft, alert, source};
+use super::server::{ServerDraft, alert, complain, head, source};
 use super::text::{leading_int, leading_number, readable};
 use super::words::Words;
 use crate::haproxy::{Observe, OnError, OnMarkedDown, OnMarkedUp};
@@ -48,7 +48,8 @@ pub(super) fn options(
     full: &str,
     is_default: bool,
 ) -> bool {
-    let name = server.server.name.clone();
+    cx.head = head(cx, full);
+    let name = if is_default { "default-server".into() } else { server.server.name.clone() };
     let hint = if is_default { " Hint: no address was expected for this server." } else { "" };
     while words.has(at) {
         let option = &words[at];
@@ -72,7 +73,7 @@ pub(super) fn options(
         };
         if is_default && !in_default {
             let text = format!("'{option}' option is not accepted in default-server sections");
-            alert(cx, full, &text);
+            complain(cx, full, &text);
             at += 1 + values;
             continue;
         }
@@ -381,13 +382,17 @@ fn init_addr(_: &mut Cx<'_>, _: &mut ServerDraft, line: &mut Line<'_>) -> Result
     Ok(())
 }
 
-fn observe(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
+fn observe(cx: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
     it.server.observe = match line.value() {
         "" => return Err("'observe' expects <mode> as argument.".to_owned()),
         "none" => None,
         "layer4" => Some(Observe::Layer4),
         "layer7" if line.draft.mode == crate::haproxy::Mode::Http => Some(Observe::Layer7),
-        "layer7" => return Err("'layer7' can only be used in http proxies.".to_owned()),
+        "layer7" => {
+            let text = format!("{}'layer7' can only be used in http proxies..", cx.head);
+            cx.messages.complain(text);
+            return Ok(());
+        }
         value => {
             return Err(format!(
                 "'observe' expects one of 'none', 'layer4', 'layer7' but got '{value}'"

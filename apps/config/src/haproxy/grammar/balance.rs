@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
 
 use super::cx::Cx;
 use super::draft::Draft;
@@ -57,18 +58,18 @@ fn of_http(cx: &mut Cx<'_>, name: &str) {
 }
 
 /// The number in `random(2)`.
-fn draws(text: &str) -> Result<u32, &'static str> {
+fn draws(text: &str) -> Result<u32, String> {
     let Some(inner) = text.strip_prefix('(').filter(|inner| !inner.starts_with(')')) else {
         return Ok(2);
     };
     let end = inner.find(|c: char| !c.is_ascii_digit()).unwrap_or(inner.len());
     match inner[end..].chars().next() {
         Some(')') => {}
-        None => return Err("missing closing parenthesis."),
-        Some(_) => return Err("unexpected character after argument."),
+        None => return Err("missing closing parenthesis.".to_owned()),
+        Some(other) => return Err(format!("unexpected character '{other}' after argument.")),
     }
     match leading_number(&inner[..end]) {
-        ..1 => Err("number of draws must be at least 1."),
+        ..1 => Err("number of draws must be at least 1.".to_owned()),
         draws => Ok(draws.min(i64::from(u32::MAX)) as u32),
     }
 }

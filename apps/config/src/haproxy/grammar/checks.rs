@@ -102,6 +102,11 @@ impl CheckDraft {
         }
     }
 
+    /// Whether an option has put any in force.
+    pub(super) fn is_in_force(&self) -> bool {
+        !matches!(self.in_force, InForce::None)
+    }
+
     /// Whether it speaks HTTP.
     pub(super) fn is_http(&self) -> bool {
         self.protocol() == Some(Protocol::Http)

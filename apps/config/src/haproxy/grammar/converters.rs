@@ -197,7 +197,8 @@ fn arithmetic(
     arguments: &[String],
     operation: Operation,
 ) -> Result<Converter, String> {
-    let text = &arguments[0];
+    // No number at all is zero.
+    let text = if arguments[0].is_empty() { "0" } else { &arguments[0] };
     let operand = match (scope.cx.variables.named(text), arguments::int(text)) {
         (Ok(variable), _) => Operand::Variable(variable),
         (Err(_), Some(number)) => Operand::Number(number),

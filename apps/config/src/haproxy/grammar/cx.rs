@@ -36,6 +36,10 @@ pub(super) struct Cx<'i> {
     pub(super) unresolved: BTreeMap<String, Vec<String>>,
     /// Numbers that sections were given: whose, and where it began.
     pub(super) used_ids: BTreeMap<u32, (&'static str, String, Spot)>,
+    /// Stick tables by name: what section has it, and where.
+    pub(super) tables: BTreeMap<String, (&'static str, String)>,
+    /// What stands before warnings of this line: of a server, its name.
+    pub(super) head: String,
     /// Keywords of which it was said that they mean nothing here.
     pub(super) noticed: Vec<String>,
 }
@@ -108,8 +112,9 @@ impl Cx<'_> {
     pub(super) fn time(&mut self, text: &str, unit: Unit) -> Result<u32, NoTime> {
         let time = number::time(text, unit)?;
         if let Some(behind) = time.behind {
+            let head = &self.head;
             self.messages.warn(format!(
-                "unexpected character '{behind}' after the timer value '{text}', only \
+                "{head}unexpected character '{behind}' after the timer value '{text}', only \
                  (us=microseconds,ms=milliseconds,s=seconds,m=minutes,h=hours,d=days) are supported. \
                  This will be reported as an error in next versions."
             ));

@@ -152,8 +152,6 @@ pub(super) struct Draft {
     pub(super) routes: Vec<RouteDraft>,
     pub(super) default_backend: Option<String>,
     pub(super) table: Option<StickTable>,
-    /// The file and line of that.
-    pub(super) table_at: String,
     pub(super) sticks: Vec<StickDraft>,
     pub(super) algorithm: Option<Algorithm>,
     /// `balance hash` as it was written.
@@ -221,7 +219,6 @@ impl Draft {
             routes: Vec::new(),
             default_backend: None,
             table: None,
-            table_at: String::new(),
             sticks: Vec::new(),
             algorithm: None,
             balance_sample: None,
@@ -246,6 +243,9 @@ impl Draft {
         heir.check = self.check.inherited();
         // What its rules name stays theirs: names of ACLs are not inherited.
         heir.acls.iter_mut().for_each(|acl| acl.name.clear());
+        if kind == Kind::Backend {
+            heir.log_format = None;
+        }
         heir
     }
 

@@ -1,7 +1,6 @@
 //! Sample fetches that are here, and where each may be used.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 
 use super::arguments::{Kind as Is, Shape};
@@ -116,11 +115,11 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("bool", ONE_TEXT, Bool, ALWAYS, "internal state", |_, _, it| match it[0].to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(Fetch::Bool(true)),
         "false" | "0" => Ok(Fetch::Bool(false)),
-        _ => Err(format!("boolean value must be one of 'true', 'false', '1', '0' (got '{}')", it[0])),
+        _ => Err("Expects 'true', 'false', '0' or '1'".to_owned()),
     }),
     entry!("int", Shape { least: 1, kinds: &[Is::Int] }, Int, ALWAYS, "internal state", |_, _, it| Ok(Fetch::Int(leading_number(&it[0])))),
     entry!("str", ONE_TEXT, Text, ALWAYS, "internal state", |_, _, it| Ok(Fetch::Text(bytes(&it[0])))),
-    entry!("bin", ONE_TEXT, Binary, ALWAYS, "internal state", |_, _, it| binary(&it[0]).map(Fetch::Binary).map_err(str::to_owned)),
+    entry!("bin", ONE_TEXT, Binary, ALWAYS, "internal state", |_, _, it| binary(&it[0]).map(Fetch::Binary)),
     entry!("ipv4", Shape { least: 1, kinds: &[Is::Ipv4] }, Addr, ALWAYS, "internal state", |_, _, it| Ok(Fetch::Addr(addr(&it[0])))),
     entry!("ipv6", Shape { least: 1, kinds: &[Is::Ipv6] }, Addr, ALWAYS, "internal state", |_, _, it| Ok(Fetch::Addr(addr(&it[0])))),
     entry!("rand", Shape { least: 0, kinds: &[Is::Int] }, Int, ALWAYS, "internal state", |_, _, it| {

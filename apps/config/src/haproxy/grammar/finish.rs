@@ -173,8 +173,8 @@ fn stick(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
             }),
             None => {
                 let section = &draft.name;
-                let what = if rule.matches { "stick-table" } else { "store table" };
-                cx.messages.alert(format!("Proxy '{section}': unable to find {what} '{name}'."));
+                cx.messages
+                    .alert(format!("Proxy '{section}': unable to find stick-table '{name}'."));
             }
         }
     }

@@ -32,6 +32,9 @@ pub(super) fn line(cx: &mut Cx<'_>, words: &Words, prefix: Prefix) {
     if let Some((_, parse)) = KEYWORDS.iter().find(|(known, _)| *known == keyword) {
         return parse(cx, words, prefix);
     }
+    if let Some((_, why)) = GONE.iter().find(|(gone, _)| *gone == keyword) {
+        return cx.alert_tight(&format!("option '{keyword}' is not supported any more {why}"));
+    }
     if let Some(&(_, shape, why)) = MEANINGLESS.iter().find(|(known, ..)| *known == keyword) {
         return meaningless(cx, words, shape, why);
     }
@@ -96,7 +99,15 @@ const KEYWORDS: &[(&str, Parse)] = &[
             cx.alert_tight("'unsetenv' expects at least one variable name.");
         }
     }),
+    ("zero-warning", |cx, words, _| {
+        if cx.at_most(words, 0, 0) {
+            cx.global.global.zero_warning = true;
+        }
+    }),
 ];
+
+/// Keywords that HAProxy had once.
+const GONE: &[(&str, &str)] = &[("tune.chksize", "(tune.bufsize is used instead).")];
 
 /// What a keyword without meaning takes.
 #[derive(Clone, Copy)]
@@ -105,38 +116,44 @@ enum Shape {
     Alone,
     /// One word; what HAProxy says without it, behind the keyword.
     One(&'static str),
+    /// The same, and it is a complaint to say it twice.
+    Once(&'static str),
     /// Whatever follows.
     Any,
 }
 
-use Shape::{Alone, Any, One};
+use Shape::{Alone, Any, Once, One};
 
 const INT: Shape = One("expects an integer argument.");
+const INT_ONCE: Shape = Once("expects an integer argument.");
 const NO_PROCESS: &str = "this machine has no other processes";
 const NO_USERS: &str = "this machine has no users";
 const NO_KERNEL: &str = "this machine has no other kernel";
+const NO_STATE: &str = "how servers stood is not kept over a restart";
 const NO_TLS: &str = "no listener speaks TLS";
 
 /// Keywords about an operating system, or about what cannot be configured here; and why.
 const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("busy-polling", Alone, "idle=poll on the command line does that"),
     ("ca-base", One("expects a path as argument."), NO_TLS),
-    ("chroot", One("expects a directory as an argument."), "this machine has no file system"),
+    ("chroot", Once("expects a directory as an argument."), "this machine has no file system"),
     ("cluster-secret", Any, "nothing here is derived from it"),
     ("cpu-map", Any, "each core has its own stack, always"),
     ("crt-base", One("expects a path as argument."), NO_TLS),
     ("daemon", Alone, NO_PROCESS),
     ("expose-experimental-directives", Alone, "there are none"),
-    ("fd-hard-limit", INT, "this machine has no file descriptors"),
+    ("fd-hard-limit", INT_ONCE, "this machine has no file descriptors"),
     ("gid", INT, NO_USERS),
     ("group", One("expects a group name."), NO_USERS),
     ("insecure-fork-wanted", Alone, NO_PROCESS),
     ("insecure-setuid-wanted", Alone, NO_USERS),
     ("localpeer", One("expects a name as an argument."), "this machine has no peers"),
     ("master-worker", Any, NO_PROCESS),
-    ("maxpipes", INT, NO_KERNEL),
+    ("maxcompcpuusage", INT, "nothing is compressed"),
+    ("maxcomprate", INT, "nothing is compressed"),
+    ("maxpipes", INT_ONCE, NO_KERNEL),
     ("maxsslconn", INT, NO_TLS),
-    ("maxsslrate", INT, NO_TLS),
+    ("maxsslrate", INT_ONCE, NO_TLS),
     ("maxzlibmem", INT, "nothing is compressed"),
     ("noepoll", Alone, NO_KERNEL),
     ("noevports", Alone, NO_KERNEL),
@@ -147,10 +164,12 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("noreuseport", Alone, NO_KERNEL),
     ("nosplice", Alone, NO_KERNEL),
     ("numa-cpu-mapping", Alone, "each core has its own stack, always"),
-    ("pidfile", One("expects a file name as an argument."), "this machine has no file system"),
+    ("pidfile", Once("expects a file name as an argument."), "this machine has no file system"),
     ("pp2-never-send-local", Alone, "a check's PROXY header says LOCAL"),
     ("profiling.tasks", Any, "counters are always there"),
     ("quiet", Alone, "loglevel= on the command line does that"),
+    ("server-state-base", Once("expects one argument: a directory path."), NO_STATE),
+    ("server-state-file", Once("expect one argument: a file path."), NO_STATE),
     ("set-dumpable", Alone, NO_PROCESS),
     ("ssl-default-bind-ciphers", One("expects a cipher suite as argument."), NO_TLS),
     ("ssl-default-bind-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
@@ -180,18 +199,18 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("tune.idle-pool.shared", Any, "connections to servers are not shared"),
     ("tune.idletimer", INT, "bytes are not spliced by a kernel"),
     ("tune.listener.multi-queue", Any, "each core accepts its own connections"),
-    ("tune.maxpollevents", INT, NO_KERNEL),
+    ("tune.maxpollevents", INT_ONCE, NO_KERNEL),
     ("tune.pattern.cache-size", INT, "patterns have no cache"),
     ("tune.pipesize", INT, NO_KERNEL),
     ("tune.pool-high-fd-ratio", INT, "this machine has no file descriptors"),
     ("tune.pool-low-fd-ratio", INT, "this machine has no file descriptors"),
-    ("tune.rcvbuf.client", INT, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
-    ("tune.rcvbuf.server", INT, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
+    ("tune.rcvbuf.client", INT_ONCE, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
+    ("tune.rcvbuf.server", INT_ONCE, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
     ("tune.recv_enough", INT, "bytes are taken as they come"),
-    ("tune.runqueue-depth", INT, "there is no scheduler"),
+    ("tune.runqueue-depth", INT_ONCE, "there is no scheduler"),
     ("tune.sched.low-latency", Any, "there is no scheduler"),
-    ("tune.sndbuf.client", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
-    ("tune.sndbuf.server", INT, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
+    ("tune.sndbuf.client", INT_ONCE, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
+    ("tune.sndbuf.server", INT_ONCE, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
     ("tune.ssl.cachesize", INT, NO_TLS),
     ("tune.ssl.capture-buffer-size", INT, NO_TLS),
     ("tune.ssl.capture-cipherlist-size", INT, NO_TLS),
@@ -203,10 +222,9 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("tune.ssl.maxrecord", INT, NO_TLS),
     ("tune.ssl.ssl-ctx-cache-size", INT, NO_TLS),
     ("uid", INT, NO_USERS),
-    ("ulimit-n", INT, "this machine has no file descriptors"),
+    ("ulimit-n", INT_ONCE, "this machine has no file descriptors"),
     ("unix-bind", Any, "this machine has no such sockets"),
     ("user", One("expects a user name."), NO_USERS),
-    ("zero-warning", Alone, "-dW does that"),
 ];
 
 fn meaningless(cx: &mut Cx<'_>, words: &Words, shape: Shape, why: &str) {
@@ -217,9 +235,12 @@ fn meaningless(cx: &mut Cx<'_>, words: &Words, shape: Shape, why: &str) {
                 return;
             }
         }
-        One(expected) => {
+        One(expected) | Once(expected) => {
             if !cx.at_most(words, 1, 0) {
                 return;
+            }
+            if matches!(shape, Once(_)) && cx.noticed.contains(&keyword) {
+                return cx.complain(&format!("'{keyword}' already specified. Continuing."));
             }
             if !words.has(1) {
                 return cx.alert(&format!("'{keyword}' {expected}"));
@@ -378,7 +399,7 @@ fn stats(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
         "socket" => stats_socket(cx, words),
         "timeout" => stats_timeout(cx, &words[2]),
         "maxconn" => match leading_int(&words[2]) {
-            ..1 => cx.alert("'stats maxconn' : expects a positive value in argument."),
+            ..1 => cx.alert("'stats maxconn' expects a positive value"),
             _ => cx.notice("stats maxconn", "'stats maxconn' has no effect: control ports have their own bound."),
         },
         "bind-process" => {}
@@ -388,7 +409,7 @@ fn stats(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
 
 fn stats_timeout(cx: &mut Cx<'_>, value: &str) {
     match cx.time(value, Unit::Milliseconds) {
-        Ok(0) => cx.alert("'stats timeout' : expects a positive value"),
+        Ok(0) => cx.alert("'stats timeout' expects a positive value"),
         Ok(ms) => cx.global.global.stats_timeout = number::limit(ms),
         Err(NoTime::Over) => cx.alert(&format!(
             "timer overflow in argument '{value}' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)"
@@ -412,7 +433,7 @@ fn stats_socket(cx: &mut Cx<'_>, words: &Words) {
             Host::Addr(addr) => Some(BindAddress { addr, port: parsed.port as u16 }),
             Host::Local(_) | Host::Name(_) => None,
         },
-        Err(wrong) => return cx.alert(&format!("'stats socket' : {wrong}")),
+        Err(wrong) => return cx.alert(&format!("{} : 'stats socket' : {wrong}\n", cx.at())),
     };
     let mut level = AccessLevel::default();
     let mut at = 3;

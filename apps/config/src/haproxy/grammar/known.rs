@@ -13,6 +13,11 @@ pub(super) fn in_proxy(cx: &mut Cx<'_>, words: &Words) {
     if let Some((_, why)) = GONE.iter().find(|(gone, _)| gone.split(' ').any(|it| it == keyword)) {
         return cx.alert(&why.replace("{}", keyword).replace("{1}", &words[1]));
     }
+    if keyword == "grace" {
+        return cx.alert_tight(
+            "the 'grace' keyword is not supported any more since HAProxy version 2.5.",
+        );
+    }
     if PROXY.contains(&keyword) {
         return cx
             .alert(&format!("keyword '{keyword}' in '{section}' section is not supported yet."));

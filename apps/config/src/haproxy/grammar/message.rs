@@ -98,6 +98,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// Whether there was a warning.
+    pub(super) fn has_warnings(&self) -> bool {
+        self.said.iter().any(|message| message.severity == Severity::Warning)
+    }
+
     /// Something is wrong, and this configuration cannot be run.
     pub(super) fn alert(&mut self, text: String) {
         let is_missing = text.contains(NOT_YET);

@@ -167,8 +167,12 @@ pub(super) fn option(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words, prefix: 
     if let Some(at) = SWITCHES.iter().position(|(known, ..)| *known == name) {
         return switch(cx, draft, words, prefix, at);
     }
-    if let "http-tunnel" | "forceclose" = name {
+    if let "http-tunnel" | "forceclose" | "http_proxy" = name {
         return gone(cx, name);
+    }
+    if prefix != Prefix::None && !MAY_BE_NEGATED.contains(&name) {
+        let text = format!("negation/default is not supported for option '{name}'.");
+        return cx.alert_tight(&text);
     }
     let Some(&(known, parse)) = OTHERS.iter().find(|(known, _)| *known == name) else {
         let switches = SWITCHES.iter().map(|(known, ..)| *known);
@@ -181,26 +185,29 @@ pub(super) fn option(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words, prefix: 
             None => cx.alert(&format!("unknown option '{name}'.")),
         };
     };
-    match (known, prefix) {
-        ("redispatch", _) => redispatch(cx, draft, words, prefix),
-        ("httpclose" | "http-server-close" | "http-keep-alive", Prefix::No) | (_, Prefix::None) => {
-            parse(cx, draft, words);
-        }
-        _ => cx.alert_tight(&format!("negation/default is not supported for option '{name}'.")),
+    match known {
+        "redispatch" => redispatch(cx, draft, words, prefix),
+        _ => parse(cx, draft, words),
     }
 }
 
+/// Those of [`OTHERS`] that `no` may stand before.
+const MAY_BE_NEGATED: [&str; 4] =
+    ["redispatch", "httpclose", "http-server-close", "http-keep-alive"];
+
 fn gone(cx: &mut Cx<'_>, name: &str) {
-    if name == "forceclose" {
-        return cx.alert_tight(&format!(
-            "option '{name}' is not supported any more since HAProxy 2.0, please just remove it, \
-             or use 'option httpclose' if absolutely needed."
-        ));
-    }
-    cx.alert_tight(&format!(
-        "option '{name}' is not supported any more since HAProxy 2.1, please just remove it, \
-         it shouldn't be needed."
-    ));
+    let why = match name {
+        "forceclose" => {
+            "2.0, please just remove it, or use 'option httpclose' if absolutely needed."
+        }
+        "http_proxy" => {
+            "2.5. This option stopped working in HAProxy 1.9 and usually had nasty side effects. It \
+             can be more reliably implemented with combinations of 'http-request set-dst' and \
+             'http-request set-uri', and even 'http-request do-resolve' if DNS resolution is desired."
+        }
+        _ => "2.1, please just remove it, it shouldn't be needed.",
+    };
+    cx.alert_tight(&format!("option '{name}' is not supported any more since HAProxy {why}"));
 }
 
 fn switch(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words, prefix: Prefix, at: usize) {

@@ -178,7 +178,7 @@ fn compile<'p>(
         Match::Version => Matching::Int(ranges(patterns, dotted, "dotted ")?),
         Match::Ip => Matching::Ip(patterns.map(network).collect::<Result<_, _>>()?),
         Match::Binary => {
-            let read = |pattern: &String| text::binary(pattern).map_err(str::to_owned);
+            let read = |pattern: &String| text::binary(pattern);
             Matching::Binary(patterns.map(read).collect::<Result<_, _>>()?)
         }
         Match::Text => Matching::Text(all(patterns)),
@@ -221,8 +221,9 @@ fn network(pattern: &String) -> Result<Network, String> {
 
 type Number = fn(&str) -> Option<i64>;
 
+/// A number of a pattern: unlike one of an argument, it has no plus.
 fn number(text: &str) -> Option<i64> {
-    super::arguments::int(text)
+    super::arguments::int(text).filter(|_| !text.starts_with('+'))
 }
 
 fn dotted(text: &str) -> Option<i64> {

@@ -61,6 +61,8 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         global: GlobalDraft::default(),
         unresolved: BTreeMap::new(),
         used_ids: BTreeMap::new(),
+        tables: BTreeMap::new(),
+        head: String::new(),
         noticed: Vec::new(),
     };
     let mut sections = Sections {
@@ -84,6 +86,8 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
     if cx.messages.fatal {
         hint(&mut cx.messages);
         cx.messages.alert(FATAL.into());
+    } else if cx.global.global.zero_warning && cx.messages.has_warnings() {
+        cx.messages.alert("Some warnings were found and 'zero-warning' is set. Aborting.".into());
     }
     let proxies = (!cx.messages.fatal).then_some(proxies);
     Reading { proxies, messages: cx.messages.said }
@@ -125,6 +129,7 @@ impl Sections {
             match entry {
                 Entry::Line(spot, words) => {
                     cx.spot = spot;
+                    cx.head.clear();
                     if mistakes >= MISTAKES_MAX {
                         let text = format!("too many fatal errors ({mistakes}), stopping now.");
                         cx.alert_tight(&text);
@@ -157,15 +162,17 @@ impl Sections {
             "default" => Prefix::Default,
             _ => Prefix::None,
         };
-        if prefix != Prefix::None {
-            words.shift();
-            if !MAY_BE_NEGATED.contains(&&words[0]) {
-                self.extra_mistakes += 1;
-                cx.alert_tight(
-                    "negation/default currently supported only for options, log, busy-polling, \
+        match prefix {
+            Prefix::None => {}
+            Prefix::No => words.shift(),
+            Prefix::Default => words.shift_but_last(),
+        }
+        if prefix != Prefix::None && !MAY_BE_NEGATED.contains(&&words[0]) {
+            self.extra_mistakes += 1;
+            cx.alert_tight(
+                "negation/default currently supported only for options, log, busy-polling, \
                      set-dumpable, strict-limits, insecure-fork-wanted and numa-cpu-mapping.",
-                );
-            }
+            );
         }
         if let Some(&section) = super::SECTIONS.iter().find(|&&known| known == &words[0]) {
             cx.section = section;

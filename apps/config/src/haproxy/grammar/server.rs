@@ -66,9 +66,23 @@ impl ServerDraft {
 
 /// Says what is wrong with a server, as HAProxy does: with the file in front and the server's name.
 pub(super) fn alert(cx: &mut Cx<'_>, server: &str, text: &str) {
-    let server = if server.is_empty() { String::new() } else { format!("'server {server}' : ") };
-    let text = format!("[{}:{}] : {server}{text}", cx.spot.file, cx.spot.line);
+    let text = format!("{}{text}", head(cx, server));
     cx.messages.alert(text);
+}
+
+/// The same of a mistake that HAProxy passes over.
+pub(super) fn complain(cx: &mut Cx<'_>, server: &str, text: &str) {
+    let text = format!("{}{text}", head(cx, server));
+    cx.messages.complain(text);
+}
+
+/// What stands before a message about a server.
+pub(super) fn head(cx: &Cx<'_>, server: &str) -> String {
+    let (file, line) = (&cx.spot.file, cx.spot.line);
+    match server {
+        "" => format!("[{file}:{line}] : "),
+        _ => format!("[{file}:{line}] : 'server {server}' : "),
+    }
 }
 
 pub(super) fn server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {

@@ -47,9 +47,8 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     if draft.kind == Kind::Defaults {
         return cx.alert("'stick-table' is not supported in 'defaults' section.");
     }
-    if draft.table.is_some() {
-        let (name, noun) = (&draft.name, draft.kind.noun());
-        let at = &draft.table_at;
+    let name = &draft.name;
+    if let Some((noun, at)) = cx.tables.get(name) {
         return cx.alert(&format!(
             "stick-table name '{name}' conflicts with table declared in {noun} '{name}' at {at}."
         ));
@@ -123,7 +122,8 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     match key {
         Some(key) => {
             draft.table = Some(StickTable { key, ..table });
-            draft.table_at = format!("{}:{}", cx.spot.file, cx.spot.line);
+            let at = format!("{}:{}", cx.spot.file, cx.spot.line);
+            cx.tables.insert(draft.name.clone(), (draft.kind.noun(), at));
         }
         None => cx.alert("stick-table: missing type."),
     }

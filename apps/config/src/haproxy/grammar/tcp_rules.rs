@@ -372,12 +372,16 @@ fn expect_proxy(draft: &Draft, words: &Words, set: Set, at: &mut usize) -> Resul
 /// The number in `sc-inc-gpc0(1)`.
 fn slot(argument: Option<&str>, name: &str) -> Result<u8, String> {
     let text = argument.unwrap_or_default();
+    let whole = format!("{name}({text}");
+    // Where it says what was written, and where the keyword alone, differs from action to action.
+    let (wrong, expected) = match name {
+        "sc-set-gpt0" => (format!("invalid stick table track ID '{whole}'"), name),
+        _ => ("invalid stick table track ID".to_owned(), whole.as_str()),
+    };
     match digits(text) {
-        (_, rest) if rest != ")" => {
-            Err(format!("invalid stick table track ID '{name}({text}'. Expects {name}(<Track ID>)"))
-        }
+        (_, rest) if rest != ")" => Err(format!("{wrong}. Expects {expected}(<Track ID>)")),
         (slot @ 0..=2, _) => Ok(slot as u8),
-        _ => Err("invalid stick table track ID. The max allowed ID is 2".to_owned()),
+        _ => Err(format!("{wrong}. The max allowed ID is 2")),
     }
 }
 
@@ -415,9 +419,8 @@ fn track(
     let word = words[*at - 1].to_owned();
     let number = &word["track-sc".len()..];
     let slot = match digits(number) {
-        _ if number.is_empty() => return Err(format!("{head} : missing track-sc number")),
         (_, rest) if !rest.is_empty() => {
-            return Err(format!("{head} : invalid track-sc number {number}"));
+            return Err(format!("{head} : Wrong track-sc number '{number}'"));
         }
         (slot @ 0..=2, _) => slot as u8,
         (slot, _) => {

@@ -3,6 +3,7 @@
 //! HAProxy reads bytes and does not care what they spell. Here each byte is the character of that
 //! number, so that words are strings and no byte is lost; [`bytes`] is the way back.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -63,12 +64,14 @@ pub(super) fn digits(text: &str) -> (u32, &str) {
 ///
 /// # Errors
 /// HAProxy's words for what is wrong.
-pub(super) fn binary(text: &str) -> Result<Vec<u8>, &'static str> {
+pub(super) fn binary(text: &str) -> Result<Vec<u8>, String> {
     if !text.len().is_multiple_of(2) {
-        return Err("an even number of hex digit is expected");
+        return Err("an even number of hex digit is expected".into());
     }
-    let nibble = |digit: u8| char::from(digit).to_digit(16);
-    let pairs = text.as_bytes().chunks(2);
-    let bytes = pairs.map(|pair| Some((nibble(pair[0])? << 4 | nibble(pair[1])?) as u8));
-    bytes.collect::<Option<_>>().ok_or("an hex digit is expected")
+    if let Some(other) = text.chars().find(|digit| !digit.is_ascii_hexdigit()) {
+        return Err(format!("an hex digit is expected (found '{other}')"));
+    }
+    let nibble = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default();
+    let pairs = text.as_bytes().chunks_exact(2);
+    Ok(pairs.map(|pair| (nibble(pair[0]) << 4 | nibble(pair[1])) as u8).collect())
 }

@@ -30,7 +30,7 @@ pub(super) fn before(cx: &mut Cx<'_>, drafts: &[Draft], at: usize) {
     for (said, option) in
         [(draft.check.disable_on_404, "disable-on-404"), (draft.check.send_state, "send-state")]
     {
-        if said && !draft.check.is_http() {
+        if said && draft.check.is_in_force() && !draft.check.is_http() {
             cx.messages.warn(format!(
                 "'{option}' will be ignored for {noun} '{name}' (requires 'option httpchk')."
             ));
@@ -81,7 +81,7 @@ pub(super) fn default_backend(
         cx.messages.alert(text);
         return None;
     };
-    if target.name == *name {
+    if is_itself(draft, target) {
         cx.messages
             .alert(format!("Proxy '{name}': loop detected for default_backend: '{wanted}'."));
         return None;
@@ -113,7 +113,7 @@ pub(super) fn use_backend(
         cx.messages.alert(text);
         return None;
     };
-    if target.name == *name {
+    if is_itself(draft, target) {
         cx.messages.alert(format!("Proxy '{name}': loop detected for use_backend: '{wanted}'."));
         return None;
     }
@@ -122,6 +122,12 @@ pub(super) fn use_backend(
         return None;
     }
     cx.names.backend(wanted)
+}
+
+/// Whether a backend that was found by name is the section that asked for it: a `frontend` and the
+/// `backend` of its name are two.
+fn is_itself(draft: &Draft, target: &Draft) -> bool {
+    draft.is_backend() && target.name == draft.name
 }
 
 fn incompatible(cx: &mut Cx<'_>, draft: &Draft, target: &Draft, how: &str) {

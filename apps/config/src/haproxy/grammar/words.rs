@@ -42,6 +42,15 @@ impl Words {
             self.0.remove(0);
         }
     }
+
+    /// What HAProxy makes of `default`: it moves the words and leaves the last one where it was, so
+    /// that it stands there twice, and hardly any line survives it.
+    pub(super) fn shift_but_last(&mut self) {
+        if let Some(last) = self.0.last().cloned() {
+            self.0.push(last);
+            self.0.remove(0);
+        }
+    }
 }
 
 /// Why a line could not be cut.
