@@ -4,13 +4,15 @@ SEED ?=
 SECONDS ?= 60
 WORLDS ?= 100000
 ONLY ?=
+COUNT ?= 1000
+ALL ?=
 
 CARGO := cargo --locked
 SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-corpus nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,12 +67,18 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
+	@$(MAKE) --no-print-directory cfg-fuzz COUNT=20000
 	@for round in 1 2 3 4 5 6 7 8 9 10; do image/test || exit 1; done
 
 cfg-test: ## Configurations of HAProxy's: our words and verdicts beside the real program's, examples, generated ones
 	@.ci/need cargo python3 haproxy
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/config/compare
+
+cfg-fuzz: ## Thousands of generated configurations: whether haproxy and we say the same (SEED=first COUNT=1000 ALL=1)
+	@.ci/need cargo python3 haproxy
+	$(CARGO) build --quiet --release -p penstock-host
+	@apps/config/cfg-fuzz --count $(COUNT) $(if $(ALL),--all) $(SEED)
 
 cfg-corpus: ## HAProxy's own configurations, which of them it and we accept, into docs/cfg-corpus.txt
 	@.ci/need cargo python3 haproxy
