@@ -8,7 +8,7 @@ use penstock_stack::{
 };
 use penstock_wire::Addr;
 
-use crate::timeouts::Timeouts;
+use crate::timeouts::{NEVER, Spans, Timeouts, left_ms};
 
 /// The sessions of one core, each two connections that live on it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Relay {
     /// By [`ConnId::index`]; an end without another is no session's.
     ends: Box<[End]>,
     manners: Box<[Manners]>,
+    /// The timeouts of each of the manners.
+    spans: Box<[Spans]>,
     /// Waiting bytes go on when this much of a send buffer is free.
     room_bytes: usize,
 }
@@ -168,6 +170,7 @@ impl Relay {
         Relay {
             ends: vec![End::NONE; capacity.connections as usize].into(),
             manners: manners.into(),
+            spans: manners.iter().map(|manners| Spans::new(&manners.timeouts)).collect(),
             room_bytes: capacity.send_buffer_bytes as usize / 4,
         }
     }
@@ -291,14 +294,14 @@ impl Relay {
         }
         let now = cx.now().millis();
         for (this, that) in [(conn, other), (other, conn)] {
-            if self.writing_left_ms(this, that, now) == Some(0) {
+            if self.writing_left_ms(&self.ends[this.index()], &self.ends[that.index()], now) == 0 {
                 // It does not listen: what is on its way to it is lost.
                 let is_server = self.ends[this.index()].has(End::SERVER);
                 cx.abort(this);
                 cx.abort(that);
                 return self.end(conn, timeout_of(is_server));
             }
-            if self.reading_left_ms(this, now) == Some(0) {
+            if self.reading_left_ms(&self.ends[this.index()], true, now) == 0 {
                 let nothing_before = !self.ends[that.index()].has(End::SILENT);
                 self.ends[this.index()].assign(End::SILENT, nothing_before);
                 // As if it had closed: what it has said goes on, and the other may answer.
@@ -319,9 +322,9 @@ impl Relay {
         client: ConnId,
     ) -> Option<Ended> {
         let now = cx.now().millis();
-        let reason = if self.connecting_left_ms(server, now) == Some(0) {
+        let reason = if self.connecting_left_ms(&self.ends[server.index()], now) == 0 {
             Reason::ConnectTimeout
-        } else if self.reading_left_ms(client, now) == Some(0) {
+        } else if self.reading_left_ms(&self.ends[client.index()], false, now) == 0 {
             Reason::Mute
         } else {
             self.arm(cx, server);
@@ -367,7 +370,13 @@ impl Relay {
         if !that.has(End::ENDED) {
             if !this.has(End::WAITS) {
                 self.shut(cx, other);
-                self.arm(cx, conn);
+                // One end less to wait for: the timer may come too early, never too late, unless
+                // the other's time is another now.
+                let spans = &self.spans[that.manners as usize];
+                let span_ms = |is_shut| spans.of_end_ms(that.has(End::SERVER), true, is_shut);
+                if span_ms(true) < span_ms(false) {
+                    self.arm(cx, conn);
+                }
             }
             return None;
         }
@@ -416,57 +425,53 @@ impl Relay {
 
     /// Sets the session's timer to the next moment at which something may have taken too long.
     fn arm(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
-        let Some(other) = self.ends[conn.index()].other else { return };
-        let is_server = self.ends[conn.index()].has(End::SERVER);
-        let (client, server) = if is_server { (other, conn) } else { (conn, other) };
+        let this = &self.ends[conn.index()];
+        let Some(other) = this.other else { return };
+        let that = &self.ends[other.index()];
+        let (name, server, client) =
+            if this.has(End::SERVER) { (conn, this, that) } else { (other, that, this) };
         let now = cx.now().millis();
-        let left = if self.ends[server.index()].has(End::CONNECTING) {
-            let left = [self.connecting_left_ms(server, now), self.reading_left_ms(client, now)];
-            left.into_iter().flatten().min()
+        let left_ms = if server.has(End::CONNECTING) {
+            self.connecting_left_ms(server, now).min(self.reading_left_ms(client, false, now))
         } else {
-            let left = [
-                self.reading_left_ms(client, now),
-                self.reading_left_ms(server, now),
-                self.writing_left_ms(client, server, now),
-                self.writing_left_ms(server, client, now),
-            ];
-            left.into_iter().flatten().min()
+            let reading = self.reading_left_ms(client, true, now);
+            let reading = reading.min(self.reading_left_ms(server, true, now));
+            let writing = self.writing_left_ms(client, server, now);
+            reading.min(writing.min(self.writing_left_ms(server, client, now)))
         };
-        cx.set_timer(server, left.map(|ms| Duration::from_millis(ms.max(1))));
+        let left = (left_ms != NEVER).then(|| Duration::from_millis(left_ms.max(1).into()));
+        cx.set_timer(name, left);
     }
 
-    /// How much longer a server may take to answer; `None`: for ever.
-    fn connecting_left_ms(&self, server: ConnId, now: u32) -> Option<u64> {
-        let end = &self.ends[server.index()];
-        let timeout = self.manners[end.manners as usize].timeouts.connect?;
-        Some(timeout.millis().saturating_sub(now.wrapping_sub(end.read_at) as u64))
+    /// How much longer a server may take to answer.
+    fn connecting_left_ms(&self, server: &End, now: u32) -> u32 {
+        let span_ms = self.spans[server.manners as usize].connect_ms;
+        left_ms(span_ms, now.wrapping_sub(server.read_at))
     }
 
-    /// How much longer `conn` may be silent; `None`: for ever.
-    fn reading_left_ms(&self, conn: ConnId, now: u32) -> Option<u64> {
-        let end = &self.ends[conn.index()];
+    /// How much longer `end` may be silent; `is_connected`: its server has answered.
+    #[inline(always)]
+    fn reading_left_ms(&self, end: &End, is_connected: bool, now: u32) -> u32 {
         if end.has(End::ENDED) || end.has(End::WAITS) {
-            return None;
+            return NEVER;
         }
-        let timeout = self.timeout(end)?;
         let silent_ms = now.wrapping_sub(end.read_at).min(now.wrapping_sub(end.written_at));
-        Some(timeout.millis().saturating_sub(silent_ms as u64))
+        left_ms(self.span_ms(end, is_connected), silent_ms)
     }
 
-    /// How much longer `conn` may leave what `from` has said; `None`: for ever.
-    fn writing_left_ms(&self, conn: ConnId, from: ConnId, now: u32) -> Option<u64> {
-        let end = &self.ends[conn.index()];
-        if !self.ends[from.index()].has(End::WAITS) {
-            return None;
+    /// How much longer `end` may leave what `from` has said.
+    #[inline(always)]
+    fn writing_left_ms(&self, end: &End, from: &End, now: u32) -> u32 {
+        if !from.has(End::WAITS) {
+            return NEVER;
         }
-        let timeout = self.timeout(end)?;
-        Some(timeout.millis().saturating_sub(now.wrapping_sub(end.written_at) as u64))
+        left_ms(self.span_ms(end, true), now.wrapping_sub(end.written_at))
     }
 
-    fn timeout(&self, end: &End) -> Option<Duration> {
-        let timeouts = &self.manners[end.manners as usize].timeouts;
-        let is_connected = end.other.is_none_or(|o| !self.ends[o.index()].has(End::CONNECTING));
-        timeouts.of(end.has(End::SERVER), end.has(End::SHUT), is_connected)
+    #[inline(always)]
+    fn span_ms(&self, end: &End, is_connected: bool) -> u32 {
+        let spans = &self.spans[end.manners as usize];
+        spans.of_end_ms(end.has(End::SERVER), is_connected, end.has(End::SHUT))
     }
 
     /// Forgets the session of which `conn` is an end.

@@ -19,18 +19,44 @@ pub struct Timeouts {
     pub tunnel: Option<Duration>,
 }
 
-impl Timeouts {
-    /// What holds for one end of a session.
-    pub(crate) fn of(
-        &self,
-        is_server: bool,
-        is_shut: bool,
-        is_connected: bool,
-    ) -> Option<Duration> {
-        let (own, fin) = match is_server {
-            true => (self.server, self.server_fin),
-            false => (self.client, self.client_fin),
+/// The same in milliseconds, where the state of an end finds it in one step; [`NEVER`] is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spans {
+    pub(crate) connect_ms: u32,
+    /// By whether it is the server's end; by whether it is connected and by whether our FIN is on its
+    /// way to it.
+    ends_ms: [[u32; 4]; 2],
+}
+
+impl Spans {
+    pub(crate) fn new(timeouts: &Timeouts) -> Spans {
+        let Timeouts { connect, client, server, client_fin, server_fin, tunnel } = *timeouts;
+        let end = |own: Option<Duration>, fin: Option<Duration>| {
+            let connected = tunnel.or(own);
+            [own, connected, fin.or(own), fin.or(connected)].map(span_ms)
         };
-        fin.filter(|_| is_shut).or(self.tunnel.filter(|_| is_connected)).or(own)
+        Spans {
+            connect_ms: span_ms(connect),
+            ends_ms: [end(client, client_fin), end(server, server_fin)],
+        }
+    }
+
+    /// What holds for one end of a session.
+    #[inline]
+    pub(crate) fn of_end_ms(&self, is_server: bool, is_connected: bool, is_shut: bool) -> u32 {
+        self.ends_ms[usize::from(is_server)][usize::from(is_shut) << 1 | usize::from(is_connected)]
     }
 }
+
+/// What is left of a span that began `since_ms` ago.
+#[inline]
+pub(crate) fn left_ms(span_ms: u32, since_ms: u32) -> u32 {
+    if span_ms == NEVER { NEVER } else { span_ms.saturating_sub(since_ms) }
+}
+
+fn span_ms(span: Option<Duration>) -> u32 {
+    span.map_or(NEVER, |span| span.millis().min((NEVER - 1).into()) as u32)
+}
+
+/// Longer than any wait.
+pub(crate) const NEVER: u32 = u32::MAX;
