@@ -389,7 +389,10 @@ impl<'a> Cx<'a> {
         tcb.assign(Bits::APP_TIMER, after.is_some());
         if let Some(after) = after {
             tcb.app_at = millis.wrapping_add(after.millis().clamp(1, i32::MAX as u64) as u32);
-            if self.core.current != conn.index {
+            // Whoever is about to be visited is settled then.
+            let flight = self.core.flights.at(tcb.flight);
+            let is_next = flight.is_some_and(|flight| flight.ready && !flight.awaits_slot);
+            if self.core.current != conn.index && !is_next {
                 self.core.settle(conn.index);
             }
         }
