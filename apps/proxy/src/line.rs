@@ -3,7 +3,9 @@
 //! What does not fit is cut off: a log line that is too long loses its end, as HAProxy's does, and
 //! nothing else happens. No allocation, so that a line can be written while sessions run.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
+
+use penstock_wire::Addr;
 
 /// A text that grows at its end.
 #[derive(Debug)]
@@ -44,8 +46,12 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a byte.
+    #[inline]
     pub fn byte(&mut self, byte: u8) {
-        self.push(&[byte]);
+        if let Some(place) = self.bytes.get_mut(self.used) {
+            *place = byte;
+            self.used += 1;
+        }
     }
 
     /// Adds bytes, as many as fit.
@@ -88,6 +94,19 @@ impl<'a> Line<'a> {
 
     /// Adds a number in decimal, with `pad` in front until it has `digits_min` digits, at most 20.
     pub fn padded(&mut self, number: u64, digits_min: usize, pad: u8) {
+        // Nearly all of a log line's numbers have one digit, or are one of a clock's.
+        if number < 10 && digits_min <= 2 {
+            if digits_min == 2 {
+                self.byte(pad);
+            }
+            self.byte(b'0' + number as u8);
+            return;
+        }
+        if number < 100 && digits_min <= 2 {
+            self.byte(b'0' + (number / 10) as u8);
+            self.byte(b'0' + (number % 10) as u8);
+            return;
+        }
         let mut digits = [pad; DIGITS_MAX];
         let (mut at, mut rest) = (DIGITS_MAX, number);
         loop {
@@ -99,6 +118,21 @@ impl<'a> Line<'a> {
             }
         }
         self.push(&digits[at.min(DIGITS_MAX.saturating_sub(digits_min))..]);
+    }
+
+    /// Adds an address.
+    pub fn addr(&mut self, addr: Addr) {
+        if !addr.is_v4() {
+            // A Line takes everything, or its beginning: writing never fails.
+            let _ = write!(self, "{addr}");
+            return;
+        }
+        let [first, rest @ ..] = addr.v4_number().to_be_bytes();
+        self.number(first.into());
+        for byte in rest {
+            self.byte(b'.');
+            self.number(byte.into());
+        }
     }
 
     /// Adds a number in capital hexadecimal digits, at least `digits_min` of them, at most 16.
@@ -154,6 +188,21 @@ mod tests {
         assert_eq!(written(64, |line| line.hexadecimal(0x1_2345, 4)), "12345");
         assert_eq!(written(64, |line| line.hexadecimal(u64::MAX, 4)), "FFFFFFFFFFFFFFFF");
         assert_eq!(written(64, |line| line.hex_byte(0x0f)), "0F");
+        for number in [0, 9, 10, 42, 99, 100, 1000] {
+            for digits_min in 0..5 {
+                let padded = written(64, |line| line.padded(number, digits_min, b' '));
+                assert_eq!(padded, std::format!("{number:>digits_min$}"));
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_come_out_as_people_write_them() {
+        for addr in [0, 0x0a00_0001, 0xffff_ffff, 0x6401_0a63].map(Addr::v4) {
+            assert_eq!(written(64, |line| line.addr(addr)), std::format!("{addr}"));
+        }
+        let addr = Addr { hi: 0x2001_0db8 << 32, lo: 1 };
+        assert_eq!(written(64, |line| line.addr(addr)), "2001:db8::1");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The pieces of a format, section 8.2.4.
 
-use core::fmt::Write;
-
 use penstock_config::haproxy::{Format, Item, ItemOptions, Variable};
 use penstock_control::Date;
 use penstock_stack::{Duration, Endpoint};
@@ -170,11 +168,15 @@ fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
     if text.is_empty() && mandatory && !quote {
         line.byte(b'-');
     }
-    for byte in text {
-        if escape && matches!(byte, b'"' | b'\\' | b']') {
-            line.byte(b'\\');
+    if escape {
+        for byte in text {
+            if matches!(byte, b'"' | b'\\' | b']') {
+                line.byte(b'\\');
+            }
+            line.byte(*byte);
         }
-        line.byte(*byte);
+    } else {
+        line.push(text);
     }
     if quote {
         line.byte(b'"');
@@ -189,11 +191,14 @@ fn write_addr(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) 
         bytes[from..].iter().for_each(|byte| line.hex_byte(*byte));
         return;
     }
-    let mut text = [0; ADDRESS_BYTES_MAX];
-    let mut word = Line::new(&mut text);
-    // A Line takes everything, or its beginning: writing never fails.
-    let _ = write!(word, "{addr}");
-    write_word(word.as_bytes(), options, line);
+    // There is nothing in it to escape.
+    if options.quote {
+        line.byte(b'"');
+    }
+    line.addr(addr);
+    if options.quote {
+        line.byte(b'"');
+    }
 }
 
 fn write_port(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) {
@@ -235,6 +240,3 @@ fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
     line.byte(b':');
     write_time(date, line);
 }
-
-/// Eight groups of four digits, and colons between them.
-const ADDRESS_BYTES_MAX: usize = 39;
