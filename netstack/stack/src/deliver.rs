@@ -86,7 +86,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// Takes in offered payload: to the application, or to the store.
-    fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
+    pub(crate) fn take_in(&mut self, index: u32, offer: &Offer, payload_at: u16, source: Source) {
         let tcb = &mut self.core.conns[index];
         if tcb.has(Bits::ORPHAN) {
             // The application has closed it during this very segment.

@@ -84,8 +84,14 @@ impl Core {
 
     /// The next connection that is ready, taken off its row.
     pub(crate) fn next_ready(&mut self) -> Option<u32> {
-        let owner = self.flights.at(self.ready.first)?.owner;
-        self.unready(self.ready.first);
+        let flight = self.flights.at_mut(self.ready.first)?;
+        flight.ready = false;
+        let (owner, next) = (flight.owner, flight.next);
+        self.ready.first = next;
+        match self.flights.at_mut(next) {
+            Some(flight) => flight.prev = NO_FLIGHT,
+            None => self.ready.last = NO_FLIGHT,
+        }
         Some(owner)
     }
 
@@ -144,7 +150,7 @@ impl Core {
     }
 
     fn append(&mut self, index: u32, which: Which) {
-        if self.want_flight(index).is_none() {
+        if self.conns[index].flight == NO_FLIGHT && self.want_flight(index).is_none() {
             // Without a flight there is no place in a row; the next tick will do.
             self.wheel.arm(&mut self.conns, index, self.env.millis);
             return;

@@ -69,7 +69,7 @@ impl Tcb {
 
     /// The quick no: all is sent, nothing is lost, and nothing is owed.
     #[inline]
-    fn is_drained(&self, flight: &Flight) -> bool {
+    pub(crate) fn is_drained(&self, flight: &Flight) -> bool {
         let fin = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
         self.nxt == self.una + flight.send.bytes() + fin as u32
             && flight.phase == Phase::Open

@@ -46,15 +46,62 @@ impl Tcb {
             && seg.seq == self.rcv_nxt
             && seg.ack == self.nxt
             && seg.payload_bytes == 0
-            && flight.max == self.nxt
+            && self.is_undisturbed(flight)
+            && !self.has(unusual)
+            && self.expects_timestamp(seg)
+    }
+
+    /// Whether `seg` is text in order, with the peer's FIN behind it or not, and acknowledges all that
+    /// we have said, while nothing was lost and nothing waits to be read: what a server answers.
+    #[inline(always)]
+    pub(crate) fn expects_answer(&self, flight: &Flight, seg: &Segment) -> bool {
+        let unusual = Bits(
+            Bits::PAUSED.0
+                | Bits::ORPHAN.0
+                | Bits::ABORT.0
+                | Bits::UNREAD.0
+                | Bits::CWND_LIMITED.0
+                | Bits::PROBE_NOW.0
+                | Bits::FIN_QUEUED.0,
+        );
+        self.state == State::Established
+            && seg.flags.0 & !(Flags::PSH.0 | Flags::FIN.0) == Flags::ACK.0
+            && seg.seq == self.rcv_nxt
+            && seg.ack == self.nxt
+            && seg.payload_bytes > 0
+            && seg.payload_bytes as u32 <= self.rcv_edge - self.rcv_nxt
+            && self.nxt - self.una == flight.send.bytes()
+            && self.is_undisturbed(flight)
+            && flight.sacked.is_empty()
+            && !self.has(unusual)
+            && self.expects_timestamp(seg)
+    }
+
+    /// Whether `seg` acknowledges our FIN, the last word of a connection that the application has
+    /// closed and the peer before it.
+    #[inline(always)]
+    pub(crate) fn expects_last(&self, flight: &Flight, seg: &Segment) -> bool {
+        self.state == State::LastAck
+            && seg.flags.0 & !Flags::PSH.0 == Flags::ACK.0
+            && seg.seq == self.rcv_nxt
+            && seg.ack == self.nxt
+            && seg.payload_bytes == 0
+            && self.is_undisturbed(flight)
+            && self.has(Bits::ORPHAN)
+            && !self.has(Bits::ABORT)
+            && self.expects_timestamp(seg)
+    }
+
+    /// Something is in flight, of which nothing was lost, and nothing that came is kept.
+    #[inline(always)]
+    fn is_undisturbed(&self, flight: &Flight) -> bool {
+        flight.max == self.nxt
             && flight.phase == Phase::Open
             && flight.timer == Retransmission::Resend
             && flight.store.is_empty()
             && flight.held.is_empty()
             && flight.fin_at.is_none()
             && !flight.ready
-            && !self.has(unusual)
-            && self.expects_timestamp(seg)
     }
 
     /// PAWS has nothing to say.
@@ -87,6 +134,26 @@ impl Tcb {
         flight.timer = Retransmission::Idle;
         self.state = State::FinWait2;
         flight.send.bytes()
+    }
+
+    /// Takes in the header of an expected answer; returns how many bytes it acknowledges.
+    #[inline(always)]
+    pub(crate) fn take_answer(&mut self, flight: &mut Flight, seg: &Segment, env: &Env) -> u32 {
+        self.take_expected(seg, env);
+        let acked = seg.ack - self.una;
+        self.una = seg.ack;
+        flight.probes = 0;
+        flight.retries = 0;
+        flight.oldest_at = env.millis;
+        self.measure(flight, seg.options.timestamps, env.now.micros(), env.millis);
+        flight.epoch_at = None;
+        flight.duplicates = 0;
+        if self.una.after(flight.recover) {
+            flight.recover = self.una - 1;
+        }
+        flight.resent = flight.resent.max(self.una);
+        flight.timer = Retransmission::Idle;
+        acked
     }
 
     /// Whether the retransmission timer alone says when to look at the connection next.
@@ -167,7 +234,7 @@ mod tests {
     use penstock_wire::{Addr, SeqNum};
     use proptest::prelude::*;
 
-    use super::super::{Bits, Env, Flight, Flights, GENERATION_MIN, Handshake, Tcb};
+    use super::super::{Bits, Env, Flight, Flights, GENERATION_MIN, Handshake, State, Tcb};
     use crate::config::{Capacity, Config, Tcp};
     use crate::hash::{AddrId, Tuple};
     use crate::time::Instant;
@@ -295,6 +362,54 @@ mod tests {
                 );
             } else if off == (0, 0, 0) && flags == 0x11 {
                 prop_assert!(!fin, "the usual end goes the long way");
+            }
+        }
+
+        #[test]
+        fn an_answer_and_a_last_word_are_what_the_long_way_makes_of_them(
+            timestamps in any::<bool>(), seed in any::<(u32, u32)>(), len in 1..600usize,
+            off in (0..2u32, 0..2u32, 0..3u32), flags in any::<u8>(), usual in 0..4u8,
+            payload_bytes in 0..2000u16, is_last in any::<bool>(), bits in 0..4u8,
+        ) {
+            let (mut tcb, mut env) = accepted(timestamps, seed, 2000);
+            let mut chunks = Chunks::new(2);
+            let mut flights = Flights::new(1);
+            let number = flights.alloc(0, tcb.una).expect("one is free");
+            tcb.flight = number;
+            let flight = flights.at_mut(number).expect("it was just taken");
+            flight.send.push(&mut chunks, &[7; 2000][..len], 2000);
+            if is_last {
+                tcb.received_fin(&env);
+                tcb.set(Bits::FIN_QUEUED);
+                tcb.assign(Bits::ORPHAN, bits != 1);
+                tcb.assign(Bits::ABORT, bits == 2);
+            } else {
+                tcb.assign(Bits::PAUSED, bits == 1);
+                tcb.assign(Bits::CWND_LIMITED, bits == 2);
+            }
+            prop_assert!(tcb.whole_segment(flight, &env).is_some());
+            env.now = Instant(env.now.0 + 1234);
+            let (flags, payload_bytes) = match (usual > 0, is_last) {
+                (false, _) => (flags, payload_bytes),
+                (true, true) => (0x10, 0),
+                (true, false) => (0x18 | usual & 1, payload_bytes.max(1)),
+            };
+            let seg = segment(&tcb, off, flags, payload_bytes);
+            let (mut long, mut long_flight) = (tcb, *flight);
+            if is_last && tcb.expects_last(flight, &seg) {
+                let verdict = long.on_segment(Some(&mut long_flight), &seg, 0, &env);
+                prop_assert_eq!((verdict.acked, long.state), (len as u32, State::Closed));
+                prop_assert!(verdict.offer.is_none() && verdict.end.is_none() && verdict.drop.is_none());
+                prop_assert!(!long.has(Bits::ACK_NOW) || tcb.has(Bits::ACK_NOW));
+            } else if !is_last && tcb.expects_answer(flight, &seg) {
+                let verdict = long.on_segment(Some(&mut long_flight), &seg, 0, &env);
+                let acked = tcb.take_answer(flight, &seg, &env);
+                prop_assert_eq!((verdict.acked, verdict.end, verdict.drop), (acked, None, None));
+                let offer = verdict.offer.map(|offer| (offer.seq, offer.skip, offer.len, offer.fin));
+                prop_assert_eq!(offer, Some((seg.seq, 0, payload_bytes, flags & 1 != 0)));
+                prop_assert_eq!(picture(&long, Some(&long_flight)), picture(&tcb, Some(flight)));
+            } else if off == (0, 0, 0) && usual > 0 && (bits == 0 || bits == 3) {
+                prop_assert!(false, "the usual answer, and the usual last word, go the long way");
             }
         }
     }
