@@ -474,4 +474,43 @@ def proxy_balance(lab):
     return f"7 scenes, {lines} log lines alike, the same server each time"
 
 
-ALL = [proxy_endings, proxy_rules, proxy_balance]
+
+NAMES = """
+listen named
+    bind {address}:8001
+    unique-id-format %{{+X}}o\\ %ci_%rt_%{{-X}}ms
+    log-format "%{{+Q}}ID %rt %{{+X}}rt"
+    server a 10.82.0.1:8081 send-proxy-v2 proxy-v2-options unique-id
+listen nameless
+    bind {address}:8002
+    log-format "%ID"
+    server a 10.82.0.1:8081 send-proxy-v2 proxy-v2-options unique-id
+"""
+
+
+def proxy_names(lab):
+    """What sessions are called, in the log and to servers: as with haproxy."""
+
+    def called(twin, servers, port):
+        client, server = twin.connect(port), servers.accept()
+        header = server.recv(4096)
+        server.close()
+        hear(client)
+        client.close()
+        line = twin.logged()[0]
+        # Behind the addresses: type 5, its length, and the name; milliseconds may differ.
+        told = header[28:]
+        name = told[3:].decode()
+        agree = line.startswith(f'<134>"{name}"') if name else line.startswith("<134>-")
+        return [told[:1], len(name.rsplit("_")[0]), agree, re.sub(r"_\d{3}\"", "", line)]
+
+    def named(twin, servers):
+        return [part for _ in range(3) for part in called(twin, servers, 8001)]
+
+    def nameless(twin, servers):
+        return called(twin, servers, 8002)
+
+    lines = compare(lab, NAMES, named, nameless)
+    return f"4 sessions called the same, {lines} log lines alike"
+
+ALL = [proxy_endings, proxy_rules, proxy_balance, proxy_names]

@@ -321,7 +321,7 @@ impl Proxy {
         let (client, kept) = (session.client, session.kept.take());
         self.statistics.sessions += 1;
         if let Some(header) = session.server.and_then(|at| self.setup.server(at).send_proxy) {
-            send_header(cx, conn, header, session);
+            self.send_header(cx, id, conn, header);
         }
         if let Some(buffer) = kept {
             let sent = cx.send(conn, self.kept.bytes(buffer));
@@ -337,6 +337,25 @@ impl Proxy {
         }
         if self.setup.logs_early {
             self.log_early(cx, id, Ending { moment: Moment::Early, ..Ending::UNDER_WAY });
+        }
+    }
+
+    /// Tells a server whose connection this is.
+    fn send_header(&mut self, cx: &mut Cx<'_>, id: SessionId, conn: ConnId, header: ProxyHeader) {
+        if let ProxyHeader::V2 { unique_id: true, .. } = header {
+            self.identify(cx, id);
+        }
+        let Some(session) = self.session(id) else { return };
+        let endpoints = Endpoints { source: session.source, destination: session.destination };
+        match header {
+            ProxyHeader::V1 => {
+                cx.send(conn, write_v1(Some(&endpoints), &mut [0; V1_BYTES_MAX]));
+            }
+            ProxyHeader::V2 { crc32c, unique_id, .. } => {
+                let unique_id = unique_id.then(|| self.known_unique_id(id));
+                let tlvs = Tlvs { has_crc32c: crc32c, unique_id, ..Tlvs::default() };
+                cx.send(conn, write_v2(Some(&endpoints), tlvs, &mut [0; V2_BYTES_MAX]));
+            }
         }
     }
 
@@ -482,20 +501,6 @@ impl Proxy {
         let index = server - self.setup.servers_of(backend).start;
         let sessions = self.gauges.total(self.gauges.server(server));
         self.backends[backend as usize].balancer.set_load(index, sessions);
-    }
-}
-
-/// Tells a server whose connection this is.
-fn send_header(cx: &mut Cx<'_>, conn: ConnId, header: ProxyHeader, session: &Session) {
-    let endpoints = Endpoints { source: session.source, destination: session.destination };
-    match header {
-        ProxyHeader::V1 => {
-            cx.send(conn, write_v1(Some(&endpoints), &mut [0; V1_BYTES_MAX]));
-        }
-        ProxyHeader::V2 { crc32c, .. } => {
-            let tlvs = Tlvs { has_crc32c: crc32c, ..Tlvs::default() };
-            cx.send(conn, write_v2(Some(&endpoints), tlvs, &mut [0; V2_BYTES_MAX]));
-        }
     }
 }
 

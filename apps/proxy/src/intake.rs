@@ -172,8 +172,10 @@ impl Proxy {
                 return;
             }
         }
-        if let Some(session) = self.session_mut(id) {
+        if let Some(session) = self.sessions.at_mut(id.0) {
             session.set(Session::BEGUN);
+            session.number = self.next_number;
+            self.next_number = self.next_number.wrapping_add(cx.cores().into());
         }
         self.counters.begin(id, cx.now());
         self.variables.begin(id);
@@ -460,6 +462,7 @@ impl Session {
             server: None,
             retries: 0,
             flags: 0,
+            number: 0,
             gates_passed: 0,
             peer: source,
             local: destination,

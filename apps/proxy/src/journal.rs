@@ -15,6 +15,8 @@ pub(crate) struct Journal {
     /// A line, and the same as it is sent.
     pub(crate) line: Box<[u8]>,
     out: Box<[u8]>,
+    /// Room for what a session is called; taken out while a line is written.
+    pub(crate) unique_id: Box<[u8]>,
     console: Console,
     socket: Option<UdpId>,
     /// Lines so far.
@@ -36,6 +38,7 @@ impl Journal {
         Journal {
             line: vec![0; limits::LINE_BYTES].into(),
             out: vec![0; limits::LINE_BYTES + 1].into(),
+            unique_id: [0; limits::UNIQUE_ID_BYTES].into(),
             console: Console::new(limits::CONSOLE_BYTES),
             socket: None,
             lines: 0,

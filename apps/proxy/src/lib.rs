@@ -23,6 +23,7 @@ pub mod fuzz;
 mod gauges;
 mod hash;
 pub mod hello;
+mod identity;
 mod intake;
 mod journal;
 mod kept;

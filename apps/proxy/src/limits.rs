@@ -30,6 +30,9 @@ pub(crate) const FOR_EVER: Duration = Duration::from_millis(1 << 30);
 /// The longest log line.
 pub(crate) const LINE_BYTES: usize = 4096;
 
+/// What a session is called; what is longer is cut off.
+pub(crate) const UNIQUE_ID_BYTES: usize = 128;
+
 /// Log lines that wait for the console.
 pub(crate) const CONSOLE_BYTES: usize = 32 * 1024;
 

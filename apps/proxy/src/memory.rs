@@ -14,6 +14,7 @@ use crate::balance::Share;
 use crate::check::INPUT_BYTES_MAX;
 use crate::counters::Hold;
 use crate::gauges::Gauges;
+use crate::identity::UniqueId;
 use crate::limits;
 use crate::proxy::Role;
 use crate::proxy_protocol::Reader;
@@ -48,12 +49,14 @@ impl Needs {
         let tables = proxies.tables.iter().map(|table| Table::bytes(table, cores)).sum();
         let session = size_of::<Option<Session>>() + size_of::<u32>() + size_of::<Place>();
         let held = if setup.has_tables() { Hold::SESSION_BYTES } else { 0 };
+        let called = if setup.tells_unique_ids() { size_of::<UniqueId>() } else { 0 };
+        let session = session + held + called;
         Needs {
             tables,
             servers: servers(setup, cores),
             checks: checks(setup),
             buffers: buffers(setup),
-            connection: size_of::<Role>() + Relay::CONNECTION_BYTES + (session + held).div_ceil(2),
+            connection: size_of::<Role>() + Relay::CONNECTION_BYTES + session.div_ceil(2),
         }
     }
 

@@ -16,6 +16,7 @@ use penstock_wire::Addr;
 use crate::backend::Backend;
 use crate::counters::Counters;
 use crate::gauges::Gauges;
+use crate::identity::{UniqueId, unique_ids};
 use crate::journal::Journal;
 use crate::kept::Kept;
 use crate::limits;
@@ -52,6 +53,10 @@ pub struct Proxy {
     pub(crate) variables: Variables,
     /// Clients that wait for a slot, by pool.
     pub(crate) entrances: Vec<Queue>,
+    /// The number of the next session. Those of a core are so far apart that all cores have theirs.
+    pub(crate) next_number: u32,
+    /// What sessions are called, where a server is told.
+    pub(crate) unique_ids: Box<[UniqueId]>,
     /// Bytes of clients that rules wait for.
     pub(crate) kept: Kept,
     /// PROXY headers under way.
@@ -149,6 +154,8 @@ impl Proxy {
             counters: Counters::new(&proxies.tables, cores, sessions),
             variables,
             entrances: alloc::vec![Queue::EMPTY; setup.pools.supplies.len()],
+            next_number: core.into(),
+            unique_ids: unique_ids(setup, sessions),
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
             readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
             work: Some(work),

@@ -137,25 +137,18 @@ impl Proxy {
         ) -> usize,
         ending: Ending,
     ) {
+        let random = self.draw();
         let (Some(mut journal), Some(mut work)) = (self.journal.take(), self.work.take()) else {
             return;
         };
-        if let Some(session) = self.session(id) {
-            let view = SessionView {
-                proxy: self,
-                id,
-                session,
-                table: frontend.table,
-                now: cx.now(),
-                bytes: &[],
-                is_final: true,
-                wall: cx.wall(),
-                random: 0,
-            };
+        if let Some(view) = SessionView::whole(self, cx, id, random) {
+            let mut room = core::mem::take(&mut journal.unique_id);
             let record = self.record(&view, ending);
-            let record = Record { lines_before: journal.lines() as u32, ..record };
+            let unique_id = self.unique_id(&view, &record, &mut work, &mut room);
+            let record = Record { lines_before: journal.lines() as u32, unique_id, ..record };
             let len = write(self, &mut journal, &record, &view, &mut work);
             journal.send(cx, &frontend.logs, self.voice(frontend, level), len);
+            journal.unique_id = room;
         }
         (self.journal, self.work) = (Some(journal), Some(work));
     }
@@ -208,7 +201,7 @@ impl Proxy {
             server_queue: session.server_queue,
             backend_queue: session.backend_queue,
             unique_id: &[],
-            sessions_before: self.statistics.accepted.saturating_sub(1) as u32,
+            sessions_before: session.number,
             lines_before: 0,
             is_early: ending.moment == Moment::Early,
             host_name: setup.proxies().global.node.as_deref().unwrap_or("penstock"),

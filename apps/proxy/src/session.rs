@@ -25,6 +25,8 @@ pub(crate) struct Session {
     /// Connections to servers that have failed.
     pub(crate) retries: u16,
     pub(crate) flags: u16,
+    /// How many sessions came before it, over all cores or nearly: no other has that number.
+    pub(crate) number: u32,
     /// How many of its listener's gates it is behind.
     pub(crate) gates_passed: u8,
     /// Both ends of the client's connection.
@@ -85,6 +87,8 @@ impl Session {
     pub(crate) const SERVER_SLOT: u16 = 1;
     /// It was let in: a connection that became a session.
     pub(crate) const BEGUN: u16 = 1 << 1;
+    /// It is called something.
+    pub(crate) const IDENTIFIED: u16 = 1 << 2;
     /// It is counted in its frontend, its backend, its server.
     pub(crate) const IN_FRONTEND: u16 = 1 << 4;
     pub(crate) const IN_BACKEND: u16 = 1 << 5;

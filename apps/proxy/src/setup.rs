@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, Rule,
-    Server, ServerCheck, Variable,
+    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, ProxyHeader,
+    Rule, Server, ServerCheck, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
@@ -171,6 +171,14 @@ impl Setup {
         frontends || self.proxies.backends.iter().any(|backend| !backend.content_rules.is_empty())
     }
 
+    /// Whether servers may have to be told what sessions are called.
+    pub(crate) fn tells_unique_ids(&self) -> bool {
+        let is_told = |header| matches!(header, Some(ProxyHeader::V2 { unique_id: true, .. }));
+        let servers = || self.proxies.backends.iter().flat_map(|backend| &backend.servers);
+        self.proxies.frontends.iter().any(|frontend| frontend.unique_id_format.is_some())
+            && servers().any(|server| is_told(server.send_proxy))
+    }
+
     /// Whether clients may have to begin with a PROXY header.
     pub(crate) fn expects_headers(&self) -> bool {
         self.proxies.frontends.iter().any(|frontend| {
@@ -305,10 +313,14 @@ fn names(proxies: &Proxies) -> (Vec<String>, Vec<Vec<u16>>) {
     (names, named)
 }
 
-/// Whether the log of a frontend names our end of connections to servers.
+/// Whether the log of a frontend, or what it calls sessions, names our end of connections to servers.
 fn wants_outgoing(frontend: &Frontend) -> bool {
-    let LogFormat::Items(Format(items)) = &frontend.log_format else { return false };
-    items.iter().any(|item| match item {
+    let log = match &frontend.log_format {
+        LogFormat::Items(format) => Some(format),
+        _ => None,
+    };
+    let formats = log.into_iter().chain(&frontend.unique_id_format);
+    formats.flat_map(|Format(items)| items).any(|item| match item {
         Item::Variable(variable, _) => {
             matches!(variable, Variable::BackendSource | Variable::BackendSourcePort)
         }

@@ -25,9 +25,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
     }
     for frontend in &proxies.frontends {
         let section = format!("frontend '{}'", frontend.name);
-        if frontend.unique_id_format.is_some() {
-            say(Severity::Alert, &section, "unique-id-format");
-        }
         if frontend.routes.iter().any(|route| matches!(route.goal, Goal::Named(_))) {
             say(Severity::Alert, &section, "use_backend with a format");
         }

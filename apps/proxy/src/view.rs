@@ -1,7 +1,7 @@
 //! A session as conditions, keys and log lines see it.
 
 use penstock_config::haproxy::{Counter, End, Fetch, Provisos, ServerId, TableId, VariableId, Way};
-use penstock_stack::{Duration, Instant};
+use penstock_stack::{Cx, Duration, Instant};
 
 use crate::proxy::Proxy;
 use crate::sample::{Room, Value, View};
@@ -22,6 +22,24 @@ pub(crate) struct SessionView<'a> {
     pub(crate) wall: Option<Duration>,
     /// Something that nobody has to guess.
     pub(crate) random: u64,
+}
+
+impl<'a> SessionView<'a> {
+    /// A session of which no more is waited for.
+    pub(crate) fn whole(proxy: &'a Proxy, cx: &Cx<'_>, id: SessionId, random: u64) -> Option<Self> {
+        let session = proxy.session(id)?;
+        Some(SessionView {
+            proxy,
+            id,
+            session,
+            table: proxy.setup.frontend(session.frontend).table,
+            now: cx.now(),
+            bytes: &[],
+            is_final: true,
+            wall: cx.wall(),
+            random,
+        })
+    }
 }
 
 impl View for SessionView<'_> {

@@ -3,21 +3,9 @@
 
 mod world;
 
-use penstock_config::haproxy::Proxies;
-use penstock_config::haproxy::grammar::{File, Input, read};
-
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, Scene, World};
-
-/// What a configuration says.
-fn proxies(text: &str) -> Proxies {
-    let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
-    let delivered: &[File<'_>] = &[];
-    let reading =
-        read(&Input { files: &[file], environment: &[], delivered: &delivered, lenient: false });
-    reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages))
-}
+use world::{Plan, Scene, World, proxies};
 
 const HEAD: &str = "\
 defaults

@@ -6,12 +6,22 @@ pub(crate) mod client;
 pub(crate) mod server;
 
 use penstock_config::haproxy::Proxies;
+use penstock_config::haproxy::grammar::{File, Input, read};
 use penstock_proxy::{Proxy, Setup};
 use penstock_stack::{Capacity, ConnId, SocketOptions};
 use penstock_world::{BEGIN, Weather, Wire, config, workers};
 
 use client::{Client, Clients};
 use server::{Server, Ways};
+
+/// What a configuration says.
+pub(crate) fn proxies(text: &str) -> Proxies {
+    let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
+    let delivered: &[File<'_>] = &[];
+    let reading =
+        read(&Input { files: &[file], environment: &[], delivered: &delivered, lenient: false });
+    reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages))
+}
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
