@@ -73,8 +73,8 @@ pub use proxies::{
 };
 pub use rule::{Action, End, Goal, Route, Rule, UseServer};
 pub use server::{
-    Address, Observe, OnError, OnMarkedDown, OnMarkedUp, Port, ProxyHeader, Server, ServerCheck,
-    Source,
+    Address, AgentCheck, Observe, OnError, OnMarkedDown, OnMarkedUp, Port, ProxyHeader, Server,
+    ServerCheck, Source,
 };
 pub use stick::{Counter, Key, StickTable, Stored, TableId};
 pub use variable::{Assignment, Provisos, Scope, VariableId, VariableValue, Variables};

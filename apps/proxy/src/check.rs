@@ -18,12 +18,14 @@
 //! | `header.rs` | the fields of a response, likewise |
 //! | `response.rs` | a response of HTTP, as far as checks look at it |
 //! | `reply.rs` | a message of MySQL or LDAP, likewise |
+//! | `agent.rs` | what an agent says |
 //! | `request.rs` | what is sent |
 //! | `subject.rs` | whose check it is, what formats see of it, and words for its steps |
 //! | `todo.rs` | what a check wants done |
 //! | `health.rs` | rise and fall |
 //! | `report.rs` | statuses, and the lines of the log |
 
+mod agent;
 mod expect;
 mod header;
 mod health;
@@ -39,10 +41,12 @@ mod subject;
 mod tests;
 mod todo;
 
+pub use agent::{Admin, Orders};
 pub use health::{Change, Health};
 pub use plan::{Plan, PlanError};
 pub use report::{
-    Cause, Names, Outcome, Report, Status, Tally, write_check, write_no_server, write_transition,
+    Cause, Names, Outcome, Prober, Report, Status, Step, Tally, write_check, write_no_server,
+    write_step, write_transition,
 };
 pub use run::{Check, first_at};
 pub(crate) use subject::INPUT_BYTES_MAX;

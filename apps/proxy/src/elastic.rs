@@ -6,6 +6,7 @@
 
 use crate::proxy::Proxy;
 use crate::server::WARM;
+use crate::setup::UNLIMITED;
 
 impl Proxy {
     /// Sessions have come to a backend or have left it, on whichever core.
@@ -23,7 +24,11 @@ impl Proxy {
         for server in self.setup.servers_of(backend) {
             let description = self.setup.server(server);
             let pool = self.setup.pools.servers[server as usize];
-            let Some((pool, most)) = pool.zip(description.maxconn) else { continue };
+            let Some(pool) = pool else { continue };
+            let most = match self.servers[server as usize].standing.maxconn {
+                0 => UNLIMITED,
+                most => most,
+            };
             let least = description.minconn.unwrap_or(most).min(most);
             let by_load = fullconn.map_or(most, |full| by_load(sessions, full, least, most));
             let warmth = self.servers[server as usize].standing.warmth.min(WARM);

@@ -11,6 +11,7 @@ extern crate std;
 extern crate alloc;
 
 pub mod acl;
+mod admin;
 mod backend;
 mod balance;
 pub mod check;
@@ -49,6 +50,7 @@ mod source;
 mod standing;
 mod statistics;
 mod table;
+mod transition;
 mod unsupported;
 mod variables;
 mod view;

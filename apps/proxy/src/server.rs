@@ -23,14 +23,18 @@ pub struct Standing {
     pub is_up: bool,
     /// Somebody has taken it out: it is not checked and gets nothing.
     pub is_in_maintenance: bool,
-    /// It gets no new sessions.
+    /// Its checks say that it wants no new sessions.
     pub is_drained: bool,
+    /// Somebody wants it to get none.
+    pub is_in_drain: bool,
     /// The last connections to it failed: core 0 wants to hear of one that does not.
     pub is_suspected: bool,
     /// Its weight, 0 to 256.
     pub weight: u16,
     /// Sixteenths of its weight that it has: less while it starts slowly.
     pub warmth: u8,
+    /// Its sessions at once; 0 for no limit.
+    pub maxconn: u32,
 }
 
 /// The warmth of a server that has its whole weight.
@@ -53,9 +57,11 @@ impl Standing {
             is_up: true,
             is_in_maintenance: server.disabled,
             is_drained: false,
+            is_in_drain: false,
             is_suspected: false,
             weight: server.weight,
             warmth: WARM,
+            maxconn: server.maxconn.unwrap_or(0),
         }
     }
 
@@ -64,13 +70,18 @@ impl Standing {
         self.is_up && !self.is_in_maintenance
     }
 
+    /// It is meant to get new sessions, were it running.
+    pub(crate) fn takes_new(&self) -> bool {
+        !self.is_drained && !self.is_in_drain
+    }
+
     /// What a balancer makes of it.
     pub(crate) fn share(&self, server: &haproxy::Server) -> Share {
         Share {
             id: server.id,
             weight: self.weight.into(),
             warmth: self.warmth.into(),
-            is_up: self.is_running() && !self.is_drained,
+            is_up: self.is_running() && self.takes_new(),
             is_backup: server.backup,
         }
     }
@@ -80,8 +91,10 @@ impl Standing {
         let flags = self.is_up as u64
             | (self.is_in_maintenance as u64) << 1
             | (self.is_drained as u64) << 2
-            | (self.is_suspected as u64) << 3;
-        flags | (self.weight as u64) << 8 | (self.warmth as u64) << 24
+            | (self.is_suspected as u64) << 3
+            | (self.is_in_drain as u64) << 4;
+        let shares = (self.weight as u64) << 8 | (self.warmth as u64) << 24;
+        flags | shares | (self.maxconn as u64) << 32
     }
 
     /// What a word says.
@@ -91,8 +104,10 @@ impl Standing {
             is_in_maintenance: word & 2 != 0,
             is_drained: word & 4 != 0,
             is_suspected: word & 8 != 0,
+            is_in_drain: word & 16 != 0,
             weight: (word >> 8) as u16,
             warmth: (word >> 24) as u8,
+            maxconn: (word >> 32) as u32,
         }
     }
 }

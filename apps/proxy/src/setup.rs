@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
     Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, ProxyHeader,
-    Rule, Server, ServerCheck, Variable,
+    Rule, Server, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
@@ -42,7 +42,8 @@ pub struct Setup {
     pub(crate) backend_acls: Vec<Acls>,
     /// How the servers of each backend are checked.
     pub(crate) plans: Vec<Plan>,
-    unchecked: ServerCheck,
+    /// What the agents of servers are asked.
+    agent_plans: Vec<(u16, Plan)>,
     /// Sessions at which the servers of each backend have their `maxconn`; none where it does not
     /// depend on load.
     pub(crate) fullconns: Vec<Option<u32>>,
@@ -124,6 +125,9 @@ impl Setup {
         let backend_acls = backend_acls.collect::<Result<_, _>>().map_err(told)?;
         let plans = proxies.backends.iter().map(|backend| Plan::compile(&backend.check));
         let plans = plans.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let all = proxies.backends.iter().flat_map(|backend| &backend.servers);
+        let agents = (0..).zip(all).filter_map(|(number, it)| Some((number, it.agent.as_ref()?)));
+        let agent_plans = agents.map(|(number, it)| (number, Plan::agent(&it.send))).collect();
         let pools = Pools::of(&proxies);
         let fullconns = proxies.backends.iter().map(|backend| fullconn(&proxies, backend));
         let fullconns = fullconns.collect();
@@ -146,7 +150,7 @@ impl Setup {
             frontend_acls,
             backend_acls,
             plans,
-            unchecked: ServerCheck::default(),
+            agent_plans,
             fullconns,
             manners_of,
             manners,
@@ -244,9 +248,15 @@ impl Setup {
         &self.backend(backend).servers[index as usize]
     }
 
-    /// How a server is checked; as by default where it is not.
-    pub(crate) fn check_of(&self, number: u16) -> &ServerCheck {
-        self.server(number).check.as_ref().unwrap_or(&self.unchecked)
+    /// What the agent of a server is asked, if it has one.
+    pub(crate) fn agent_plan(&self, number: u16) -> Option<&Plan> {
+        self.agent_plans.iter().find(|(server, _)| *server == number).map(|(_, plan)| plan)
+    }
+
+    /// The server that this one tracks.
+    pub(crate) fn leader_of(&self, number: u16) -> Option<u16> {
+        let id = self.server(number).track?;
+        Some(self.server_number(id.backend.0, id.index))
     }
 
     /// How the relay treats sessions of these.
@@ -277,8 +287,9 @@ impl Pools {
         }
         let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
         for (number, server) in (0..).zip(servers) {
-            let pool =
-                server.maxconn.map(|most| pools.add(Supply::Slots(most), Owner::Server(number)));
+            // An agent may set a limit where there is none.
+            let most = server.maxconn.or_else(|| server.agent.as_ref().map(|_| UNLIMITED));
+            let pool = most.map(|most| pools.add(Supply::Slots(most), Owner::Server(number)));
             pools.servers.push(pool);
         }
         pools
@@ -371,6 +382,9 @@ fn manners(proxies: &Proxies) -> (Vec<u16>, Vec<Manners>) {
 
 /// Servers, listeners, frontends and backends together: each has a number, and a pool may have it.
 const NUMBERS_MAX: usize = 32_767;
+
+/// Slots that nobody uses up.
+pub(crate) const UNLIMITED: u32 = 1 << 24;
 
 /// What a process may have at once where nothing else was said, for arithmetic alone.
 const MAXCONN_DEFAULT: u32 = 100_000;

@@ -45,10 +45,13 @@ impl Proxy {
         let backend = self.setup.backend_of(server);
         self.backends[backend as usize].update(self.setup, backend, &self.servers);
         let description = self.setup.server(server);
-        if before.is_running() && !standing.is_running() {
+        let is_open = |it: Standing| it.is_running() && it.takes_new();
+        if is_open(before) && !is_open(standing) {
             if self.setup.backend(backend).redispatch.is_some() {
                 self.redistribute(cx, server);
             }
+        }
+        if before.is_running() && !standing.is_running() {
             if description.on_marked_down == OnMarkedDown::ShutdownSessions {
                 let is_its_own = |at: u16| at == server;
                 self.shut_sessions(cx, is_its_own, Termination::SERVER_DOWN);
@@ -62,7 +65,7 @@ impl Proxy {
             let is_backup = |at: u16| setup.backend_of(at) == backend && setup.server(at).backup;
             self.shut_sessions(cx, is_backup, Termination::SERVERS_UP);
         }
-        if before.warmth != standing.warmth {
+        if (before.warmth, before.maxconn) != (standing.warmth, standing.maxconn) {
             self.set_limits(backend);
         }
         self.ask_for_slots(backend);

@@ -9,19 +9,19 @@
 
 use alloc::boxed::Box;
 
-use penstock_config::haproxy::{Backend, Level, Server};
+use penstock_config::haproxy::ServerCheck;
 use penstock_stack::{Close, ConnId, Cx, Duration, Instant};
 
 use crate::balance::Share;
 use crate::check::{
-    Cause, Change, Check, Desk, Ending, Finished, Load, Names, Outcome, Subject, Tally, Todo,
-    first_at, write_check, write_no_server, write_transition,
+    Cause, Change, Check, Desk, Ending, Finished, Load, Orders, Outcome, Plan, Prober, Subject,
+    Todo, first_at, write_check,
 };
-use crate::journal::{Voice, wall};
-use crate::line::Line;
+use crate::journal::wall;
 use crate::proxy::{OPTIONS, Proxy, Role};
 use crate::server::{Standing, WARM};
 use crate::setup::Setup;
+use crate::transition::{NOTICE, names};
 
 /// The servers that are checked, and what their checks share.
 #[derive(Debug)]
@@ -32,11 +32,13 @@ pub(crate) struct Watch {
     due_at: Option<Instant>,
 }
 
-/// The check of a server.
+/// The check of a server, or what its agent is asked.
 #[derive(Debug)]
 pub(crate) struct Probe {
     /// Its number among all servers.
     server: u16,
+    plan: &'static Plan,
+    with: &'static ServerCheck,
     check: Check,
     conn: Option<ConnId>,
     /// Connections of sessions that failed in a row.
@@ -53,20 +55,24 @@ struct Warming {
 
 impl Watch {
     /// Nothing is checked before [`Proxy::start_checks`].
-    pub(crate) fn new(setup: &Setup) -> Option<Box<Watch>> {
+    pub(crate) fn new(setup: &'static Setup) -> Option<Box<Watch>> {
         let count =
             setup.proxies.backends.iter().map(|backend| backend.servers.len()).sum::<usize>();
         let probe = |number: u16| {
             let server = setup.server(number);
-            server.check.as_ref()?;
-            let plan = &setup.plans[setup.backend_of(number) as usize];
-            let mut check = Check::new(plan, setup.check_of(number), Instant(0));
-            if server.disabled {
-                check.pause();
-            }
-            Some(Probe { server: number, check, conn: None, failures: 0, warming: None })
+            let health = server.check.as_ref().map(|with| {
+                let plan = &setup.plans[setup.backend_of(number) as usize];
+                let mut probe = Probe::new(number, plan, with);
+                if server.disabled {
+                    probe.check.pause();
+                }
+                probe
+            });
+            let agent = server.agent.as_ref().zip(setup.agent_plan(number));
+            let agent = agent.map(|(agent, plan)| Probe::new(number, plan, &agent.check));
+            health.into_iter().chain(agent)
         };
-        let probes: Box<[Probe]> = (0..count as u16).filter_map(probe).collect();
+        let probes: Box<[Probe]> = (0..count as u16).flat_map(probe).collect();
         if probes.is_empty() {
             return None;
         }
@@ -83,6 +89,15 @@ impl Watch {
 }
 
 impl Probe {
+    fn new(server: u16, plan: &'static Plan, with: &'static ServerCheck) -> Probe {
+        let check = Check::new(plan, with, Instant(0));
+        Probe { server, plan, with, check, conn: None, failures: 0, warming: None }
+    }
+
+    fn is_agent(&self) -> bool {
+        self.check.prober() == Prober::Agent
+    }
+
     fn due_at(&self) -> Option<Instant> {
         let warmer_at = self.warming.map(|warming| warming.next_at);
         self.check.due_at().into_iter().chain(warmer_at).min()
@@ -92,14 +107,13 @@ impl Probe {
 impl Proxy {
     /// The first checks begin soon, but not all at once.
     pub(crate) fn start_checks(&mut self, cx: &mut Cx<'_>) {
-        let (setup, now) = (self.setup, cx.now());
+        let now = cx.now();
         let Some(watch) = &mut self.watch else { return };
-        let inters = watch.probes.iter().map(|probe| setup.check_of(probe.server).inter);
+        let inters = watch.probes.iter().map(|probe| probe.with.inter);
         let shortest = inters.filter(|inter| *inter >= SPREAD_FROM).min().unwrap_or_default();
         let count = watch.probes.len() as u64;
         for (position, probe) in (0..).zip(&mut watch.probes) {
-            let check = setup.check_of(probe.server);
-            probe.check.begin_at(first_at(now, check, shortest, position, count));
+            probe.check.begin_at(first_at(now, probe.with, shortest, position, count));
         }
         watch.find_due();
         self.alarm(cx);
@@ -162,30 +176,37 @@ impl Proxy {
         self.check(cx, probe, |check, subject, desk, now| check.on_lost(subject, desk, close, now));
     }
 
-    /// Somebody has taken a server out, or put it back.
+    /// Somebody takes a server out, or puts it back: its check, but not its agent, rests meanwhile.
     pub(crate) fn check_or_not(&mut self, cx: &mut Cx<'_>, server: u16, standing: &mut Standing) {
-        let Some(watch) = &mut self.watch else { return };
-        let Some(probe) = watch.probes.iter_mut().find(|probe| probe.server == server) else {
-            return;
-        };
-        let is_out = probe.check.due_at().is_none();
-        if standing.is_in_maintenance == is_out {
+        let enters = standing.is_in_maintenance;
+        if enters == self.servers[usize::from(server)].standing.is_in_maintenance {
             return;
         }
-        probe.warming = None;
-        if standing.is_in_maintenance {
-            probe.check.pause();
-            if let Some(conn) = probe.conn.take() {
-                self.roles[conn.index()] = Role::None;
-                cx.abort(conn);
+        standing.is_up = !enters && self.is_leader_up(server);
+        let Some(watch) = &mut self.watch else { return };
+        for probe in watch.probes.iter_mut().filter(|probe| probe.server == server) {
+            probe.warming = None;
+            if probe.is_agent() {
+                standing.is_up &= probe.check.health().is_up();
+            } else if enters {
+                probe.check.pause();
+                if let Some(conn) = probe.conn.take() {
+                    self.roles[conn.index()] = Role::None;
+                    cx.abort(conn);
+                }
+            } else {
+                // It is believed to be up until a check fails.
+                probe.check.resume(cx.now());
             }
-        } else {
-            // It is believed to be up until a check fails.
-            probe.check.resume(cx.now());
-            standing.is_up = true;
         }
         watch.find_due();
         self.alarm(cx);
+    }
+
+    /// Whether the server that this one tracks, if any, is up.
+    fn is_leader_up(&self, server: u16) -> bool {
+        let leader = self.setup.leader_of(server);
+        leader.is_none_or(|leader| self.servers[usize::from(leader)].standing.is_up)
     }
 
     /// Lets something happen to a check, and does what it wants.
@@ -242,10 +263,10 @@ impl Proxy {
         let (setup, number) = (self.setup, probe.server);
         let backend = setup.backend_of(number);
         Subject {
-            plan: &setup.plans[usize::from(backend)],
+            plan: probe.plan,
             backend: setup.backend(backend),
             server: setup.server(number),
-            check: setup.check_of(number),
+            check: probe.with,
             addr: self.servers[usize::from(number)].addr,
             spread_percent: setup.proxies.global.spread_checks_percent,
             random: (self.draw() >> 32) as u32,
@@ -292,6 +313,14 @@ impl Proxy {
         if has_passed && core::mem::take(&mut probe.failures) > 0 {
             self.suspect(cx, server, false);
         }
+        let orders = finished.orders;
+        if orders != Orders::default() {
+            self.watch = Some(watch);
+            self.obey(cx, server, orders);
+            let Some(still) = self.watch.take() else { return };
+            watch = still;
+        }
+        let probe = &mut watch.probes[usize::from(number)];
         self.tell_check(cx, probe, finished);
         if finished.repeats {
             let subject = self.subject(cx, probe);
@@ -300,7 +329,9 @@ impl Proxy {
             finished.change = first.or(finished.change);
             self.tell_check(cx, probe, finished);
         }
-        if let Some(change) = finished.change {
+        let change = finished.change.filter(|change| self.is_new(&watch, server, *change));
+        let probe = &watch.probes[usize::from(number)];
+        if let Some(change) = change {
             let cause = if is_told { Cause::Told } else { Cause::Check(probe.check.report()) };
             self.change(cx, server, change, cause);
             let warming = self.warming(cx, server, change);
@@ -315,11 +346,27 @@ impl Proxy {
         }
     }
 
+    /// Whether what one of its checks says makes a server something else: it is up when all say so,
+    /// and a server in maintenance is none of their business.
+    fn is_new(&self, watch: &Watch, server: u16, change: Change) -> bool {
+        let standing = self.servers[usize::from(server)].standing;
+        let mut probes = watch.probes.iter().filter(|probe| probe.server == server);
+        let all_agree =
+            probes.all(|probe| probe.check.health().is_up()) && self.is_leader_up(server);
+        !standing.is_in_maintenance
+            && match change {
+                Change::Down => standing.is_up,
+                Change::Stopping => all_agree && !standing.is_drained,
+                Change::Up => all_agree && (!standing.is_up || standing.is_drained),
+            }
+    }
+
     /// On core 0: so many connections of sessions to a server have failed, or, for none, one has come
     /// about.
     pub(crate) fn observed(&mut self, cx: &mut Cx<'_>, server: u16, failures: u16) {
         let Some(mut watch) = self.watch.take() else { return };
-        let at = watch.probes.iter().position(|probe| probe.server == server);
+        let is_its = |probe: &Probe| probe.server == server && !probe.is_agent();
+        let at = watch.probes.iter().position(is_its);
         let mut finished = None;
         if let Some(probe) = at.and_then(|at| watch.probes.get_mut(at))
             && probe.check.due_at().is_some()
@@ -360,62 +407,13 @@ impl Proxy {
         if !finished.is_news || !backend.options.log_health_checks {
             return;
         }
-        let (report, health) = (probe.check.report(), probe.check.health());
+        let check = &probe.check;
+        let seen = (check.report(), check.health());
         let weight = self.servers[usize::from(probe.server)].standing.weight;
         let names = names(backend, setup.server(probe.server));
-        self.say(cx, backend, NOTICE, |line| write_check(names, report, health, weight, line));
-    }
-
-    /// A server is something else now: every core is told, and the log.
-    fn change(&mut self, cx: &mut Cx<'_>, server: u16, change: Change, cause: Cause<'_>) {
-        let setup = self.setup;
-        let backend_number = setup.backend_of(server);
-        let (backend, description) = (setup.backend(backend_number), setup.server(server));
-        let before = self.servers[usize::from(server)].standing;
-        let (active_before, backups_before) = self.usable(backend_number);
-        let waiting = self.servers[usize::from(server)].queue.len();
-        let mut standing = before;
-        standing.is_up = change != Change::Down;
-        standing.is_drained = change == Change::Stopping;
-        if change == Change::Up && description.slowstart.is_some() {
-            standing.warmth = 1;
-        }
-        self.set_standing(cx, server, standing);
-        let (active, backups) = self.usable(backend_number);
-        let queued = self.servers[usize::from(server)].queue.len();
-        let tally = Tally {
-            active,
-            backups,
-            sessions: self.gauges.total(self.gauges.server(server)),
-            requeued: waiting.abs_diff(queued),
-            queued,
-        };
-        // Who was stopping already surprises nobody.
-        let level = match change {
-            Change::Down if !before.is_drained => ALERT,
-            _ => NOTICE,
-        };
-        let names = names(backend, description);
-        self.say(cx, backend, level, |line| write_transition(names, change, cause, tally, line));
-        if active_before + backups_before > 0 && active + backups == 0 {
-            let frontends = &setup.proxies.frontends;
-            let is_listen = frontends.iter().any(|frontend| frontend.name == backend.name);
-            self.say(cx, backend, EMERG, |line| write_no_server(&backend.name, is_listen, line));
-        }
-    }
-
-    /// Servers that `track` this one do as it does.
-    fn follow(&mut self, cx: &mut Cx<'_>, server: u16, change: Change) {
-        let setup = self.setup;
-        let leader = names(setup.backend(setup.backend_of(server)), setup.server(server));
-        for follower in 0..self.servers.len() as u16 {
-            let tracked = setup.server(follower).track;
-            let is_its =
-                tracked.is_some_and(|id| setup.server_number(id.backend.0, id.index) == server);
-            if is_its {
-                self.change(cx, follower, change, Cause::Tracked(leader));
-            }
-        }
+        self.say(cx, backend, NOTICE, |line| {
+            write_check(names, check.prober(), seen, weight, line);
+        });
     }
 
     /// When a server that comes up slowly will be warmer.
@@ -444,42 +442,6 @@ impl Proxy {
         standing.warmth = warmth.min(u64::from(WARM)) as u8;
         self.set_standing(cx, server, standing);
     }
-
-    /// Servers of a backend that could be given sessions: active ones, and backups.
-    fn usable(&self, backend: u16) -> (u32, u32) {
-        let usable = |is_backup| {
-            let servers = self.setup.servers_of(backend).filter(|&number| {
-                let description = self.setup.server(number);
-                let share = self.servers[usize::from(number)].standing.share(description);
-                share.is_usable() && description.backup == is_backup
-            });
-            servers.count() as u32
-        };
-        (usable(false), usable(true))
-    }
-
-    /// Has a line of a backend in its log.
-    fn say(
-        &mut self,
-        cx: &mut Cx<'_>,
-        backend: &Backend,
-        level: Level,
-        write: impl FnOnce(&mut Line<'_>),
-    ) {
-        let Some(mut journal) = self.journal.take() else { return };
-        let mut line = Line::new(&mut journal.line);
-        write(&mut line);
-        let len = line.len();
-        let global = &self.setup.proxies.global;
-        let tag = backend.log_tag.as_deref().unwrap_or(&global.log_tag);
-        let voice = Voice { level, tag, host: global.log_hostname.as_deref() };
-        journal.send(cx, &backend.logs, voice, len);
-        self.journal = Some(journal);
-    }
-}
-
-fn names<'a>(backend: &'a Backend, server: &'a Server) -> Names<'a> {
-    Names { backend: &backend.name, server: &server.name, is_backup: server.backup }
 }
 
 /// How long a server that comes up slowly keeps a weight: a twentieth of the whole, but a second.
@@ -489,7 +451,3 @@ fn warm_step(slowstart: Duration) -> Duration {
 
 /// Checks that are less far apart begin as they like.
 const SPREAD_FROM: Duration = Duration::from_secs(1);
-
-const EMERG: Level = Level(0);
-const ALERT: Level = Level(1);
-const NOTICE: Level = Level(5);

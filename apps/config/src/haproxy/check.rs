@@ -118,6 +118,24 @@ pub struct Expect {
     pub comment: Option<String>,
 }
 
+impl Expect {
+    /// An expectation without anything but what it looks for.
+    pub fn of(matching: ExpectMatch) -> Expect {
+        Expect {
+            negated: false,
+            matching,
+            min_recv: None,
+            ok_status: None,
+            error_status: None,
+            timeout_status: None,
+            on_success: None,
+            on_error: None,
+            status_code: None,
+            comment: None,
+        }
+    }
+}
+
 /// What an expectation looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectMatch {
@@ -174,6 +192,8 @@ pub enum Reply {
     MysqlHandshake,
     /// Its second, to whoever said a user's name.
     MysqlLogin,
+    /// What an agent says of a server, a line.
+    Agent,
     /// An LDAP server's answer to a bind (RFC 4511 section 4.2.2).
     LdapBind,
 }

@@ -1,6 +1,7 @@
 //! A server of a backend.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use penstock_stack::Duration;
 use penstock_wire::Addr;
@@ -36,6 +37,8 @@ pub struct Server {
     pub slowstart: Option<Duration>,
     /// `check`; `None`: always up.
     pub check: Option<ServerCheck>,
+    /// `agent-check`: something on its machine says how it is.
+    pub agent: Option<AgentCheck>,
     /// `track`: its state is this server's.
     pub track: Option<super::ServerId>,
     /// `send-proxy`, `send-proxy-v2`: a PROXY header before the first byte.
@@ -79,6 +82,7 @@ impl Server {
             maxqueue: None,
             slowstart: None,
             check: None,
+            agent: None,
             track: None,
             send_proxy: None,
             source: None,
@@ -150,6 +154,15 @@ impl Default for ServerCheck {
             send_proxy: false,
         }
     }
+}
+
+/// `agent-check`: who is asked how a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentCheck {
+    /// `agent-port`, `agent-addr`, `agent-inter`: where and how often. One answer is enough.
+    pub check: ServerCheck,
+    /// `agent-send`: what it is told first, perhaps nothing.
+    pub send: Vec<u8>,
 }
 
 /// A PROXY header to a server.

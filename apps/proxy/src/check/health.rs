@@ -58,6 +58,7 @@ impl Health {
                     self.value = 0;
                 }
             }
+            Outcome::Neutral => {}
             Outcome::Passed | Outcome::Conditional => {
                 if self.value < self.full() {
                     self.value += 1;

@@ -3,6 +3,7 @@
 use penstock_config::haproxy::{CheckStep, Expect, ExpectMatch, Format, Reply};
 use penstock_stack::Instant;
 
+use super::agent::{self, Orders};
 use super::expect::{self, Input, Text, Verdict};
 use super::header;
 use super::plan::Kind;
@@ -38,6 +39,9 @@ impl Check {
                 line.number(number as u64);
                 subject::write_comment(&expect.comment, true, line);
             }));
+        }
+        if expect.matching == ExpectMatch::Reply(Reply::Agent) {
+            return self.judge_agent(subject, now).map_or(Ok(false), Err);
         }
         if let ExpectMatch::Reply(reply) = expect.matching {
             return self.judge_reply(subject, reply, now);
@@ -134,6 +138,27 @@ impl Check {
         let info = line.into_bytes();
         let finished = self.finish(subject, now, status, code, |line| line.push(info));
         Err(Finished { repeats: status == Status::Layer7Ok, ..finished })
+    }
+
+    /// The same for the line of an agent, which always ends the check.
+    fn judge_agent(&mut self, subject: &Subject<'_>, now: Instant) -> Option<Finished> {
+        let bytes = &self.input[..self.input_bytes];
+        let is_last = self.has_ended || bytes.len() == self.input.len();
+        let line = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let line = line.filter(|at| bytes[*at] != 0).map(|at| &bytes[..at]);
+        let mut info = [0; INFO_BYTES_MAX];
+        let mut words = Line::new(&mut info);
+        let (status, orders) = match line {
+            Some(line) => agent::read(line, subject, &mut words),
+            None if is_last => {
+                words.push(b"Ignoring incomplete line from agent");
+                (Status::Checked, Orders::default())
+            }
+            None => return None,
+        };
+        let info = words.into_bytes();
+        let finished = self.finish(subject, now, status, 0, |line| line.push(info));
+        Some(Finished { orders, ..finished })
     }
 
     /// The outcome of a check that [`repeats`](Finished::repeats), once more and without its words.

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use penstock_config::haproxy::{
-    CheckStep, Connect, Expect, ExpectMatch, Expression, ExpressionError, HeaderMatch, ProxyCheck,
-    TextMatch,
+    CheckStep, Connect, Expect, ExpectMatch, Expression, ExpressionError, Format, HeaderMatch,
+    Item, ProxyCheck, Reply, TextMatch,
 };
+
+use super::report::Prober;
 
 /// How the servers of a backend are checked; frozen before the cores start.
 #[derive(Debug)]
@@ -70,6 +72,27 @@ impl Plan {
         let steps =
             missing.iter().chain(steps).map(Step::compile).collect::<Result<Vec<_>, _>>()?;
         Ok(Plan { kind, steps: steps.into() })
+    }
+
+    /// Asks an agent, which is told this first.
+    pub fn agent(send: &[u8]) -> Plan {
+        let step = |what| Step { what, expression: None, name: None };
+        let bytes = Format(alloc::vec![Item::Text(send.to_vec())]);
+        let steps = [
+            CheckStep::Connect(Connect { implicit: true, ..Connect::default() }),
+            CheckStep::Send { bytes, is_hex: false, comment: None },
+            CheckStep::Expect(Expect::of(ExpectMatch::Reply(Reply::Agent))),
+        ];
+        Plan { kind: Kind::ReadyMade, steps: steps.map(step).into() }
+    }
+
+    /// Who is asked.
+    pub(super) fn prober(&self) -> Prober {
+        let asks_agent = |step: &Step| {
+            let CheckStep::Expect(expect) = &step.what else { return false };
+            expect.matching == ExpectMatch::Reply(Reply::Agent)
+        };
+        if self.steps.iter().any(asks_agent) { Prober::Agent } else { Prober::Check }
     }
 
     /// Whether anything that a server says matters.

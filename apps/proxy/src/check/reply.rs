@@ -27,6 +27,8 @@ pub(super) fn read(reply: Reply, input: Input<'_>) -> Heard<'_> {
         Reply::MysqlHandshake => mysql(bytes, 0),
         Reply::MysqlLogin => packet_end(bytes, 0).and_then(|begin| mysql(bytes, begin)),
         Reply::LdapBind => ldap(bytes),
+        // An agent's is read by whoever does what it says.
+        Reply::Agent => None,
     };
     match found {
         Some(heard) => heard,

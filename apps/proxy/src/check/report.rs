@@ -12,6 +12,8 @@ use crate::line::Line;
 pub enum Status {
     /// None has ended yet.
     Initial,
+    /// An agent said something, and nothing about the server's health.
+    Checked,
     /// What sessions learned of the server.
     HealthAnalyze,
     /// The connection broke after it was made.
@@ -49,6 +51,8 @@ pub enum Outcome {
     Conditional,
     /// Not well.
     Failed,
+    /// Neither.
+    Neutral,
 }
 
 impl Status {
@@ -65,6 +69,7 @@ impl Status {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Status::Initial => ("INI", "Initializing"),
+            Status::Checked => ("CHECKED", "No status change"),
             Status::HealthAnalyze => ("HANA", "Health analyze"),
             Status::SocketError => ("SOCKERR", "Socket error"),
             Status::Layer4Ok => ("L4OK", "Layer4 check passed"),
@@ -86,6 +91,7 @@ impl Status {
         match self {
             Status::Layer4Ok | Status::Layer6Ok | Status::Layer7Ok => Outcome::Passed,
             Status::Layer7OkConditionally => Outcome::Conditional,
+            Status::Checked => Outcome::Neutral,
             _ => Outcome::Failed,
         }
     }
@@ -192,13 +198,44 @@ pub struct Tally {
     pub requeued: u32,
     /// Sessions that wait for it still.
     pub queued: u32,
+    /// Its backend could give sessions to somebody before, and cannot now.
+    pub has_lost_last: bool,
+}
+
+impl Tally {
+    /// Who is left, and what became of sessions.
+    fn write(&self, is_down: bool, line: &mut Line<'_>) {
+        let Tally { active, backups, sessions, requeued, queued, .. } = *self;
+        let word = if is_down { "left" } else { "online" };
+        // A Line takes everything, or its beginning: writing never fails.
+        let _ = write!(line, ". {active} active and {backups} backup servers {word}.");
+        if active == 0 && backups > 0 {
+            line.push(b" Running on backup.");
+        }
+        let _ = match is_down {
+            true => write!(
+                line,
+                " {sessions} sessions active, {requeued} requeued, {queued} remaining in queue."
+            ),
+            false => write!(line, " {requeued} sessions requeued, {queued} total in queue."),
+        };
+    }
+}
+
+/// Who looks after a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prober {
+    /// Its check.
+    Check,
+    /// An agent on its machine.
+    Agent,
 }
 
 /// `option log-health-checks`: a check's result. Level notice.
 pub fn write_check(
     names: Names<'_>,
-    report: &Report,
-    health: &Health,
+    who: Prober,
+    (report, health): (&Report, &Health),
     weight: u16,
     line: &mut Line<'_>,
 ) {
@@ -207,10 +244,14 @@ pub fn write_check(
     let result = match report.status.outcome() {
         Outcome::Passed => "succeeded",
         Outcome::Conditional => "conditionally succeeded",
-        Outcome::Failed => "failed",
+        Outcome::Failed | Outcome::Neutral => "failed",
+    };
+    let check = match who {
+        Prober::Check => "Health",
+        Prober::Agent => "Agent",
     };
     // A Line takes everything, or its beginning: writing never fails.
-    let _ = write!(line, "Health check for {kind} {backend}/{server} {result}");
+    let _ = write!(line, "{check} check for {kind} {backend}/{server} {result}");
     report.write(line);
     let (part, whole) = health.fraction();
     let state = match (health.is_up(), weight) {
@@ -241,7 +282,6 @@ pub fn write_transition(
     line: &mut Line<'_>,
 ) {
     let Names { backend, server, is_backup } = names;
-    let Tally { active, backups, sessions, requeued, queued } = tally;
     let kind = if is_backup { "Backup Server" } else { "Server" };
     let state = match change {
         Change::Up => "UP",
@@ -257,20 +297,95 @@ pub fn write_transition(
             let _ = write!(line, " via {backend}/{server}");
         }
     }
-    let word = if change == Change::Down { "left" } else { "online" };
-    let _ = write!(line, ". {active} active and {backups} backup servers {word}.");
-    if active == 0 && backups > 0 {
-        line.push(b" Running on backup.");
-    }
-    let _ = match change {
-        Change::Down => write!(
-            line,
-            " {sessions} sessions active, {requeued} requeued, {queued} remaining in queue."
-        ),
-        Change::Up | Change::Stopping => {
-            write!(line, " {requeued} sessions requeued, {queued} total in queue.")
+    tally.write(change == Change::Down, line);
+}
+
+/// What became of a server, without a check to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// It is up and goes into maintenance; why, if there is more to say.
+    Leaves {
+        /// Perhaps nothing.
+        cause: &'a str,
+    },
+    /// It was down when it went into maintenance.
+    WasDown {
+        /// Perhaps nothing.
+        cause: &'a str,
+    },
+    /// It comes back from maintenance.
+    Returns {
+        /// Its checks say so.
+        is_up: bool,
+        /// It gets no new sessions.
+        is_drained: bool,
+        /// `forced `, or nothing for one that follows another.
+        why: &'a str,
+    },
+    /// It gets no new sessions.
+    Drains {
+        /// Its checks say so.
+        is_up: bool,
+    },
+    /// It does again.
+    DrainsNoMore {
+        /// Its checks say so.
+        is_up: bool,
+        /// As above.
+        why: &'a str,
+    },
+    /// It was in maintenance, and gets no new sessions still.
+    StaysDrained,
+}
+
+/// What became of a server. Level alert for one that goes into maintenance from nowhere, else notice.
+pub fn write_step(
+    names: Names<'_>,
+    step: Step<'_>,
+    via: Option<Names<'_>>,
+    tally: Tally,
+    line: &mut Line<'_>,
+) {
+    let Names { backend, server, is_backup } = names;
+    let kind = if is_backup { "Backup Server" } else { "Server" };
+    let word = |is_up| if is_up { "UP" } else { "DOWN" };
+    let reason = |cause: &str, line: &mut Line<'_>| {
+        if !cause.is_empty() {
+            // A Line takes everything, or its beginning: writing never fails.
+            let _ = write!(line, " ({cause})");
+        }
+        if let Some(Names { backend, server, .. }) = via {
+            let _ = write!(line, " via {backend}/{server}");
         }
     };
+    let _ = write!(line, "{kind} {backend}/{server} ");
+    match step {
+        Step::Leaves { cause } => {
+            line.push(b"is going DOWN for maintenance");
+            reason(cause, line);
+            tally.write(true, line);
+        }
+        Step::WasDown { cause } => {
+            line.push(b"was DOWN and now enters maintenance");
+            reason(cause, line);
+            line.byte(b'.');
+        }
+        Step::Returns { is_up, is_drained, why } => {
+            let drain = if is_drained { "DRAIN" } else { "READY" };
+            let _ = write!(line, "is {}/{drain} (leaving {why}maintenance).", word(is_up));
+        }
+        Step::Drains { is_up } => {
+            line.push(b"enters drain state");
+            reason("", line);
+            tally.write(!is_up, line);
+        }
+        Step::DrainsNoMore { is_up, why } => {
+            let _ = write!(line, "is {} (leaving {why}drain)", word(is_up));
+            reason("", line);
+            line.byte(b'.');
+        }
+        Step::StaysDrained => line.push(b"remains in forced drain mode."),
+    }
 }
 
 /// That a backend has lost its last server. Level emerg. A `listen` is called a proxy.

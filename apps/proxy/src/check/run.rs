@@ -9,9 +9,10 @@ use penstock_config::haproxy::{
 };
 use penstock_stack::{Close, Duration, Endpoint, Instant};
 
+use super::agent::Orders;
 use super::health::Health;
 use super::plan::Plan;
-use super::report::{Report, Status};
+use super::report::{Outcome, Prober, Report, Status};
 use super::request;
 use super::subject::{self, Asked, Desk, INPUT_BYTES_MAX, Subject};
 use super::todo::{Ending, Finished, Todo};
@@ -32,6 +33,7 @@ pub struct Check {
     pub(super) input_bytes: usize,
     /// The server has said all.
     pub(super) has_ended: bool,
+    prober: Prober,
     pub(super) health: Health,
     pub(super) report: Report,
 }
@@ -49,6 +51,7 @@ enum Phase {
 impl Check {
     /// A check that begins at `first_at`, of a server that is up until it fails.
     pub fn new(plan: &Plan, check: &ServerCheck, first_at: Instant) -> Check {
+        let prober = plan.prober();
         let input = if plan.listens() { INPUT_BYTES_MAX } else { 0 };
         Check {
             phase: Phase::Idle,
@@ -59,6 +62,7 @@ impl Check {
             input: vec![0; input].into(),
             input_bytes: 0,
             has_ended: false,
+            prober,
             health: Health::new(check.rise, check.fall),
             report: Report::new(),
         }
@@ -77,6 +81,11 @@ impl Check {
     /// What is believed of the server.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Who looks after the server.
+    pub fn prober(&self) -> Prober {
+        self.prober
     }
 
     /// What the last check came to.
@@ -442,8 +451,15 @@ impl Check {
         let before = core::mem::replace(&mut self.report.status, status);
         self.report.code = code;
         self.report.set_info(info);
-        let (has_moved, change) = self.health.apply(status.outcome());
-        Finished { is_news: has_moved || status != before, change, repeats: false }
+        let (has_moved, change) = match (self.prober, status) {
+            // Of an agent, what it says counts, and not that it cannot be asked.
+            (Prober::Agent, Status::Layer7Ok | Status::Layer7Status) | (Prober::Check, _) => {
+                self.health.apply(status.outcome())
+            }
+            (Prober::Agent, _) => (false, None),
+        };
+        let is_news = (has_moved || status != before) && status.outcome() != Outcome::Neutral;
+        Finished { is_news, change, repeats: false, orders: Orders::default() }
     }
 
     fn interval(&self, subject: &Subject<'_>) -> Duration {

@@ -1,6 +1,7 @@
 //! Checks come to what HAProxy's come to: `recorded.txt` has, for each case below, the line that
 //! HAProxy 2.6.12 logged and what it sent, with the duration set to 0.
 
+mod agent;
 mod cases;
 mod written;
 
@@ -146,7 +147,8 @@ impl Bed {
     fn line(&self) -> String {
         let mut out = [0; 512];
         let mut line = Line::new(&mut out);
-        write_check(self.names(), self.check.report(), self.check.health(), 1, &mut line);
+        let seen = (self.check.report(), self.check.health());
+        write_check(self.names(), self.check.prober(), seen, 1, &mut line);
         String::from_utf8_lossy(line.as_bytes()).into_owned()
     }
 }
@@ -357,7 +359,7 @@ fn failures_of_sessions_hasten_the_next_check() {
     bed.run(&[Connected]).expect("over");
     bed.now = Instant(bed.now.0 + 5_000);
     let finished = bed.with(|check, subject, _, now| check.on_failures(subject, 3, now));
-    assert_eq!(finished, Some(Finished { is_news: true, change: None, repeats: false }));
+    assert_eq!(finished, Some(Finished { is_news: true, ..Finished::default() }));
     assert_eq!(
         bed.line(),
         "Health check for server l/s1 failed, reason: Health analyze, info: \"Detected 3 \

@@ -2,6 +2,7 @@
 
 use penstock_stack::Endpoint;
 
+use super::agent::Orders;
 use super::health::Change;
 
 /// What is to be done now, in this order.
@@ -27,7 +28,7 @@ pub enum Ending {
 }
 
 /// What a check that is over means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Finished {
     /// `option log-health-checks` has it in the log.
     pub is_news: bool,
@@ -35,4 +36,6 @@ pub struct Finished {
     pub change: Option<Change>,
     /// It counts once more: [`Check::repeat`](super::Check::repeat), after the log was told.
     pub repeats: bool,
+    /// What an agent wants done first.
+    pub orders: Orders,
 }

@@ -11,7 +11,7 @@ use super::known;
 use super::nearest::nearest;
 use super::number::{self, NoTime, Unit};
 use super::server::{ServerDraft, alert, complain, head, source};
-use super::text::{leading_int, leading_number, readable};
+use super::text::{bytes, leading_int, leading_number, readable};
 use super::words::Words;
 use crate::haproxy::{Observe, OnError, OnMarkedDown, OnMarkedUp};
 
@@ -104,6 +104,42 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
         }
         Ok(())
     }),
+    ("agent-addr", 1, true, |_, it, line| {
+        if line.value().is_empty() {
+            return Err("'agent-addr' expects an address as argument.".to_owned());
+        }
+        let wrong = || {
+            let value = line.value();
+            format!("parsing agent-addr failed. Check if '{value}' is correct address.")
+        };
+        let parsed = address::parse(line.value(), Allowed::default()).map_err(|_| wrong())?;
+        let Host::Addr(addr) = parsed.host else { return Err(wrong()) };
+        it.agent.check.addr = Some(addr);
+        Ok(())
+    }),
+    ("agent-check", 0, true, |_, it, _| {
+        it.has_agent = true;
+        Ok(())
+    }),
+    ("agent-inter", 1, true, |cx, it, line| {
+        it.agent_inter = number::limit(interval(cx, line)?);
+        Ok(())
+    }),
+    ("agent-port", 1, true, |_, it, line| {
+        if line.value().is_empty() {
+            return Err("'agent-port' expects a port number as argument.".to_owned());
+        }
+        let port = leading_int(line.value()) as u16;
+        it.agent.check.port = (port > 0).then_some(port);
+        Ok(())
+    }),
+    ("agent-send", 1, true, |_, it, line| {
+        if line.value().is_empty() {
+            return Err("'agent-send' expects a string as argument.".to_owned());
+        }
+        it.agent.send = bytes(line.value());
+        Ok(())
+    }),
     ("backup", 0, true, |_, it, _| {
         it.server.backup = true;
         Ok(())
@@ -172,6 +208,10 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
     }),
     ("minconn", 1, true, |_, it, line| {
         it.server.minconn = bound(line);
+        Ok(())
+    }),
+    ("no-agent-check", 0, true, |_, it, _| {
+        it.has_agent = false;
         Ok(())
     }),
     ("no-backup", 0, true, |_, it, _| {

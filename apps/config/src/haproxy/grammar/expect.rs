@@ -18,23 +18,7 @@ use crate::haproxy::{CheckStatus, Expect, ExpectMatch};
 
 /// What `option httpchk` expects where nothing else is said.
 pub(super) fn ok_status() -> Expect {
-    blank(ExpectMatch::Status(alloc::vec![200..=399]))
-}
-
-/// An expectation without anything but what it looks for.
-pub(super) fn blank(matching: ExpectMatch) -> Expect {
-    Expect {
-        negated: false,
-        matching,
-        min_recv: None,
-        ok_status: None,
-        error_status: None,
-        timeout_status: None,
-        on_success: None,
-        on_error: None,
-        status_code: None,
-        comment: None,
-    }
+    Expect::of(ExpectMatch::Status(alloc::vec![200..=399]))
 }
 
 /// Reads an expectation.
@@ -50,7 +34,7 @@ pub(super) fn expect(
     if rest.is_empty() {
         return Err("expects at least a matching pattern as arguments".to_owned());
     }
-    let mut expect = blank(ExpectMatch::Bytes(Vec::new()));
+    let mut expect = Expect::of(ExpectMatch::Bytes(Vec::new()));
     let mut pattern: Option<(String, String)> = None;
     let mut header = None;
     let mut words = rest.iter();

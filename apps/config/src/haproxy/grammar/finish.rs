@@ -321,7 +321,7 @@ fn tracked(
     let Some(server) = other.servers.iter().find(|server| server.server.name == name) else {
         return Err(format!("unable to find required server '{name}' for tracking."));
     };
-    if !server.is_checked && server.track.is_none() {
+    if !server.is_checked && !server.has_agent && server.track.is_none() {
         return Err(format!(
             "unable to use {proxy}/{name} for tracking as it does not have any check nor agent enabled."
         ));

@@ -194,10 +194,10 @@ pub(super) const BIND: &[&str] = &[
 /// Options of `server`.
 #[rustfmt::skip]
 pub(super) const SERVER: &[&str] = &[
-    "agent-addr", "agent-check", "agent-inter", "agent-port", "agent-send", "allow-0rtt", "alpn",
+    "allow-0rtt", "alpn",
     "ca-file", "check-alpn", "check-proto", "check-sni", "check-ssl", "check-via-socks4", "ciphers",
     "ciphersuites", "crl-file", "crt", "force-sslv3", "force-tlsv10", "force-tlsv11",
-    "force-tlsv12", "force-tlsv13", "log-proto", "max-reuse", "namespace", "no-agent-check",
+    "force-tlsv12", "force-tlsv13", "log-proto", "max-reuse", "namespace", 
     "no-check-ssl", "no-send-proxy-v2-ssl", "no-send-proxy-v2-ssl-cn", "no-ssl", "no-ssl-reuse",
     "no-sslv3", "no-tls-tickets", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13", "npn",
     "pool-low-conn", "pool-max-conn", "pool-purge-delay", "proto", "redir", "resolve-net",

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use super::checks::{Step, formatted, plain};
 use super::cx::Cx;
 use super::draft::Draft;
-use super::expect::blank;
 use super::proxy::wants_backend;
 use super::text::bytes;
 use super::words::Words;
@@ -23,7 +22,7 @@ fn send(bytes: Vec<u8>) -> Step {
 }
 
 fn expect(matching: ExpectMatch, set: impl FnOnce(&mut Expect)) -> Step {
-    let mut expect = blank(matching);
+    let mut expect = Expect::of(matching);
     set(&mut expect);
     Step::Expect(expect)
 }
@@ -147,7 +146,7 @@ fn hex(text: &str) -> ExpectMatch {
 
 /// A message that is read as its protocol has it.
 fn reply(reply: Reply) -> Step {
-    Step::Expect(blank(ExpectMatch::Reply(reply)))
+    Step::Expect(Expect::of(ExpectMatch::Reply(reply)))
 }
 
 pub(super) fn mysql(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::address::{self, Allowed, Host};
 use super::attributes;
@@ -11,7 +12,8 @@ use super::draft::{Draft, Kind};
 use super::lines::Spot;
 use super::text::{invalid_in_name, readable};
 use super::words::Words;
-use crate::haproxy::{Address, Port, ProxyHeader, Server, ServerCheck, Source};
+use crate::haproxy::{Address, AgentCheck, Port, ProxyHeader, Server, ServerCheck, Source};
+use penstock_stack::Duration;
 use penstock_wire::Addr;
 
 /// A server while its line is read.
@@ -23,6 +25,10 @@ pub(super) struct ServerDraft {
     pub(super) has_id: bool,
     pub(super) is_checked: bool,
     pub(super) check: ServerCheck,
+    pub(super) has_agent: bool,
+    /// Who is asked; without an interval of its own, the check's.
+    pub(super) agent: AgentCheck,
+    pub(super) agent_inter: Option<Duration>,
     /// `send-proxy`, and `send-proxy-v2` with what its header holds.
     pub(super) proxy_v1: bool,
     pub(super) proxy_v2: bool,
@@ -41,6 +47,12 @@ impl ServerDraft {
             has_id: false,
             is_checked: false,
             check: ServerCheck::default(),
+            has_agent: false,
+            agent: AgentCheck {
+                check: ServerCheck { rise: 1, fall: 1, ..ServerCheck::default() },
+                send: Vec::new(),
+            },
+            agent_inter: None,
             proxy_v1: false,
             proxy_v2: false,
             proxy_options: [false; 3],
@@ -60,6 +72,11 @@ impl ServerDraft {
         let own_port = self.check.port.is_none() && self.check.addr.is_none();
         let send_proxy = self.check.send_proxy || own_port && server.send_proxy.is_some();
         server.check = self.is_checked.then(|| ServerCheck { send_proxy, ..self.check.clone() });
+        server.agent = self.has_agent.then(|| {
+            let mut agent = self.agent.clone();
+            agent.check.inter = self.agent_inter.unwrap_or(self.check.inter);
+            agent
+        });
         server
     }
 }
@@ -126,6 +143,12 @@ pub(super) fn server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     if attributes::options(cx, draft, &mut server, words, 3, &full, false) {
         if server.is_checked && server.track.is_some() {
             return alert(cx, &full, "unable to enable checks and tracking at the same time!");
+        }
+        if server.has_agent && server.agent.check.port.is_none() {
+            let name = &server.server.name;
+            let text =
+                format!("server {name} does not have agent port. Agent check has been disabled.");
+            return alert(cx, &full, &text);
         }
         draft.servers.push(server);
     }
