@@ -94,11 +94,7 @@ impl Proxy {
             self.set_standing(cx, server, standing);
         } else {
             let is_up = before.is_up;
-            let why = if via.is_some() { "" } else { "forced " };
-            let step = match enters {
-                true => Step::Drains { is_up },
-                false => Step::DrainsNoMore { is_up, why },
-            };
+            let step = if enters { Step::Drains { is_up } } else { Step::DrainsNoMore { is_up } };
             self.take_step(cx, server, standing, (step, NOTICE), via);
         }
         self.each_follower(cx, server, |proxy, cx, follower, leader| {

@@ -119,7 +119,9 @@ fn checks(setup: &Setup) -> usize {
     let probes = backends.map(|(plan, backend)| {
         let input = if plan.listens() { INPUT_BYTES_MAX } else { 0 };
         let checked = backend.servers.iter().filter(|server| server.check.is_some());
+        let asked = backend.servers.iter().filter(|server| server.agent.is_some());
         checked.count() * (size_of::<Probe>() + input)
+            + asked.count() * (size_of::<Probe>() + INPUT_BYTES_MAX)
     });
     match probes.sum() {
         0 => 0,

@@ -46,16 +46,14 @@ impl Proxy {
         self.backends[backend as usize].update(self.setup, backend, &self.servers);
         let description = self.setup.server(server);
         let is_open = |it: Standing| it.is_running() && it.takes_new();
-        if is_open(before) && !is_open(standing) {
-            if self.setup.backend(backend).redispatch.is_some() {
-                self.redistribute(cx, server);
-            }
+        let moves = self.setup.backend(backend).redispatch.is_some();
+        if is_open(before) && !is_open(standing) && moves {
+            self.redistribute(cx, server);
         }
-        if before.is_running() && !standing.is_running() {
-            if description.on_marked_down == OnMarkedDown::ShutdownSessions {
-                let is_its_own = |at: u16| at == server;
-                self.shut_sessions(cx, is_its_own, Termination::SERVER_DOWN);
-            }
+        let shuts = description.on_marked_down == OnMarkedDown::ShutdownSessions;
+        if before.is_running() && !standing.is_running() && shuts {
+            let is_its_own = |at: u16| at == server;
+            self.shut_sessions(cx, is_its_own, Termination::SERVER_DOWN);
         }
         if !before.is_running()
             && standing.is_running()

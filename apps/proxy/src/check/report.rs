@@ -331,8 +331,6 @@ pub enum Step<'a> {
     DrainsNoMore {
         /// Its checks say so.
         is_up: bool,
-        /// As above.
-        why: &'a str,
     },
     /// It was in maintenance, and gets no new sessions still.
     StaysDrained,
@@ -379,10 +377,9 @@ pub fn write_step(
             reason("", line);
             tally.write(!is_up, line);
         }
-        Step::DrainsNoMore { is_up, why } => {
-            let _ = write!(line, "is {} (leaving {why}drain)", word(is_up));
-            reason("", line);
-            line.byte(b'.');
+        // "Forced" it is for HAProxy also where it was another's that this one tracks.
+        Step::DrainsNoMore { is_up } => {
+            let _ = write!(line, "is {} (leaving forced drain).", word(is_up));
         }
         Step::StaysDrained => line.push(b"remains in forced drain mode."),
     }
