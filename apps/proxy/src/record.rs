@@ -170,7 +170,8 @@ impl Proxy {
         // A session that ends has left its backend and its server, though not its frontend.
         let left = |flag: u16| u32::from(ending.moment == Moment::Over && session.has(flag));
         let in_backend = session.backend.map_or(0, |at| gauges.total(gauges.backend(at)));
-        let in_server = server.map_or(0, |at| gauges.total(gauges.server(at)));
+        let of_server = server.filter(|at| !self.setup.server(*at).is_dispatch);
+        let in_server = of_server.map_or(0, |at| gauges.total(gauges.server(at)));
         Record {
             accepted_at: accepted_at(view.wall, now, session),
             client: Some(session.source),

@@ -61,6 +61,8 @@ pub struct Server {
     pub user_timeout: Option<Duration>,
     /// `cookie`: its value in a persistence cookie.
     pub cookie: Option<String>,
+    /// `dispatch`: no server, but the address of a section that has none.
+    pub is_dispatch: bool,
     /// `non-stick`: stick rules remember no session of it.
     pub non_stick: bool,
 }
@@ -94,6 +96,7 @@ impl Server {
             fast_open: false,
             user_timeout: None,
             cookie: None,
+            is_dispatch: false,
             non_stick: false,
         }
     }

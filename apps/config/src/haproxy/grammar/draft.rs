@@ -114,6 +114,8 @@ pub(super) struct Draft {
     /// What was inherited of these, to tell what is said twice.
     pub(super) inherited_timeouts: Timeouts,
     pub(super) switches: Switches,
+    /// `dispatch`.
+    pub(super) dispatch: Option<ServerDraft>,
     /// `option redispatch`, with its number.
     pub(super) redispatch: Option<i32>,
     /// Statements that only mean something in mode `http`, as HAProxy's warnings name them.
@@ -189,6 +191,7 @@ impl Draft {
             timeouts: Timeouts::default(),
             inherited_timeouts: Timeouts::default(),
             switches: Switches::default(),
+            dispatch: None,
             redispatch: None,
             http_only: Vec::new(),
             has_cookie: false,

@@ -229,6 +229,16 @@ fn log_formats(cx: &mut Cx<'_>, draft: &Draft, frontend: &mut Frontend) {
 
 fn balance(cx: &mut Cx<'_>, draft: &Draft, backend: &mut Backend) {
     backend.algorithm = draft.algorithm.clone().unwrap_or_default();
+    let (noun, name) = (draft.kind.noun(), &draft.name);
+    match (&draft.dispatch, draft.algorithm.is_some()) {
+        (Some(_), true) => cx
+            .messages
+            .warn(format!("dispatch address of {noun} '{name}' will be ignored in balance mode.")),
+        (Some(_), false) if !draft.servers.is_empty() => cx
+            .messages
+            .alert(format!("{noun} '{name}' : 'dispatch' beside servers is not supported yet.")),
+        _ => {}
+    }
     let Some(text) = &draft.balance_sample else { return };
     cx.spot = draft.spot.clone();
     let (noun, name, spot) = (draft.kind.noun(), &draft.name, &draft.spot);
@@ -254,7 +264,8 @@ fn track(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
     let mut next = 1;
     let taken: Vec<u32> =
         draft.servers.iter().filter(|it| it.has_id).map(|it| it.server.id).collect();
-    for server in &draft.servers {
+    let dispatch = draft.dispatch.as_ref().filter(|_| draft.algorithm.is_none());
+    for server in draft.servers.iter().chain(dispatch) {
         let mut finished: Server = server.finished();
         if !server.has_id {
             while taken.contains(&next) {

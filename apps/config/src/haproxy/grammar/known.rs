@@ -110,12 +110,12 @@ const GONE: &[(&str, &str)] = &[
 /// Keywords of proxies.
 #[rustfmt::skip]
 pub(super) const PROXY: &[&str] = &[
-    "capture", "compression", "declare", "dispatch", "dynamic-cookie-key", "email-alert",
+    "capture", "compression", "declare", "dynamic-cookie-key", "email-alert",
     "errorfiles", "errorloc", "errorloc302", "errorloc303", "external-check", "filter",
     "force-persist", "http-after-response", "http-error", "http-request", "http-response",
     "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
     "max-keep-alive-queue", "max-session-srv-conns", "monitor", "monitor-uri", "persist",
-    "redirect", "retry-on", "server-state-file-name", "server-template", "transparent",
+    "redirect", "retry-on", "server-state-file-name", "transparent",
     "unique-id-header", "use-fcgi-app",
 ];
 

@@ -40,6 +40,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
             draft.disabled = false;
         }
     }),
+    ("dispatch", |cx, draft, words, _| server::dispatch(cx, draft, words)),
     ("error-log-format", |cx, draft, words, _| error_log_format(cx, draft, words)),
     ("errorfile", |cx, draft, words, _| errorfile(cx, draft, words)),
     ("fullconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.fullconn)),
@@ -62,6 +63,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("rate-limit", |cx, draft, words, _| timeout::rate_limit(cx, draft, words)),
     ("retries", |cx, draft, words, _| retries(cx, draft, words)),
     ("server", |cx, draft, words, _| server::server(cx, draft, words)),
+    ("server-template", |cx, draft, words, _| server::template(cx, draft, words)),
     ("source", |cx, draft, words, _| server::proxy_source(cx, draft, words)),
     ("srvtcpka-cnt", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtcpka-idle", |cx, draft, words, _| probes(cx, draft, words)),

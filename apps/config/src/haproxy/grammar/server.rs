@@ -5,12 +5,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::address::{self, Allowed, Host};
+use super::address::{self, Allowed, Host, Parsed};
 use super::attributes;
 use super::cx::Cx;
 use super::draft::{Draft, Kind};
 use super::lines::Spot;
-use super::text::{invalid_in_name, readable};
+use super::text::{invalid_in_name, leading_int, readable};
 use super::words::Words;
 use crate::haproxy::{Address, AgentCheck, Port, ProxyHeader, Server, ServerCheck, Source};
 use penstock_stack::Duration;
@@ -112,24 +112,74 @@ pub(super) fn server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     if !words.has(2) {
         return alert(cx, "", "'server' expects <name> and <addr>[:<port>] as arguments.");
     }
-    let name = words[1].to_owned();
-    if let Some(wrong) = invalid_in_name(&name) {
-        return alert(
-            cx,
-            "",
-            &format!("character '{wrong}' is not permitted in server name '{name}'."),
-        );
+    if let Some(server) = read(cx, draft, words, 2) {
+        draft.servers.push(server);
     }
-    let full = format!("{}/{name}", draft.name);
-    let allowed = Allowed { offset: true, name: true, ..Allowed::default() };
-    let parsed = match address::parse(&words[2], allowed) {
-        Ok(parsed) => parsed,
-        Err(wrong) => return alert(cx, &full, &wrong),
+}
+
+/// `server-template`: so many servers like this one, of names that begin alike.
+pub(super) fn template(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if draft.kind == Kind::Defaults {
+        return alert(cx, "", "'server-template' not allowed in 'defaults' section.");
+    }
+    if !is_backend(cx, draft, "server-template") {
+        return;
+    }
+    if !words.has(3) {
+        let text = "'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.";
+        return alert(cx, "", text);
+    }
+    let range = &words[2];
+    let (first, last) = match range.split_once('-') {
+        Some((first, last)) => (leading_int(first), leading_int(last)),
+        None => (1, leading_int(range)),
     };
-    let mut server = draft.default_server.clone();
-    server.spot = cx.spot.clone();
-    server.server.name = name;
+    if first < 0 || last < first {
+        return alert(cx, "", &format!("Wrong server-template number or range arg '{range}'."));
+    }
+    let Some(mut server) = read(cx, draft, words, 3) else { return };
+    if last - first >= TEMPLATE_MAX {
+        let text =
+            format!("'server-template' : more than {TEMPLATE_MAX} servers are not supported.");
+        return alert(cx, &format!("{}/{}", draft.name, server.server.name), &text);
+    }
+    let prefix = core::mem::take(&mut server.server.name);
+    for number in first..=last {
+        server.server.name = format!("{prefix}{number}");
+        draft.servers.push(server.clone());
+        server.has_id = false;
+    }
+}
+
+/// `dispatch`: one address for all that have no server, which is no server in the log.
+pub(super) fn dispatch(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    if draft.kind == Kind::Defaults {
+        return cx.alert("'dispatch' not allowed in 'defaults' section.");
+    }
+    super::proxy::wants_backend(cx, draft, "dispatch");
+    let allowed = Allowed { name: true, port_mandatory: true, ..Allowed::default() };
+    let parsed = match address::parse(&words[1], allowed) {
+        Ok(parsed) => parsed,
+        Err(wrong) => return cx.alert(&format!("'dispatch' : {wrong}")),
+    };
+    if !cx.at_most(words, 1, 0) {
+        return;
+    }
+    let mut server = ServerDraft::preset(&cx.spot);
     server.server.place = cx.place();
+    set_address(cx, &mut server, parsed);
+    server.server.name = NO_SERVER.to_owned();
+    server.server.is_dispatch = true;
+    draft.dispatch = Some(server);
+}
+
+/// What the log calls a server that is none.
+const NO_SERVER: &str = "<NOSRV>";
+
+/// Servers of one template.
+const TEMPLATE_MAX: i32 = 4096;
+
+fn set_address(cx: &Cx<'_>, server: &mut ServerDraft, parsed: Parsed) {
     server.server.address = match parsed.host {
         Host::Addr(addr) if addr.is_unspecified() || addr == Addr::v4(0) => Address::Client,
         Host::Addr(addr) => Address::Addr(addr),
@@ -140,18 +190,45 @@ pub(super) fn server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         true => Port::Offset(parsed.port),
         false => Port::Fixed(parsed.port as u16),
     };
-    if attributes::options(cx, draft, &mut server, words, 3, &full, false) {
-        if server.is_checked && server.track.is_some() {
-            return alert(cx, &full, "unable to enable checks and tracking at the same time!");
-        }
-        if server.has_agent && server.agent.check.port.is_none() {
-            let name = &server.server.name;
-            let text =
-                format!("server {name} does not have agent port. Agent check has been disabled.");
-            return alert(cx, &full, &text);
-        }
-        draft.servers.push(server);
+}
+
+/// A server's line: its name, its address in word `at`, its options behind.
+fn read(cx: &mut Cx<'_>, draft: &Draft, words: &Words, at: usize) -> Option<ServerDraft> {
+    let name = words[1].to_owned();
+    if let Some(wrong) = invalid_in_name(&name) {
+        let text = format!("character '{wrong}' is not permitted in server name '{name}'.");
+        alert(cx, "", &text);
+        return None;
     }
+    let full = format!("{}/{name}", draft.name);
+    let allowed = Allowed { offset: true, name: true, ..Allowed::default() };
+    let parsed = match address::parse(&words[at], allowed) {
+        Ok(parsed) => parsed,
+        Err(wrong) => {
+            alert(cx, &full, &wrong);
+            return None;
+        }
+    };
+    let mut server = draft.default_server.clone();
+    server.spot = cx.spot.clone();
+    server.server.name = name;
+    server.server.place = cx.place();
+    set_address(cx, &mut server, parsed);
+    if !attributes::options(cx, draft, &mut server, words, at + 1, &full, false) {
+        return None;
+    }
+    if server.is_checked && server.track.is_some() {
+        alert(cx, &full, "unable to enable checks and tracking at the same time!");
+        return None;
+    }
+    if server.has_agent && server.agent.check.port.is_none() {
+        let name = &server.server.name;
+        let text =
+            format!("server {name} does not have agent port. Agent check has been disabled.");
+        alert(cx, &full, &text);
+        return None;
+    }
+    Some(server)
 }
 
 pub(super) fn default_server(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {

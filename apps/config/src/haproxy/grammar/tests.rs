@@ -365,3 +365,48 @@ proptest! {
         assert!(reading.proxies.is_some() || reading.messages.iter().any(|it| it.severity == Severity::Alert));
     }
 }
+
+#[test]
+fn a_template_is_many_servers() {
+    let text = format!(
+        "{DEFAULTS}listen l\n bind :80\n server-template web 2-4 10.0.0.1:90 weight 7\n \
+         server-template x 2 10.0.0.2:91\n"
+    );
+    let servers = &good(&text).backends[0].servers;
+    let names: Vec<_> = servers.iter().map(|it| (it.name.as_str(), it.id, it.weight)).collect();
+    assert_eq!(names, [("web2", 1, 7), ("web3", 2, 7), ("web4", 3, 7), ("x1", 4, 1), ("x2", 5, 1)]);
+    for (line, wanted) in [
+        ("y 2-1 127.0.0.1:90", "[t.cfg:6] : Wrong server-template number or range arg '2-1'."),
+        ("z abc 127.0.0.1:90", "[t.cfg:6] : Wrong server-template number or range arg 'abc'."),
+        (
+            "z",
+            "[t.cfg:6] : 'server-template' expects <prefix> <nb | range> <addr>[:<port>] as \
+             arguments.",
+        ),
+    ] {
+        let text = format!("{DEFAULTS}listen l\n server-template {line}\n");
+        assert_eq!(said(&text)[0], wanted);
+    }
+}
+
+#[test]
+fn a_section_may_have_one_address_and_no_server() {
+    let with = |lines: &str| format!("{DEFAULTS}listen l\n bind :80\n dispatch {lines}\n");
+    let backend = &good(&with("10.0.0.1:90")).backends[0];
+    let server = &backend.servers[0];
+    assert_eq!((server.name.as_str(), server.is_dispatch), ("<NOSRV>", true));
+    assert!(good(&with("10.0.0.1:90\n balance leastconn")).backends[0].servers.is_empty());
+    for (lines, wanted) in [
+        ("10.0.0.2", "parsing [t.cfg:7] : 'dispatch' : missing port specification in '10.0.0.2'"),
+        (
+            "10.0.0.2:1\n server a 10.0.0.1:90",
+            "proxy 'l' : 'dispatch' beside servers is not supported yet.",
+        ),
+        (
+            "10.0.0.2:1\n balance source",
+            "dispatch address of proxy 'l' will be ignored in balance mode.",
+        ),
+    ] {
+        assert_eq!(said(&with(lines))[0], wanted);
+    }
+}
