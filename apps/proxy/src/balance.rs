@@ -65,8 +65,8 @@ impl Share {
 
 /// What is asked of a balancer.
 pub(crate) struct Question<'a, F> {
-    /// The number that a hash has to place: see [`source_key`].
-    pub(crate) key: u32,
+    /// The number that a hash has to place: see [`source_key`]. Who has none goes in turn.
+    pub(crate) key: Option<u32>,
     /// The server that has just failed: another one is better.
     pub(crate) avoid: Option<u16>,
     /// Whether a server takes another session at once.
@@ -194,11 +194,17 @@ impl Balancer {
             Kind::StaticRoundRobin(map) => map.next(question),
             Kind::LeastConn(least) => least.next(question),
             Kind::First(first) => first.next(&self.used, question),
-            Kind::Mapped { map, avalanche } => map.at(mixed(question.key, *avalanche)),
-            Kind::Consistent { ring, avalanche, balance_percent } => {
-                let key = mixed(question.key, *avalanche);
-                ring.nearest(key, question.avoid, question.loads, *balance_percent)
-            }
+            Kind::Mapped { map, avalanche } => match question.key {
+                Some(key) => map.at(mixed(key, *avalanche)),
+                None => map.next(question),
+            },
+            Kind::Consistent { ring, avalanche, balance_percent } => match question.key {
+                Some(key) => {
+                    let key = mixed(key, *avalanche);
+                    ring.nearest(key, question.avoid, question.loads, *balance_percent)
+                }
+                None => ring.next(question),
+            },
             Kind::Random { ring, draws } => ring.draw(*draws, question),
         };
         found.map_or(Answer::AnyLater, Answer::Server)
@@ -208,12 +214,10 @@ impl Balancer {
     fn stagger(&mut self, core: u16) {
         match &mut self.kind {
             Kind::RoundRobin(turns) => turns.stagger(core),
-            Kind::StaticRoundRobin(map) => map.stagger(core),
+            Kind::StaticRoundRobin(map) | Kind::Mapped { map, .. } => map.stagger(core),
             Kind::LeastConn(least) => least.stagger(core),
-            Kind::First(_)
-            | Kind::Mapped { .. }
-            | Kind::Consistent { .. }
-            | Kind::Random { .. } => {}
+            Kind::Consistent { ring, .. } => ring.stagger(core),
+            Kind::First(_) | Kind::Random { .. } => {}
         }
     }
 }

@@ -477,7 +477,7 @@ impl Session {
             backend_queue: 0,
             joined_at: 0,
             until: 0,
-            key: 0,
+            key: None,
             kept: None,
             reader: None,
         }

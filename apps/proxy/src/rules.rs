@@ -47,7 +47,7 @@ pub(crate) enum Decision {
         /// The server, among all, that a rule named.
         directed: Option<u16>,
         /// What a hash has to place.
-        key: u32,
+        key: Option<u32>,
     },
 }
 
@@ -182,18 +182,18 @@ impl Proxy {
             holds.then_some(server)
         });
         let key = match &description.algorithm {
-            Algorithm::Source => balance::source_key(view.session.source.addr),
+            Algorithm::Source => Some(balance::source_key(view.session.source.addr)),
             Algorithm::Hash(wanted) => {
                 let mut fetched = sample::fetch(wanted, view, work);
                 match fetched.value {
                     Known::Is(value) => {
-                        hash(description.hash_type.function, value.bytes(&mut fetched.room))
+                        let bytes = value.bytes(&mut fetched.room);
+                        Some(hash(description.hash_type.function, bytes))
                     }
-                    // HAProxy goes in turn then; a number of nobody's does as well.
-                    Known::Never | Known::NotYet => view.random as u32,
+                    Known::Never | Known::NotYet => None,
                 }
             }
-            _ => 0,
+            _ => None,
         };
         Decision::Go { backend, directed, key }
     }

@@ -52,7 +52,7 @@ pub(crate) struct Session {
     /// When the phase it is in is over, in milliseconds on a ring of 2^32.
     pub(crate) until: u32,
     /// What a hash has to place.
-    pub(crate) key: u32,
+    pub(crate) key: Option<u32>,
     /// Bytes of its client that rules have looked at.
     pub(crate) kept: Option<Buffer>,
     /// The PROXY header that is being read.

@@ -349,8 +349,8 @@ pub enum Converter {
     Mask {
         /// The mask of IPv4 addresses, of which the last 32 bits count.
         v4: u32,
-        /// The mask of IPv6 addresses.
-        v6: u128,
+        /// The mask of IPv6 addresses; without one, none passes.
+        v6: Option<u128>,
     },
     /// `bool`: whether it is not 0.
     Bool,

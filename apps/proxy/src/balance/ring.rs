@@ -12,6 +12,8 @@ pub(super) struct Ring {
     places: Vec<(u32, u16)>,
     weights: Vec<u32>,
     total: u32,
+    /// The place behind the one that [`next`](Ring::next) gave last.
+    next: usize,
 }
 
 /// Places of one server: more than any weight gives.
@@ -24,6 +26,7 @@ impl Ring {
             places: Vec::with_capacity(shares.iter().map(all).sum::<u32>() as usize),
             weights: alloc::vec![0; shares.len()],
             total: 0,
+            next: 0,
         }
     }
 
@@ -72,6 +75,27 @@ impl Ring {
             at = if at + 1 == count { 0 } else { at + 1 };
         }
         Some(self.places[at].1)
+    }
+
+    pub(super) fn stagger(&mut self, places: u16) {
+        self.next = places as usize % self.places.len().max(1);
+    }
+
+    /// The server of the next place that has room.
+    pub(super) fn next<F: Fn(u16) -> bool>(&mut self, question: &Question<'_, F>) -> Option<u16> {
+        let mut avoided = None;
+        for _ in 0..self.places.len() {
+            self.next = if self.next >= self.places.len() { 0 } else { self.next };
+            let server = self.places[self.next].1;
+            self.next += 1;
+            if (question.has_room)(server) {
+                if question.avoid != Some(server) {
+                    return Some(server);
+                }
+                avoided = Some(server);
+            }
+        }
+        avoided
     }
 
     /// The least loaded of `draws` drawn by weight; none if that one is full.

@@ -20,7 +20,7 @@ fn backend(algorithm: Algorithm) -> Backend {
 }
 
 fn ask(key: u32, loads: &[u32]) -> Question<'_, fn(u16) -> bool> {
-    Question { key, avoid: None, has_room: |_| true, loads, random: key.into() }
+    Question { key: Some(key), avoid: None, has_room: |_| true, loads, random: key.into() }
 }
 
 fn next(balancer: &mut Balancer) -> u16 {
@@ -92,7 +92,7 @@ fn who_is_full_or_has_failed_is_passed_over() {
         let loads = [0; 3];
         let mut ask = |avoid, full: fn(u16) -> bool| {
             let has_room = move |server| !full(server);
-            balancer.next(&Question { key: 0, avoid, has_room, loads: &loads, random: 7 })
+            balancer.next(&Question { key: Some(0), avoid, has_room, loads: &loads, random: 7 })
         };
         assert_eq!(ask(Some(0), |server| server == 1), Answer::Server(2), "{algorithm:?}");
         assert_eq!(ask(Some(1), |server| server != 1), Answer::Server(1), "{algorithm:?}");
@@ -175,5 +175,21 @@ proptest! {
             let its_own = before == Answer::Server((gone % count) as u16);
             prop_assert!(its_own || after == before);
         }
+    }
+}
+
+#[test]
+fn who_has_no_key_goes_in_turn() {
+    for consistent in [false, true] {
+        let hash_type = HashType { consistent, ..HashType::default() };
+        let backend = Backend { hash_type, ..backend(Algorithm::Source) };
+        let mut balancer = Balancer::new(&backend, &shares(&[1, 2, 5]), 0);
+        let mut asked = [0; 3];
+        let ask = Question { key: None, ..ask(0, &[0; 3]) };
+        for _ in 0..8 * 16 {
+            let Answer::Server(server) = balancer.next(&ask) else { panic!("nobody") };
+            asked[server as usize] += 1;
+        }
+        assert_eq!(asked, [16, 32, 80], "consistent: {consistent}");
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn convert<'a>(
         Converter::Word { index, delimiters, count } => {
             Value::Text(word(value.text(room), *index, delimiters, *count))
         }
-        Converter::Mask { v4, v6 } => Value::Addr(mask(value.addr()?, *v4, *v6)),
+        Converter::Mask { v4, v6 } => Value::Addr(mask(value.addr()?, *v4, *v6)?),
         Converter::Bool => Value::Bool(value.int()? != 0),
         Converter::Not => Value::Bool(value.int()? == 0),
         Converter::Odd => Value::Bool(value.int()? & 1 == 1),
@@ -238,11 +238,12 @@ fn word<'a>(text: &'a [u8], index: i32, delimiters: &[u8], count: u32) -> &'a [u
     &text[begin..end]
 }
 
-fn mask(addr: Addr, v4: u32, v6: u128) -> Addr {
+/// Without a mask of its own, no address of IPv6 passes.
+fn mask(addr: Addr, v4: u32, v6: Option<u128>) -> Option<Addr> {
     if addr.is_v4() {
-        return Addr::v4(addr.v4_number() & v4);
+        return Some(Addr::v4(addr.v4_number() & v4));
     }
-    Addr::v6((u128::from_be_bytes(addr.bytes()) & v6).to_be_bytes())
+    v6.map(|v6| Addr::v6((u128::from_be_bytes(addr.bytes()) & v6).to_be_bytes()))
 }
 
 /// Saturates; dividing by 0 gives the largest number, its remainder is 0.

@@ -72,7 +72,7 @@ pub(super) const CONVERTERS: &[Entry] = &[
     }),
     entry!("ipmask", Shape { least: 1, kinds: &[Is::Mask4, Is::Mask6] }, Addr => Addr, |_, _, it| {
         let v4 = super::address::mask4(&it[0]).unwrap_or(u32::MAX);
-        let v6 = it.get(1).and_then(|mask| super::address::mask6(mask)).unwrap_or(u128::MAX);
+        let v6 = it.get(1).and_then(|mask| super::address::mask6(mask));
         Ok(Converter::Mask { v4, v6 })
     }),
     entry!("bool", NONE, Int => Bool, |_, _, _| Ok(Converter::Bool)),
