@@ -398,7 +398,7 @@ impl Proxy {
                 self.finish(cx, id, Termination::of(session::SERVER_TIMEOUT, phase), bytes);
             }
             Reason::Client(_) => {
-                self.finish(cx, id, Termination::of(session::CLIENT_BROKE, phase), bytes);
+                self.finish(cx, id, Termination::of_reset(phase), bytes);
             }
             Reason::Server(_) => {
                 self.finish(cx, id, Termination::of(session::SERVER_BROKE, phase), bytes);

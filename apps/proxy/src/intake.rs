@@ -391,7 +391,15 @@ impl Proxy {
                 self.leave_queue(id);
                 self.forget(cx, id);
             }
-            _ => self.finish(cx, id, Termination::of(session::CLIENT_BROKE, phase), (0, 0)),
+            _ => {
+                let now = cx.now();
+                if let (Phase::BackendQueue | Phase::ServerQueue, Some(session)) =
+                    (phase, self.session_mut(id))
+                {
+                    session.queued_ms = Some(session.age_ms(now));
+                }
+                self.finish(cx, id, Termination::of_reset(phase), (0, 0));
+            }
         }
     }
 

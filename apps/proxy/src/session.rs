@@ -172,6 +172,17 @@ impl Termination {
         };
         Termination([cause, when])
     }
+
+    /// A client's connection broke. Once no rule waits for its bytes any more, HAProxy takes that for
+    /// an end of the data phase, whether a server has answered or not.
+    pub(crate) fn of_reset(phase: Phase) -> Termination {
+        match phase {
+            Phase::BackendQueue | Phase::ServerQueue | Phase::Pause | Phase::Connecting => {
+                Termination::of(CLIENT_BROKE, Phase::Relayed)
+            }
+            _ => Termination::of(CLIENT_BROKE, phase),
+        }
+    }
 }
 
 /// Causes of an end.

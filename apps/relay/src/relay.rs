@@ -34,7 +34,7 @@ pub struct Manners {
     pub ends_softly: bool,
     /// The client's side ends with a RST (`option nolinger`).
     pub client_no_linger: bool,
-    /// The server's side ends with a RST.
+    /// The server's side ends with a RST, and as soon as its client has no more to say.
     pub server_no_linger: bool,
 }
 
@@ -273,7 +273,11 @@ impl Relay {
         let End { other, flags, .. } = self.ends[conn.index()];
         let other = other?;
         if flags & End::SERVER == 0 {
-            cx.abort(other);
+            // A server that has said all it had to say hears an end, as from HAProxy.
+            match self.ends[other.index()].has(End::ENDED) {
+                true => self.leave(cx, other),
+                false => cx.abort(other),
+            }
             return self.end(conn, Reason::Client(reason));
         }
         if self.manners[self.ends[conn.index()].manners as usize].ends_softly {
@@ -293,7 +297,9 @@ impl Relay {
             return self.on_connecting_timer(cx, conn, other);
         }
         let now = cx.now().millis();
-        for (this, that) in [(conn, other), (other, conn)] {
+        let (client, server) = if flags & End::SERVER == 0 { (conn, other) } else { (other, conn) };
+        let both_silent = self.are_silent_together(client, server, now);
+        for (this, that) in [(client, server), (server, client)] {
             if self.writing_left_ms(&self.ends[this.index()], &self.ends[that.index()], now) == 0 {
                 // It does not listen: what is on its way to it is lost.
                 let is_server = self.ends[this.index()].has(End::SERVER);
@@ -301,7 +307,7 @@ impl Relay {
                 cx.abort(that);
                 return self.end(conn, timeout_of(is_server));
             }
-            if self.reading_left_ms(&self.ends[this.index()], true, now) == 0 {
+            if both_silent || self.reading_left_ms(&self.ends[this.index()], true, now) == 0 {
                 let nothing_before = !self.ends[that.index()].has(End::SILENT);
                 self.ends[this.index()].assign(End::SILENT, nothing_before);
                 // As if it had closed: what it has said goes on, and the other may answer.
@@ -312,6 +318,19 @@ impl Relay {
         }
         self.arm(cx, conn);
         None
+    }
+
+    /// Whether a client and its server have both been silent for too long, and for equally long.
+    ///
+    /// What passes is a sign of life of both, of one as it came and of the other as it was
+    /// acknowledged, a moment later. Where both may be silent for equally long, HAProxy's two clocks
+    /// run out together, and it looks at the client first.
+    fn are_silent_together(&self, client: ConnId, server: ConnId, now: u32) -> bool {
+        let (client, server) = (&self.ends[client.index()], &self.ends[server.index()]);
+        let left = [client, server].map(|end| self.reading_left_ms(end, true, now));
+        self.span_ms(client, true) == self.span_ms(server, true)
+            && left.contains(&0)
+            && left.iter().all(|&left| left <= ACKNOWLEDGED_MS)
     }
 
     /// A server has not answered yet, or its client has said nothing yet.
@@ -367,7 +386,8 @@ impl Relay {
             cx.abort(other);
             return self.end(conn, Reason::Abandoned);
         }
-        if !that.has(End::ENDED) {
+        let is_cut = that.has(End::SERVER) && self.manners[that.manners as usize].server_no_linger;
+        if !that.has(End::ENDED) && !(is_cut && !this.has(End::WAITS)) {
             if !this.has(End::WAITS) {
                 self.shut(cx, other);
                 // One end less to wait for: the timer may come too early, never too late, unless
@@ -496,6 +516,9 @@ impl Relay {
         })
     }
 }
+
+/// So long after a byte it is acknowledged, more or less.
+const ACKNOWLEDGED_MS: u32 = 250;
 
 fn timeout_of(is_server: bool) -> Reason {
     if is_server { Reason::ServerTimeout } else { Reason::ClientTimeout }
