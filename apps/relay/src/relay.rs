@@ -387,7 +387,7 @@ impl Relay {
             return self.end(conn, Reason::Abandoned);
         }
         let is_cut = that.has(End::SERVER) && self.manners[that.manners as usize].server_no_linger;
-        if !that.has(End::ENDED) && !(is_cut && !this.has(End::WAITS)) {
+        if !that.has(End::ENDED) && (!is_cut || this.has(End::WAITS)) {
             if !this.has(End::WAITS) {
                 self.shut(cx, other);
                 // One end less to wait for: the timer may come too early, never too late, unless
