@@ -1,13 +1,17 @@
 """The ways in which an image boots, and what it needs for that."""
 
+import contextlib
+import functools
 import http.server
 import os
 import re
 import shutil
-import functools
+import socket
+import struct
 import threading
+import time
 
-from judge import Failed, expect, media, pack
+from judge import PATIENCE, Failed, expect, media, pack
 from lab import (LOGS, TEST, TREE, Built, ab, answers_at_last, check, command, fetched, line_of, packaged, plugged, serve,
                  url_of, wire)
 
@@ -130,6 +134,38 @@ def serves_with(start, memory, cpus):
     boot, url = serve(start, memory=memory, cpus=cpus)
     ab(url, 2_000)
     return f"{boot.wait(r'stack: (.*)$')[1]}; {took(boot)}"
+
+
+@check()
+def is_ready_when_it_says_so(start):
+    """Clients on every queue, whose first SYN leaves when the line appears, are answered without another."""
+    number = wire()
+    boot = start(line_of(number), card=plugged(number), cpus=4)
+    station = boot.wait(r"nic eth0: .*?, ([0-9a-f:]{17}),")[1]
+    # Nobody has to ask where it is.
+    command("ip", "neigh", "replace", f"10.82.{number}.2", "lladdr", station, "dev", f"dut{number}", "nud", "permanent")
+    deadline = time.monotonic() + PATIENCE
+    while "ready: serving" not in boot.text() and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(64)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex((f"10.82.{number}.2", 80))
+        for client in clients:
+            client.settimeout(PATIENCE)
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            if not client.recv(1):
+                raise Failed("a client is sent away")
+        again = sum(retransmitted(client) for client in clients)
+    if again:
+        raise Failed(f"64 clients had to say {again} things again")
+    return took(boot)
+
+
+def retransmitted(client):
+    """`tcpi_total_retrans` of Linux's `struct tcp_info`."""
+    return struct.unpack_from("<I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
 
 
 @check()

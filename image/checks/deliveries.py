@@ -10,7 +10,7 @@ import socketserver
 import ssl
 import threading
 
-from judge import Failed, media, pack
+from judge import Failed, expect, media, pack
 from lab import LOGS, TEST, TREE, Built, check, command, fetched, packaged, process, until, url_of, wire
 from proxies import Backends
 from services import connects, listens, plugged_of
@@ -23,6 +23,7 @@ def boots(start, number, complaints=(), **more):
     said = re.findall(r"(?:warning|error): (.*)$", boot.text(), re.M)
     if said != list(complaints):
         raise Failed(f"complains of {said}, expected {list(complaints)}")
+    return boot
 
 
 def line_on(number):
@@ -93,8 +94,9 @@ def runs_the_example(start, path):
     with played(*ports) if ports else process("redis-server", "--bind", *addresses, "--save", "", "--protected-mode", "no"):
         # Redis has one port, and it is the one that its proxy has.
         until("the servers listen", lambda: all(connects(address, (ports or (port,))[0]) for address in addresses))
-        boots(start, number, more=["-initrd", path])
+        boot = boots(start, number, more=["-initrd", path])
         for other in listening:
+            expect(boot.text(), rf"proxy: (?:frontend|listen) \S+: .*\*:{other}\b.* -> .*\d servers?.*\d checked")
             if not connects(f"10.82.{number}.2", other):
                 raise Failed(f"nobody listens on port {other}")
         said = heard(number, port, first)

@@ -25,7 +25,7 @@ use crate::capacity::{self, Room};
 use crate::card::{self, Card, Plan};
 use crate::departure::Departure;
 use crate::proxy;
-use crate::serve::{Nics, Service, instant, serve};
+use crate::serve::{Nics, Opening, Service, instant, serve};
 
 /// What an image begins with.
 pub fn run(mut machine: Machine) {
@@ -95,6 +95,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
                 most: format!(" ({needs})"),
             };
             let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
+            setup.summary().iter().for_each(|line| info!("{line}"));
             if let Some(line) = setup.beyond(&ground.config.capacity, cores) {
                 warning!("{line}");
             }
@@ -130,7 +131,7 @@ struct Ground {
     plan: Plan,
     /// When the cards were up, and how long that took.
     with_cards_ns: u64,
-    for_cards_ms: u64,
+    cards_ns: u64,
 }
 
 impl Ground {
@@ -149,10 +150,10 @@ impl Ground {
         let begin = clock::now_ns();
         let cards = bring_up(machine, settings, plan)?;
         let with_cards_ns = clock::now_ns();
-        let for_cards_ms = (with_cards_ns - begin) / 1_000_000;
+        let cards_ns = with_cards_ns - begin;
         let (config, mut beneath) = assemble(settings, &cards, plan.cores, appetite)?;
         beneath.hosts = hosts;
-        Ok(Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms })
+        Ok(Ground { cards, config, beneath, plan, with_cards_ns, cards_ns })
     }
 
     /// Gives each core its queues, and what `app` makes of its number.
@@ -162,7 +163,7 @@ impl Ground {
         app: impl Fn(u16, &Capacity) -> A + Clone + Send + 'static,
     ) {
         heap::take_for("tables and pools");
-        let Ground { cards, config, beneath, plan, with_cards_ns, for_cards_ms } = self;
+        let Ground { cards, config, beneath, plan, with_cards_ns, cards_ns } = self;
         let (nics, lanes) = deal(cards, plan.cores);
         let mail_frames = capacity::mail_frames(plan.cores.count(), heap::usage().1);
         let mut nics = Some(nics);
@@ -187,15 +188,9 @@ impl Ground {
                 }
                 crate::control::say(&mut worker, instant(clock::now_ns()));
                 core.seal();
-                if core.id() == 0 {
-                    let now = clock::now_ns();
-                    let (ms, for_tables_ms) = (now / 1_000_000, (now - with_cards_ns) / 1_000_000);
-                    info!(
-                        "ready: serving after {ms} ms, {for_cards_ms} of them for cards, \
-                         {for_tables_ms} for tables and pools"
-                    );
-                }
-                serve(&mut core, worker, nics, departure);
+                let opening = Opening { cards_ns, tables_ns: clock::now_ns() - with_cards_ns };
+                let opening = (core.id() == 0).then_some(opening);
+                serve(&mut core, worker, nics, opening, departure);
             });
         }
     }

@@ -7,7 +7,7 @@ use penstock_kernel::idle::Sleeper;
 use penstock_kernel::log::{self, Level};
 use penstock_kernel::machine::Core;
 use penstock_kernel::pci::Address;
-use penstock_kernel::{idle, info, notice, warning};
+use penstock_kernel::{clock, idle, info, notice, warning};
 use penstock_stack::{App, Counters, Cx, Instant, Worker};
 
 use alloc::string::String;
@@ -64,6 +64,7 @@ pub(crate) fn serve<A: Service + Application>(
     core: &mut Core,
     mut worker: Served<WithControl<A>>,
     mut nics: Nics,
+    mut opening: Option<Opening>,
     mut departure: Departure,
 ) {
     let mut watcher = Watcher::of(&worker);
@@ -80,6 +81,9 @@ pub(crate) fn serve<A: Service + Application>(
                 worker.on_link(now);
             }
             tell(*address, report);
+        }
+        if opening.is_some() && nics.iter().all(|(_, nic)| nic.is_running()) {
+            opening.take().iter().for_each(Opening::say_that_it_is_over);
         }
         watcher.look(core.id(), now_ns, &mut worker);
         if worker.app().has_lines() {
@@ -100,7 +104,12 @@ pub(crate) fn serve<A: Service + Application>(
         }
         if !turn.more {
             let deadline = worker.next_deadline().map_or(u64::MAX, nanoseconds);
-            let look = now_ns + if nics.is_empty() { LOOK_NS } else { NIC_LOOK_NS };
+            let look = now_ns
+                + match (&opening, nics.is_empty()) {
+                    (Some(_), _) => OPENING_LOOK_NS,
+                    (None, false) => NIC_LOOK_NS,
+                    (None, true) => LOOK_NS,
+                };
             let ends = departure.next_ns(now_ns);
             let seen = watcher.next_ns;
             core.rest(deadline.min(look).min(ends).min(seen), &mut Resting(&mut worker));
@@ -135,6 +144,27 @@ impl fmt::Display for Printable<'_> {
             b' '..=b'~' => write!(f, "{}", char::from(*byte)),
             _ => write!(f, "\\x{byte:02x}"),
         })
+    }
+}
+
+/// The time from the first turn to the moment when the cards receive on all queues: before that, nobody
+/// is served.
+pub(crate) struct Opening {
+    /// What cards took so far.
+    pub(crate) cards_ns: u64,
+    /// What tables and pools took.
+    pub(crate) tables_ns: u64,
+}
+
+impl Opening {
+    fn say_that_it_is_over(&self) {
+        let &Opening { cards_ns, tables_ns } = self;
+        let [now_ms, cards_ms, tables_ms] =
+            [clock::now_ns(), cards_ns, tables_ns].map(|ns| ns / 1_000_000);
+        info!(
+            "ready: serving after {now_ms} ms, {cards_ms} of them for cards, {tables_ms} for tables \
+             and pools"
+        );
     }
 }
 
@@ -219,6 +249,9 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// A core looks for frames at least this often: an interrupt may be lost, and costs time then.
 const LOOK_NS: u64 = 500_000_000;
+
+/// Core 0 looks so often whether all queues are armed.
+const OPENING_LOOK_NS: u64 = 1_000_000;
 
 /// Core 0 looks after the cards at least this often.
 const NIC_LOOK_NS: u64 = 100_000_000;

@@ -42,6 +42,7 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
             let cores = ground.cores();
             let capacity = setup.suited(ground.capacity(), cores);
             ground.holds(capacity, &Needs::of(setup, cores))?;
+            setup.summary().iter().for_each(report::say);
             let app = |core| Proxy::new(setup, core, cores, &capacity);
             ground.settle(&boot.machine, app, options, None)?
         }

@@ -49,6 +49,7 @@ mod slots;
 mod source;
 mod standing;
 mod statistics;
+mod summary;
 mod table;
 mod transition;
 mod unsupported;

@@ -50,3 +50,9 @@ pub(crate) const VARIABLE_BLOCK_BYTES: usize = 64;
 
 /// Bytes of a key of a stick table.
 pub(crate) const KEY_BYTES: usize = 32;
+
+/// Frontends of which an operator is told in a line each when the proxy begins.
+pub(crate) const FRONTENDS_SHOWN: usize = 16;
+
+/// Addresses, and backends, named in such a line.
+pub(crate) const NAMES_SHOWN: usize = 4;
