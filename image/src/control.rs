@@ -22,6 +22,10 @@ impl<A: Service + Application> Service for WithControl<A> {
         self.retire(cx);
     }
 
+    fn has_stopped(&self) -> bool {
+        self.app().has_stopped()
+    }
+
     fn is_watched(&self) -> bool {
         self.app().is_watched()
     }

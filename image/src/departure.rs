@@ -35,13 +35,13 @@ impl Departure {
         (0..cores).map(one).collect()
     }
 
-    /// Once a turn, when the machine is asked to stop: how many connections has the core?
-    pub(crate) fn step(&mut self, now_ns: u64, connections: u32) -> Step {
+    /// Once a turn, when the machine is asked to stop: how much has the core to finish?
+    pub(crate) fn step(&mut self, now_ns: u64, left: u32) -> Step {
         let Some(asked_ns) = self.asked_ns else {
             self.asked_ns = Some(now_ns);
             return Step::Stop;
         };
-        if !self.is_finished && (connections == 0 || now_ns - asked_ns > GRACE_NS) {
+        if !self.is_finished && (left == 0 || now_ns - asked_ns > GRACE_NS) {
             self.is_finished = true;
             // Once in the life of a core.
             self.serving.fetch_sub(1, Ordering::AcqRel);

@@ -19,6 +19,10 @@ impl Service for Proxy {
         Proxy::start(self, cx).map_err(|error| error.to_string())
     }
 
+    fn has_stopped(&self) -> bool {
+        Proxy::has_stopped(self)
+    }
+
     fn is_watched(&self) -> bool {
         false
     }

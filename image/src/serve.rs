@@ -38,6 +38,11 @@ pub(crate) trait Service: App {
     /// Lets nobody new in; who is there may finish.
     fn stop(&mut self, cx: &mut Cx<'_>);
 
+    /// Whether it has done what there is to do about that, whoever is still there.
+    fn has_stopped(&self) -> bool {
+        true
+    }
+
     /// Whether somebody wants to see it work, each second.
     fn is_watched(&self) -> bool;
 
@@ -93,7 +98,8 @@ pub(crate) fn serve<A: Service + Application>(
             say_console_lines(&mut worker);
         }
         if core.stop_requested() {
-            match departure.step(now_ns, worker.census().connections) {
+            let left = worker.census().connections + u32::from(!worker.app().has_stopped());
+            match departure.step(now_ns, left) {
                 Step::Serve => {}
                 Step::Stop => {
                     worker.with(now, |app, cx| app.stop(cx));

@@ -18,6 +18,10 @@ impl<A: Service + Application> Service for WithControl<A> {
         self.retire(cx);
     }
 
+    fn has_stopped(&self) -> bool {
+        self.app().has_stopped()
+    }
+
     fn watches(&self) -> bool {
         self.app().watches()
     }

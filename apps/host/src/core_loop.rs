@@ -31,6 +31,11 @@ pub(crate) trait Service: App + Send {
     /// Lets nobody new in; who is there may finish.
     fn stop(&mut self, cx: &mut Cx<'_>);
 
+    /// Whether it has done what there is to do about that, whoever is still there.
+    fn has_stopped(&self) -> bool {
+        true
+    }
+
     /// Whether somebody wants a line each second.
     fn watches(&self) -> bool;
 
@@ -206,7 +211,10 @@ impl<A: Service> Core<A> {
             self.worker.with(orders.now(), |app, cx| app.stop(cx));
             self.stage = Stage::Stopping;
         }
-        if self.stage == Stage::Stopping && report::is_empty(&self.worker.census()) {
+        if self.stage == Stage::Stopping
+            && self.worker.app().has_stopped()
+            && report::is_empty(&self.worker.census())
+        {
             self.stage = Stage::Drained;
             orders.drained.fetch_add(1, Ordering::Relaxed);
             orders.ring_all();

@@ -21,6 +21,10 @@ impl Service for Proxy {
         Proxy::stop(self, cx);
     }
 
+    fn has_stopped(&self) -> bool {
+        Proxy::has_stopped(self)
+    }
+
     fn watches(&self) -> bool {
         false
     }

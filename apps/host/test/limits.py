@@ -1,8 +1,11 @@
 """What a configuration limits, with Debian's haproxy and with Penstock: see twins.py for how.
 
-Who comes beyond a rate waits, and is let in when the rate allows.
+Who comes beyond a rate waits, and is let in when the rate allows; who is still there when a proxy has
+stopped for long enough is cut off.
 """
 
+import re
+import signal
 import socket
 import time
 
@@ -69,4 +72,66 @@ def proxy_rates(lab):
     return "two rates, 32 clients let in at the same moments"
 
 
-ALL = [proxy_rates]
+STOP = """
+global
+    nbthread 1
+    grace 500ms
+    hard-stop-after 1s
+defaults
+    mode tcp
+    log global
+    option tcplog
+    timeout connect 1s
+    timeout client 10s
+    timeout server 10s
+    retries 0
+frontend front
+    bind {address}:8001
+    default_backend back
+listen both
+    bind {address}:8002
+    server a 10.82.0.1:8081
+backend back
+    server a 10.82.0.1:8081
+backend unused
+"""
+
+
+def proxy_stop(lab):
+    """A stop with grace and with an end: who is served and cut off, and what is said, as with haproxy."""
+
+    def stop(twin, servers):
+        served = []
+        for port in (8001, 8002):
+            client, server = twin.connect(port), servers.accept()
+            server.close()
+            served.append(hear(client))
+            client.close()
+        lines = twin.logged(2)
+        stays, server = twin.connect(8002), servers.accept()
+        # Its soft stop is haproxy's, and the other signal is our own process's.
+        twin.child.send_signal(signal.SIGUSR1 if twin.name == "haproxy" else signal.SIGTERM)
+        begin = time.monotonic()
+        time.sleep(0.2)
+        late, late_server = twin.connect(8001), servers.accept()
+        ends = [hear(stays)[0], round((time.monotonic() - begin) * 5)]
+        ends += [hear(server)[0], hear(late)[0], hear(late_server)[0]]
+        for connection in (stays, late, server, late_server):
+            connection.close()
+        twin.child.wait(10)
+        with open(twin.printed, encoding="utf-8") as printed:
+            said = re.findall(r"^(\[\w+\]) +\(\d+\) : (.*stop.*)$", printed.read(), re.M)
+        # Haproxy has sections of its own.
+        said = [line for line in said if not re.search(r"GLOBAL|HTTPCLIENT", line[1])]
+        logged = [line for line in twin.logged(11) if "HTTPCLIENT" not in line]
+        # Haproxy ends before it has told of everybody whom it cut off.
+        is_told = any(" K- " in line for line in logged)
+        logged = [line for line in logged if " K- " not in line and line != "no line"]
+        lines = [re.sub(r" -- \d+/", " -- n/", line) for line in lines]
+        return [served, ends, said, is_told, *lines, *sorted(logged)]
+
+    lines = compare(lab, STOP, stop)
+    return f"what is said and done alike, {lines} log lines"
+
+
+ALL = [proxy_rates, proxy_stop]

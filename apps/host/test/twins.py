@@ -36,10 +36,11 @@ OWN_SERVER = {"haproxy": 8081, "penstock": 8091}
 
 
 class Twin:
-    """One of the two: where it listens, and what it has logged."""
+    """One of the two: where it listens, what it has logged, its process and what that has printed."""
 
-    def __init__(self, name, address, log):
+    def __init__(self, name, address, log, child, printed):
         self.name, self.address, self.socket = name, address, log
+        self.child, self.printed = child, printed
 
     def connect(self, port):
         client = socket.create_connection((self.address, port), 5)
@@ -157,10 +158,12 @@ def twins(lab, sections, cores=1):
                 checked = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True,
                                          check=False)
                 expect(checked.returncode == 0, f"haproxy refuses its configuration: {checked.stderr}")
-                stack.enter_context(process(["haproxy", "-db", "-f", path], lab.file("haproxy.log")))
+                printed = lab.file("haproxy.log")
+                child = stack.enter_context(process(["haproxy", "-db", "-f", path], printed))
             else:
-                stack.enter_context(host(lab, path, cores))
-            both.append(Twin(name, address, log))
+                penstock = stack.enter_context(host(lab, path, cores))
+                child, printed = penstock.child, penstock.log
+            both.append(Twin(name, address, log, child, printed))
             wait_for(lambda: is_open(address, first), f"{name} listens")
             drain(log)
         yield both

@@ -7,6 +7,7 @@
 //!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
 //!   kind << 56 | server  standing    server.rs
 //!   kind << 56 | server  failures    observe.rs, to core 0; 0 for a connection that came about
+//!   kind << 56 | section  count      farewell.rs
 //!   kind << 56 | ..      more  key..  counters.rs: a table's counter, and for which key
 //!   kind << 56 | ..      version  value..  variables.rs: what a variable of the process is now
 //! ```
@@ -27,6 +28,7 @@ const STANDING: u64 = 3;
 const COUNTS: u64 = 4;
 const VARIABLE: u64 = 5;
 const OBSERVED: u64 = 6;
+const ENDS: u64 = 7;
 const KIND: u32 = 56;
 const WORDS_MAX: usize = 8;
 
@@ -105,7 +107,9 @@ impl Proxy {
             self.tell_variables(cx);
             self.tell_standings_again(cx);
             self.tell_failures_again(cx);
+            self.tell_ends(cx);
         }
+        self.next_step(cx);
         // Whether somebody waits on is seen when all is settled.
         self.look_at = self.look_at.filter(|&at| at > cx.now());
         self.run_checks(cx);
@@ -115,7 +119,8 @@ impl Proxy {
     /// Sets the one alarm of this core to whatever comes first.
     pub(crate) fn alarm(&mut self, cx: &mut Cx<'_>) {
         let check_at = self.watch.as_ref().and_then(|watch| watch.due_at());
-        cx.wake_at(self.tell_at.into_iter().chain(self.look_at).chain(check_at).min());
+        let others = [self.look_at, check_at, self.farewell.due_at];
+        cx.wake_at(others.into_iter().chain([self.tell_at]).flatten().min());
     }
 
     fn tell_gauges(&mut self, cx: &mut Cx<'_>) {
@@ -159,6 +164,7 @@ impl Proxy {
             (OBSERVED, &[failures]) if self.core == 0 => {
                 self.observed(cx, first as u16, failures as u16);
             }
+            (ENDS, &[count]) => self.hear_end(cx, first as u16, count),
             (COUNTS, rest) => self.hear_counts(first, rest, cx.now()),
             (VARIABLE, rest) => self.hear_variable(from, first, rest),
             _ => {}
@@ -198,6 +204,11 @@ impl Proxy {
 /// What core 0 is told of a server's connections.
 pub(crate) fn observed_words(server: u16, failures: u16) -> [u64; 2] {
     [OBSERVED << KIND | u64::from(server), failures.into()]
+}
+
+/// What to tell of a section that has ended.
+pub(crate) fn end_words(section: u16, count: u64) -> [u64; 2] {
+    [ENDS << KIND | u64::from(section), count]
 }
 
 /// The first word about a counter of a table.

@@ -21,12 +21,20 @@ pub(crate) enum Counted {
     Server(u16),
 }
 
+/// What this core has of one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    now: u32,
+    /// Those that came since the beginning.
+    ever: u64,
+}
+
 /// The gauges of one core.
 #[derive(Debug)]
 pub(crate) struct Gauges {
     frontends: u16,
     backends: u16,
-    own: Box<[u32]>,
+    own: Box<[Own]>,
     /// Over all cores, as far as is known.
     totals: Box<[u32]>,
     /// What each other core has said: by core, then by gauge.
@@ -41,7 +49,8 @@ impl Gauges {
     /// What one gauge takes.
     pub(crate) fn bytes(cores: u16) -> usize {
         let heard = if cores > 1 { usize::from(cores) } else { 0 };
-        (2 + heard) * size_of::<u32>() + size_of::<bool>() + size_of::<u16>()
+        let own = size_of::<Own>() + size_of::<bool>() + size_of::<u16>();
+        (1 + heard) * size_of::<u32>() + own
     }
 
     /// For so many of each, on one of `cores` cores.
@@ -51,7 +60,7 @@ impl Gauges {
         Gauges {
             frontends: frontends as u16,
             backends: backends as u16,
-            own: vec![0; count].into(),
+            own: vec![Own::default(); count].into(),
             totals: vec![0; count].into(),
             heard: vec![0; heard].into(),
             is_changed: vec![false; count].into(),
@@ -80,6 +89,11 @@ impl Gauges {
         self.totals[gauge.0 as usize]
     }
 
+    /// How many came to a section on this core, counted as frontends and then backends are.
+    pub(crate) fn ever(&self, section: u16) -> u64 {
+        self.own[1 + section as usize].ever
+    }
+
     /// The sessions of servers that stand beside each other.
     pub(crate) fn of_servers(&self, servers: core::ops::Range<u16>) -> &[u32] {
         let first = self.server(servers.start).0 as usize;
@@ -88,7 +102,9 @@ impl Gauges {
 
     #[inline]
     pub(crate) fn more(&mut self, gauge: Gauge) {
-        self.own[gauge.0 as usize] += 1;
+        let own = &mut self.own[gauge.0 as usize];
+        own.now += 1;
+        own.ever += 1;
         self.totals[gauge.0 as usize] += 1;
         self.change(gauge);
     }
@@ -96,8 +112,8 @@ impl Gauges {
     #[inline]
     pub(crate) fn less(&mut self, gauge: Gauge) {
         let own = &mut self.own[gauge.0 as usize];
-        if *own > 0 {
-            *own -= 1;
+        if own.now > 0 {
+            own.now -= 1;
             self.totals[gauge.0 as usize] -= 1;
             self.change(gauge);
         }
@@ -115,7 +131,7 @@ impl Gauges {
             && let Some(gauge) = self.changed.pop()
         {
             self.is_changed[gauge as usize] = false;
-            words[count] = (gauge as u64) << 32 | self.own[gauge as usize] as u64;
+            words[count] = (gauge as u64) << 32 | self.own[gauge as usize].now as u64;
             count += 1;
         }
         count

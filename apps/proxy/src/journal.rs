@@ -3,11 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use penstock_config::haproxy::grammar::Severity;
 use penstock_config::haproxy::{Level, LogTarget, LogTo};
 use penstock_stack::{Cx, Duration, Endpoint, UdpId};
 
 use crate::limits;
-use crate::log::{self, Header};
+use crate::line::Line;
+use crate::log::{self, Header, PID};
 
 /// The log of one core.
 #[derive(Debug)]
@@ -82,6 +84,18 @@ impl Journal {
             }
         }
         self.lines += 1;
+    }
+
+    /// Says the first `len` bytes of `line` on the console alone, as HAProxy does on a terminal.
+    pub(crate) fn say(&mut self, severity: Severity, len: usize) {
+        let mut line = Line::new(&mut self.out);
+        line.push(severity.label().as_bytes());
+        line.byte(b'(');
+        line.number(PID.into());
+        line.push(b") : ");
+        line.push(&self.line[..len]);
+        line.byte(b'\n');
+        self.console.push(line.as_bytes());
     }
 
     /// The next line for the console.

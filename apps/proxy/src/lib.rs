@@ -19,6 +19,7 @@ mod cores;
 mod counters;
 mod dispatch;
 mod elastic;
+mod farewell;
 mod finish;
 pub mod fuzz;
 mod gauges;

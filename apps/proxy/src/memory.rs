@@ -13,6 +13,7 @@ use crate::backend;
 use crate::balance::Share;
 use crate::check::INPUT_BYTES_MAX;
 use crate::counters::Hold;
+use crate::farewell::Farewell;
 use crate::gauges::Gauges;
 use crate::identity::UniqueId;
 use crate::limits;
@@ -108,6 +109,7 @@ fn servers(setup: &Setup, cores: u16) -> usize {
         (setup.doors.len(), size_of::<Option<u16>>() * 2),
         (setup.pools.supplies.len(), size_of::<Queue>() + Slots::POOL_BYTES),
         (1 + fronts + backs + servers, Gauges::bytes(cores)),
+        (fronts + backs, Farewell::SECTION_BYTES),
         (setup.names.len(), NAME_BYTES),
     ];
     let things: usize = things.iter().map(|&(count, bytes)| count * bytes).sum();

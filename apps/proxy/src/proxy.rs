@@ -15,6 +15,7 @@ use penstock_wire::Addr;
 
 use crate::backend::Backend;
 use crate::counters::Counters;
+use crate::farewell::Farewell;
 use crate::gauges::Gauges;
 use crate::identity::{UniqueId, unique_ids};
 use crate::journal::Journal;
@@ -68,8 +69,9 @@ pub struct Proxy {
     /// The checks of all servers, on core 0.
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) is_stopping: bool,
+    pub(crate) farewell: Farewell,
     /// What is behind each listener of the stack, by [`ListenerId`].
-    doors: Vec<Option<u16>>,
+    pub(crate) doors: Vec<Option<u16>>,
     pub(crate) random: u64,
     pub(crate) statistics: Statistics,
     /// When somebody has to be told something.
@@ -162,6 +164,7 @@ impl Proxy {
             journal: Some(Box::new(Journal::new())),
             watch: if core == 0 { Watch::new(setup) } else { None },
             is_stopping: false,
+            farewell: Farewell::new(fronts + backs),
             doors: Vec::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ core as u64,
             statistics: Statistics::default(),
@@ -197,17 +200,6 @@ impl Proxy {
         }
         self.start_checks(cx);
         Ok(())
-    }
-
-    /// Lets nobody new in and checks nobody; sessions go on.
-    pub fn stop(&mut self, cx: &mut Cx<'_>) {
-        self.is_stopping = true;
-        for (listener, door) in (0..).zip(&mut self.doors) {
-            if door.take().is_some() {
-                cx.unlisten(ListenerId(listener));
-            }
-        }
-        self.stop_checks(cx);
     }
 
     /// What was done so far.

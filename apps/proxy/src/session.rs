@@ -162,6 +162,9 @@ impl Termination {
     /// Servers are back that its backup server stood in for.
     pub(crate) const SERVERS_UP: Termination = Termination(*b"UD");
 
+    /// The proxy has stopped, and has waited for long enough.
+    pub(crate) const KILLED: Termination = Termination(*b"K-");
+
     /// Who it was that ended it, and in which phase.
     pub(crate) fn of(cause: u8, phase: Phase) -> Termination {
         let when = match phase {

@@ -15,14 +15,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         let text = format!("{section} : '{what}' is not supported yet.");
         messages.push(Message { severity, text });
     };
-    let global = &proxies.global;
-    for (is_there, what) in
-        [(global.hard_stop_after.is_some(), "hard-stop-after"), (global.grace.is_some(), "grace")]
-    {
-        if is_there {
-            say(Severity::Notice, "global", what);
-        }
-    }
     for frontend in &proxies.frontends {
         let section = format!("frontend '{}'", frontend.name);
         if frontend.routes.iter().any(|route| matches!(route.goal, Goal::Named(_))) {

@@ -361,6 +361,14 @@ impl Relay {
         self.end(conn, reason)
     }
 
+    /// Ends a session at the application's wish, both sides by FIN.
+    pub fn close(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Reason) -> Option<Ended> {
+        let other = self.ends[conn.index()].other?;
+        cx.close(conn);
+        cx.close(other);
+        self.end(conn, reason)
+    }
+
     /// The application sent `bytes` that it held of `client`, before
     /// [`on_connected`](Self::on_connected).
     pub fn sent(&mut self, client: ConnId, bytes: u64) {
