@@ -71,7 +71,7 @@ pub use log::{
 pub use proxies::{
     AccessLevel, BackendId, FrontendId, Global, Mode, Place, Proxies, ServerId, StatsSocket, Tune,
 };
-pub use rule::{Action, End, Goal, Route, Rule, UseServer};
+pub use rule::{Action, Capture, End, Goal, PersistRule, Route, Rule, ServerName, UseServer};
 pub use server::{
     Address, AgentCheck, Observe, OnError, OnMarkedDown, OnMarkedUp, Port, ProxyHeader, Server,
     ServerCheck, Source,

@@ -1,9 +1,19 @@
 """Rules, samples and what they keep: the same through Debian's haproxy and through Penstock."""
 
+import re
+import time
+
 from lab import expect
 from twins import compare, hear
 
-VARIABLES = """
+# What is asked whether both are there yet: it leaves no line behind.
+PROBE = """
+frontend probe
+    bind {address}:8000
+    tcp-request connection reject
+"""
+
+VARIABLES = PROBE + """
 global
     set-var proc.limit int(3)
     set-var proc.more int(2),add(proc.limit)
@@ -82,7 +92,7 @@ def rules_variables(lab):
     return f"3 scenes, {lines} log lines alike"
 
 
-SILENT = """
+SILENT = PROBE + """
 listen session
     bind {address}:8001
     tcp-request inspect-delay 1s
@@ -129,4 +139,310 @@ def rules_silent_drop(lab):
     return f"3 scenes, {lines} log lines alike"
 
 
-ALL = [rules_variables, rules_silent_drop]
+ROUTES = PROBE + """
+frontend named
+    bind {address}:8001
+    tcp-request inspect-delay 1s
+    tcp-request content capture req.payload(0,2) len 1
+    tcp-request content capture req.payload(1,1) len 8
+    tcp-request content capture str(none),field(5,x) len 8
+    tcp-request content set-log-level err if {{ req.payload(1,1) -m str e }}
+    tcp-request content set-log-level silent if {{ req.payload(1,1) -m str s }}
+    tcp-request content accept if {{ req.len gt 1 }}
+    log-format "%b/%s %hr %{{+Q}}hr %hrl %{{+Q}}hrl %[capture.req.hdr(0)] %[capture.req.hdr(1),lower] %[capture.req.hdr(7)] %ts"
+    use_backend be_%[req.payload(0,1),lower] if {{ req.payload(0,1) -m found }}
+    default_backend be_c
+backend be_a
+    server a 10.82.0.1:8081
+backend be_b
+    use-server s%[capture.req.hdr(1)] if TRUE
+    server s1 10.82.0.1:8082
+    server s2 10.82.0.1:8083
+backend be_c
+    server c 10.82.0.1:8083
+"""
+
+
+def rules_routes(lab):
+    """Backends and servers by names that samples make, captures, levels of log lines."""
+
+    def say(text):
+        def scene(twin, servers):
+            client = twin.connect(8001)
+            client.sendall(text)
+            number, server = servers.accept_any()
+            seen = [number, hear(server)]
+            server.close()
+            seen.append(hear(client))
+            client.close()
+            return seen + (twin.logged() if text[1:2] != b"s" else [])
+
+        scene.__name__ = f"say_{text.decode()}"
+        return scene
+
+    texts = [b"A1", b"b1", b"B2", b"b9", b"Zz-long-and-longer", b"a\x01|", b"a|x", b"As", b"Ae"]
+    lines = compare(lab, ROUTES, *map(say, texts))
+    return f"{len(texts)} scenes, {lines} log lines alike"
+
+
+ADDRESSES = PROBE + """
+listen content
+    bind {address}:8001
+    log-format "%ci:%cp %fi:%fp %[src]:%[src_port] %[fc_src] %[fc_dst]:%[fc_dst_port] %[dst_port] %ts"
+    tcp-request content set-src ipv4(192.0.2.9)
+    tcp-request content set-src-port int(4711)
+    tcp-request content set-dst ipv4(198.51.100.7)
+    tcp-request content set-dst-port int(443)
+    server a 10.82.0.1:8081 send-proxy
+listen connection
+    bind {address}:8002
+    log-format "%ci %fi:%fp %[fc_src] %[fc_dst]:%[fc_dst_port] %ts"
+    tcp-request connection set-src src,ipmask(24)
+    tcp-request connection set-dst-port int(8081)
+    tcp-request connection set-dst ipv4(10.82.0.1)
+    server a 0.0.0.0
+listen header
+    bind {address}:8003 accept-proxy
+    log-format "%ci:%cp %fi:%fp %[fc_src]:%[fc_src_port] %[fc_dst]:%[fc_dst_port] %[fc_rcvd_proxy] %ts"
+    tcp-request session set-src-port src_port,add(1)
+    server a 10.82.0.1:8081
+listen text
+    bind {address}:8004
+    log-format "%ci %[fc_src] %ts"
+    tcp-request session set-src str(not-an-address)
+    tcp-request session set-src str(2001:db8::1)
+    server a 10.82.0.1:8081
+"""
+
+
+def rules_addresses(lab):
+    """What rules set as ends of a connection, for logs, PROXY headers and servers at 0.0.0.0."""
+
+    def through(port, text=b""):
+        def scene(twin, servers):
+            client = twin.connect(port)
+            client.sendall(text)
+            server = servers.accept()
+            seen = [hear(server)] if port in (8001, 8003) else []
+            server.close()
+            seen.append(hear(client))
+            client.close()
+            # Both are Linux's for haproxy.
+            return seen + [re.sub(r"10\.82\.0\.[12]\b", "here", line) for line in twin.logged()]
+
+        scene.__name__ = f"through_{port}"
+        return scene
+
+    header = b"PROXY TCP4 192.0.2.7 198.51.100.1 4000 443\r\nhello"
+    lines = compare(lab, ADDRESSES, through(8001), through(8002), through(8003, header), through(8004))
+    return f"4 scenes, {lines} log lines alike"
+
+
+STICK = PROBE + """
+listen source
+    bind {address}:8001
+    stick-table type ip size 100 expire 1m
+    stick on src
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082
+    server c 10.82.0.1:8083
+frontend words
+    bind {address}:8002
+    tcp-request inspect-delay 1s
+    tcp-request content accept if {{ req.len ge 3 }}
+    default_backend keyed
+backend keyed
+    stick-table type string len 16 size 100
+    stick match req.payload(0,3) if {{ req.payload(3,1) -m str ! }}
+    stick store-request req.payload(0,3)
+    use-server c if {{ req.payload(4,1) -m str c }}
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082 id 20
+    server c 10.82.0.1:8083 non-stick
+listen answers
+    bind {address}:8003
+    stick-table type binary len 4 size 100
+    tcp-request inspect-delay 1s
+    tcp-response inspect-delay 1s
+    tcp-request content accept if {{ req.len ge 4 }}
+    tcp-response content accept if {{ res.len ge 4 }}
+    stick match req.payload(0,4)
+    stick store-response res.payload(0,4)
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082
+    server c 10.82.0.1:8083
+listen rdp
+    bind {address}:8004
+    tcp-request inspect-delay 1s
+    tcp-request content accept if {{ rdp_cookie(msts) -m found }}
+    persist rdp-cookie
+    server a 10.82.0.1:8081
+    server b 10.82.0.1:8082
+    server c 10.82.0.1:8083
+listen forced
+    bind {address}:8005
+    tcp-request inspect-delay 1s
+    tcp-request content accept if {{ req.len ge 1 }}
+    use-server a if TRUE
+    force-persist if {{ req.payload(0,1) -m str f }}
+    server a 10.82.0.1:8081 disabled
+    server b 10.82.0.1:8082
+"""
+
+
+def rules_stick(lab):
+    """Stick tables, RDP cookies and forced persistence: the same server for the same key."""
+
+    def go(twin, servers, port, text=b"", answer=b""):
+        client = twin.connect(port)
+        client.sendall(text)
+        number, server = servers.accept_any()
+        server.sendall(answer)
+        seen = [number, hear(client)] if answer else [number]
+        server.close()
+        hear(client)
+        client.close()
+        twin.logged()
+        return seen
+
+    def by_source(twin, servers):
+        first = go(twin, servers, 8001)
+        return [go(twin, servers, 8001) == first for _ in range(4)]
+
+    def by_word(twin, servers):
+        first = {word: go(twin, servers, 8002, word) for word in (b"one", b"two", b"tre")}
+        again = [go(twin, servers, 8002, word + b"!") == first[word] for word in first]
+        unknown = go(twin, servers, 8002, b"new!")
+        # Who is sent to a server that is not to be remembered keeps the one that he had.
+        directed = [go(twin, servers, 8002, word + b"-c") for word in first]
+        after = [go(twin, servers, 8002, word + b"!") == first[word] for word in first]
+        return [again, bool(unknown), directed, after]
+
+    def by_answer(twin, servers):
+        first = go(twin, servers, 8003, b"ask1", b"key1")
+        second = go(twin, servers, 8003, b"ask2", b"key2")
+        again = [go(twin, servers, 8003, key, b"more") for key in (b"key1", b"key2", b"key1")]
+        return [first[1:], [again[0][0] == first[0], again[1][0] == second[0], again[2][0] == first[0]]]
+
+    def by_cookie(twin, servers):
+        seen = []
+        address = int.from_bytes(bytes([10, 82, 0, 1]), "little")
+        for port in (8083, 8082, 8081, 8083):
+            swapped = int.from_bytes(port.to_bytes(2, "big"), "little")
+            cookie = f"Cookie: msts={address}.{swapped}.0000\r\n".encode()
+            packet = b"\x03\0" + (11 + len(cookie)).to_bytes(2, "big") + b"\0\xe0\0\0\0\0\0" + cookie
+            seen += go(twin, servers, 8004, packet)
+        return seen
+
+    def forced(twin, servers):
+        return go(twin, servers, 8005, b"f") + go(twin, servers, 8005, b"x")
+
+    compare(lab, STICK, by_source, by_word, by_answer, by_cookie, forced)
+    return "5 scenes, the same server each time"
+
+
+RESPONSES = PROBE + """
+listen waits
+    bind {address}:8001
+    tcp-response inspect-delay 400ms
+    tcp-response content set-var(res.first) res.payload(0,1)
+    tcp-response content reject if {{ var(res.first) -m str R }}
+    tcp-response content close if {{ var(res.first) -m str C }}
+    tcp-response content accept if {{ res.len gt 3 }}
+    log-format "%ci [%t] %b/%s %Tw/%Tc/%Tt %B %ts %[var(res.first)]"
+    server a 10.82.0.1:8081
+listen at_once
+    bind {address}:8002
+    tcp-response content set-var(txn.seen) res.len
+    tcp-response content reject if {{ res.len gt 0 }}
+    log-format "%ci [%t] %b/%s %Tw/%Tc/%Tt %B %ts %[var(txn.seen)]"
+    server a 10.82.0.1:8081
+"""
+
+
+def rules_responses(lab):
+    """Rules on what servers say: that waits for them, is passed on, cut off, or nobody's."""
+
+    def answer(twin, servers, port, *pieces, pause=0.1, ends=True):
+        client, server = twin.connect(port), servers.accept()
+        client.sendall(b"hello")
+        seen = [hear(server)]
+        for piece in pieces:
+            server.sendall(piece)
+            time.sleep(pause)
+        if ends:
+            server.close()
+        seen += [hear(client), hear(client)]
+        client.close()
+        server.close()
+        return seen + twin.logged()
+
+    def in_pieces(twin, servers):
+        return answer(twin, servers, 8001, b"ab", b"cd")
+
+    def too_little(twin, servers):
+        return answer(twin, servers, 8001, b"ab", pause=0.65)
+
+    def ended(twin, servers):
+        return answer(twin, servers, 8001, b"ab", pause=0)
+
+    def silent(twin, servers):
+        return answer(twin, servers, 8001)
+
+    def refused(twin, servers):
+        return answer(twin, servers, 8001, b"Rest", ends=False)
+
+    def closed(twin, servers):
+        return answer(twin, servers, 8001, b"Come", ends=False)
+
+    def at_once(twin, servers):
+        return answer(twin, servers, 8002, b"late")
+
+    lines = compare(lab, RESPONSES, in_pieces, too_little, ended, silent, refused, closed, at_once)
+    return f"7 scenes, {lines} log lines alike"
+
+
+PRIORITIES = PROBE + """
+listen one
+    bind {address}:8001
+    tcp-request inspect-delay 1s
+    tcp-request content set-priority-class req.payload(0,2),lower if {{ req.payload(2,1) -m str c }}
+    tcp-request content set-priority-offset req.payload(0,2),lower,mul(100) if {{ req.payload(2,1) -m str o }}
+    tcp-request content accept if {{ req.len ge 3 }}
+    timeout queue 5s
+    server a 10.82.0.1:8081 maxconn 1
+"""
+
+
+def rules_priorities(lab):
+    """Who leaves a queue first."""
+
+    def order(twin, servers):
+        clients = {}
+        for text in (b"00x0", b"05c1", b"00x2", b"-9c3", b"05c4", b"-1o5", b"-5c6"):
+            clients[text] = twin.connect(8001)
+            clients[text].sendall(text)
+            time.sleep(0.05)
+        heard = []
+        for _ in clients:
+            server = servers.accept()
+            heard.append(server.recv(10))
+            server.close()
+            hear(clients[heard[-1]])
+            clients[heard[-1]].close()
+        twin.logged(7)
+        return heard
+
+    compare(lab, PRIORITIES, order)
+    return "six in one order"
+
+
+ALL = [
+    rules_variables,
+    rules_silent_drop,
+    rules_routes,
+    rules_addresses,
+    rules_stick,
+    rules_responses,
+    rules_priorities,
+]

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import time
 
-from lab import LINUX, PENSTOCK, Host, expect, is_open, process, wait_for
+from lab import LINUX, PENSTOCK, Failure, Host, expect, is_open, process, wait_for
 
 HEAD = """
 global
@@ -187,6 +187,8 @@ def play(scene, twin, ports):
     servers = Servers(ports)
     try:
         return scene(twin, servers)
+    except (AttributeError, OSError) as error:
+        raise Failure(f"{scene.__name__} with {twin.name}: {error!r}") from error
     finally:
         servers.close()
 

@@ -165,7 +165,7 @@ impl Proxy {
                 self.observed(cx, first as u16, failures as u16);
             }
             (ENDS, &[count]) => self.hear_end(cx, first as u16, count),
-            (COUNTS, rest) => self.hear_counts(first, rest, cx.now()),
+            (COUNTS, rest) => self.hear_counts(from, first, rest, cx.now()),
             (VARIABLE, rest) => self.hear_variable(from, first, rest),
             _ => {}
         }
@@ -212,13 +212,13 @@ pub(crate) fn end_words(section: u16, count: u64) -> [u64; 2] {
 }
 
 /// The first word about a counter of a table.
-pub(crate) fn counts_word(table: u16, counter: u8) -> u64 {
-    COUNTS << KIND | u64::from(counter) << 16 | u64::from(table)
+pub(crate) fn counts_word(table: u16, counter: u8, is_absolute: bool) -> u64 {
+    COUNTS << KIND | u64::from(is_absolute) << 24 | u64::from(counter) << 16 | u64::from(table)
 }
 
-/// The table and counter of such a word.
-pub(crate) fn counts_of(word: u64) -> (u16, u8) {
-    (word as u16, (word >> 16) as u8)
+/// The table and counter of such a word, and whether it says how much there is.
+pub(crate) fn counts_of(word: u64) -> (u16, u8, bool) {
+    (word as u16, (word >> 16) as u8, word >> 24 & 1 != 0)
 }
 
 /// The first word about a variable of the process.

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::proxy::Proxy;
 use crate::sample::Value;
 use crate::session::SessionId;
-use crate::table::{EntryId, News, Table};
+use crate::table::{EntryId, KeyBytes, News, Table};
 
 /// The stick tables of a core.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ struct Tables {
     tables: Box<[Table]>,
     /// What each session tracks: by its number, then by `sc0`, `sc1`, `sc2`.
     held: Box<[[Option<Hold>; SLOTS]]>,
+    /// Keys of each session for which its server is to be remembered: by its number, so many each.
+    kept: Box<[Option<(TableId, KeyBytes)>]>,
+    kept_each: usize,
     /// What some cores have yet to hear, a bit for each.
     in_hand: Option<(TableId, News, u128)>,
 }
@@ -47,11 +50,19 @@ impl Hold {
 }
 
 impl Counters {
-    pub(crate) fn new(tables: &[StickTable], cores: u16, sessions: usize) -> Counters {
+    /// `kept_each`: of how many keys a session's server is remembered.
+    pub(crate) fn new(
+        tables: &[StickTable],
+        cores: u16,
+        sessions: usize,
+        kept_each: usize,
+    ) -> Counters {
         let held = if tables.is_empty() { 0 } else { sessions };
         Counters(RefCell::new(Tables {
             tables: tables.iter().map(|table| Table::new(table, cores)).collect(),
             held: vec![[None; SLOTS]; held].into(),
+            kept: vec![None; held * kept_each].into(),
+            kept_each,
             in_hand: None,
         }))
     }
@@ -100,6 +111,13 @@ impl Counters {
     /// A connection is gone: it tracks nothing any more.
     pub(crate) fn release(&self, id: SessionId, now: Instant) {
         let tables = &mut *self.0.borrow_mut();
+        let begin = id.0 as usize * tables.kept_each;
+        tables
+            .kept
+            .get_mut(begin..begin + tables.kept_each)
+            .into_iter()
+            .flatten()
+            .for_each(|it| *it = None);
         let Some(held) = tables.held.get_mut(id.0 as usize) else { return };
         for Hold { table, entry } in held.iter_mut().filter_map(Option::take) {
             let table = &mut tables.tables[usize::from(table)];
@@ -136,6 +154,47 @@ impl Counters {
         let table = tables.tables.get(usize::from(table?.0))?;
         let Some(entry) = table.find(&table.key(key)?, now) else { return Some(0) };
         table.read(entry, counter, now)
+    }
+
+    /// The number of the server that a key had before; the key is used now.
+    pub(crate) fn recall(&self, table: TableId, key: Value<'_>, now: Instant) -> Option<u32> {
+        let tables = &mut *self.0.borrow_mut();
+        let table = tables.tables.get_mut(usize::from(table.0))?;
+        let key = table.key(key)?;
+        table.recall(&key, now)
+    }
+
+    /// Whether a session has a key in this table for which its server is to be remembered.
+    pub(crate) fn keeps(&self, id: SessionId, table: TableId) -> bool {
+        let tables = &*self.0.borrow();
+        tables.kept_of(id).iter().flatten().any(|(kept, _)| *kept == table)
+    }
+
+    /// A session's server is to be remembered for this key.
+    pub(crate) fn keep(&self, id: SessionId, table: TableId, key: Value<'_>) {
+        let tables = &mut *self.0.borrow_mut();
+        let Some(key) = tables.tables.get(usize::from(table.0)).and_then(|it| it.key(key)) else {
+            return;
+        };
+        let begin = id.0 as usize * tables.kept_each;
+        let places = tables.kept.get_mut(begin..begin + tables.kept_each);
+        if let Some(place) = places.into_iter().flatten().find(|place| place.is_none()) {
+            *place = Some((table, key));
+        }
+    }
+
+    /// A session has this server, by its number; nothing is remembered of one without.
+    pub(crate) fn remember(&self, id: SessionId, server: Option<u32>, core: u16, now: Instant) {
+        let tables = &mut *self.0.borrow_mut();
+        let begin = id.0 as usize * tables.kept_each;
+        let kept = tables.kept.get_mut(begin..begin + tables.kept_each);
+        for (table, key) in kept.into_iter().flatten().filter_map(Option::take) {
+            let Some(server) = server else { continue };
+            let table = &mut tables.tables[usize::from(table.0)];
+            if let Some(entry) = table.take(&key, now) {
+                table.remember(entry, server, core, now);
+            }
+        }
     }
 
     /// What converters read: nothing of a key that is not known. Without a counter: that it is.
@@ -233,10 +292,10 @@ impl Counters {
         tables.in_hand.is_some() || tables.tables.iter().any(Table::has_news)
     }
 
-    /// Another core has counted this.
-    pub(crate) fn hear(&self, table: u16, news: &News, now: Instant) {
+    /// Core `from` has counted this.
+    pub(crate) fn hear(&self, from: u16, table: u16, news: &News, now: Instant) {
         if let Some(table) = self.0.borrow_mut().tables.get_mut(usize::from(table)) {
-            table.on_news(news, now);
+            table.on_news(news, from, now);
         }
     }
 
@@ -282,6 +341,11 @@ impl Tables {
     fn hold(&self, id: SessionId, slot: u8) -> Option<Hold> {
         *self.held.get(id.0 as usize)?.get(usize::from(slot))?
     }
+
+    fn kept_of(&self, id: SessionId) -> &[Option<(TableId, KeyBytes)>] {
+        let begin = id.0 as usize * self.kept_each;
+        self.kept.get(begin..begin + self.kept_each).unwrap_or_default()
+    }
 }
 
 impl Proxy {
@@ -293,7 +357,7 @@ impl Proxy {
         let is_told = self.counters.tell(
             |core, TableId(table), news| {
                 let mut words = [0; 2 + limits::KEY_BYTES / 8];
-                words[0] = crate::cores::counts_word(table, news.counter);
+                words[0] = crate::cores::counts_word(table, news.counter, news.is_absolute);
                 words[1] = news.more as u32 as u64;
                 for (word, bytes) in words[2..].iter_mut().zip(news.key.as_chunks::<8>().0) {
                     *word = u64::from_le_bytes(*bytes);
@@ -308,14 +372,15 @@ impl Proxy {
     }
 
     /// Another core's tables have counted.
-    pub(crate) fn hear_counts(&self, first: u64, rest: &[u64], now: Instant) {
+    pub(crate) fn hear_counts(&self, from: u16, first: u64, rest: &[u64], now: Instant) {
         let Some((more, words)) = rest.split_first() else { return };
         let mut key = [0; limits::KEY_BYTES];
         for (bytes, word) in key.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *bytes = word.to_le_bytes();
         }
-        let (table, counter) = crate::cores::counts_of(first);
-        self.counters.hear(table, &News { key, counter, more: *more as u32 as i32 }, now);
+        let (table, counter, is_absolute) = crate::cores::counts_of(first);
+        let news = News { key, counter, more: *more as u32 as i32, is_absolute };
+        self.counters.hear(from, table, &news, now);
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a backend to the answer of one of its servers: choice, queue, connection, another try.
 
+use core::cmp::Ordering;
+
 use penstock_config::haproxy::{Address, Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
 use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions, State};
@@ -117,7 +119,10 @@ impl Proxy {
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         session.phase = Phase::BackendQueue;
         session.joined_at = queue.served();
-        self.places.join(queue, id.0);
+        let rank = session.take_rank(cx.now());
+        self.places.join_by(queue, id.0, |other| {
+            self.sessions.at(other).is_some_and(|it| it.is_after(rank))
+        });
         self.ask_for_slots(backend);
         let span = self.queue_timeout(backend);
         self.wait(cx, id, span);
@@ -128,7 +133,10 @@ impl Proxy {
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         session.phase = Phase::ServerQueue;
         session.joined_at = queue.served();
-        self.places.join(queue, id.0);
+        let rank = session.take_rank(cx.now());
+        self.places.join_by(queue, id.0, |other| {
+            self.sessions.at(other).is_some_and(|it| it.is_after(rank))
+        });
         let backend = self.setup.backend_of(server);
         self.ask_for_slots(backend);
         let span = self.queue_timeout(backend);
@@ -192,12 +200,17 @@ impl Proxy {
             let any = self.backends[backend as usize].queue.first();
             let any = any.filter(|_| share.is_usable());
             let until = |number: u32| self.sessions.at(number).map_or(0, |session| session.until);
+            let class = |number: u32| self.sessions.at(number).map_or(0, |session| session.rank.0);
             let from_own = match (own, any) {
                 (None, None) => return,
                 (Some(_), None) => true,
                 (None, Some(_)) => false,
                 // Both wait equally long at most, so who came first may wait less long.
-                (Some(own), Some(any)) => until(any).wrapping_sub(until(own)) as i32 >= 0,
+                (Some(own), Some(any)) => match class(own).cmp(&class(any)) {
+                    Ordering::Less => true,
+                    Ordering::Greater => false,
+                    Ordering::Equal => until(any).wrapping_sub(until(own)) as i32 >= 0,
+                },
             };
             let first = if from_own { own } else { any };
             if let Some(first) = first.map(SessionId)
@@ -247,7 +260,8 @@ impl Proxy {
         session.phase = Phase::Connecting;
         let queued_ms = session.age_ms(now);
         session.queued_ms.get_or_insert(queued_ms);
-        let Session { client, frontend, destination, .. } = *session;
+        let &mut Session { client, frontend, .. } = session;
+        let destination = session.destination.get();
         let (said, has_ended) = (session.said(), session.has(Session::ENDED));
         let backend = self.setup.backend_of(server);
         let description = self.setup.server(server);
@@ -272,7 +286,7 @@ impl Proxy {
         match self.relay.open(cx, client, opening) {
             Ok(conn) => {
                 self.roles[client.index()] = Role::Client(id, true);
-                self.roles[conn.index()] = Role::Server(id);
+                self.roles[conn.index()] = Role::Server(id, false);
             }
             Err(ConnectError::NoRoute | ConnectError::BadDestination | ConnectError::NoAddress) => {
                 self.connection_failed(cx, id, Failure::AtOnce)
@@ -335,6 +349,9 @@ impl Proxy {
         {
             self.observe_success(cx, server);
         }
+        if self.setup.has_responses {
+            self.begin_response(cx, id, conn);
+        }
         if self.setup.logs_early {
             self.log_early(cx, id, Ending { moment: Moment::Early, ..Ending::UNDER_WAY });
         }
@@ -346,7 +363,8 @@ impl Proxy {
             self.identify(cx, id);
         }
         let Some(session) = self.session(id) else { return };
-        let endpoints = Endpoints { source: session.source, destination: session.destination };
+        let endpoints =
+            Endpoints { source: session.source.get(), destination: session.destination.get() };
         match header {
             ProxyHeader::V1 => {
                 cx.send(conn, write_v1(Some(&endpoints), &mut [0; V1_BYTES_MAX]));

@@ -6,6 +6,8 @@
 //!             (else: the entrance)                  (while these wait: see kept.rs)
 //! ```
 
+use core::cell::Cell;
+
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 
 use crate::proxy::{Proxy, Role};
@@ -81,10 +83,12 @@ impl Proxy {
         match verdict {
             end @ (Verdict::Reject | Verdict::Drop) => self.dismiss(cx, id, end),
             Verdict::ExpectHeader => self.expect_header(cx, id),
-            Verdict::Accept | Verdict::Wait if self.setup.bind(frontend, bind).accept_proxy => {
+            Verdict::Accept | Verdict::Wait | Verdict::Close
+                if self.setup.bind(frontend, bind).accept_proxy =>
+            {
                 self.expect_header(cx, id);
             }
-            Verdict::Accept | Verdict::Wait => self.begin(cx, id, &[]),
+            Verdict::Accept | Verdict::Wait | Verdict::Close => self.begin(cx, id, &[]),
         }
     }
 
@@ -106,6 +110,7 @@ impl Proxy {
                 table: self.setup.frontend(session.frontend).table,
                 now: cx.now(),
                 bytes: &[],
+                response: &[],
                 is_final: true,
                 wall: cx.wall(),
                 random,
@@ -145,8 +150,8 @@ impl Proxy {
             Ok((taken, Some(header))) => {
                 session.set(Session::HEADER_CAME);
                 if let Some(endpoints) = header.endpoints {
-                    session.source = endpoints.source;
-                    session.destination = endpoints.destination;
+                    session.source.set(endpoints.source);
+                    session.destination.set(endpoints.destination);
                 }
                 taken
             }
@@ -199,6 +204,7 @@ impl Proxy {
                 table: self.setup.frontend(session.frontend).table,
                 now: cx.now(),
                 bytes,
+                response: &[],
                 is_final,
                 wall: cx.wall(),
                 random,
@@ -324,7 +330,7 @@ impl Proxy {
             Role::Client(_, true) => return self.relay.on_data(cx, client, bytes),
             Role::Client(_, false) => {}
             // It was turned away.
-            Role::None | Role::Server(_) | Role::Leaving | Role::Check(_) => return bytes.len(),
+            Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => return bytes.len(),
         }
         let Some(&Session { phase, kept, .. }) = self.session(id) else { return bytes.len() };
         if !matches!(phase, Phase::FrontendRules | Phase::BackendRules) {
@@ -336,7 +342,7 @@ impl Proxy {
             return match self.roles[client.index()] {
                 Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
                 Role::Client(_, false) => self.leave_in_store(id),
-                Role::None | Role::Server(_) | Role::Leaving | Role::Check(_) => bytes.len(),
+                Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => bytes.len(),
             };
         };
         if let Some(session) = self.session_mut(id) {
@@ -472,10 +478,14 @@ impl Session {
             flags: 0,
             number: 0,
             gates_passed: 0,
-            peer: source,
-            local: destination,
-            source,
-            destination,
+            peer: Cell::new(source),
+            local: Cell::new(destination),
+            source: Cell::new(source),
+            destination: Cell::new(destination),
+            log_level: Cell::new(None),
+            priority: Cell::new((0, 0)),
+            resume: Cell::new(None),
+            rank: (0, 0),
             outgoing: None,
             accepted_at: now,
             handshake_ms: 0,

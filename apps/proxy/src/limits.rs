@@ -18,6 +18,9 @@ pub(crate) const LEAVE_AFTER: Duration = Duration::from_secs(5);
 /// to use all slots that come free while a word goes from core to core.
 pub(crate) const ASK_AHEAD: u32 = 8;
 
+/// Sessions that one of a lower priority class overtakes at most when it joins a queue.
+pub(crate) const OVERTAKEN: usize = 4096;
+
 /// Clients of whose bytes rules wait to see more.
 pub(crate) const KEPT: u16 = 256;
 
@@ -47,6 +50,12 @@ pub(crate) const VARIABLE_BLOCKS: usize = 8192;
 
 /// Bytes of such a block.
 pub(crate) const VARIABLE_BLOCK_BYTES: usize = 64;
+
+/// Words of cores that cross within so many milliseconds are about the same time.
+pub(crate) const CONTEST_MS: u32 = 20;
+
+/// Keys of a session that wait for its server to be stored, at most: HAProxy's.
+pub(crate) const STICK_KEYS: usize = 8;
 
 /// Bytes of a key of a stick table.
 pub(crate) const KEY_BYTES: usize = 32;

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-use penstock_config::haproxy::{Algorithm, Backend};
+use penstock_config::haproxy::{Algorithm, Backend, TableId};
 use penstock_relay::Relay;
 use penstock_stack::Capacity;
 
@@ -25,7 +25,8 @@ use crate::server::Server;
 use crate::session::Session;
 use crate::setup::Setup;
 use crate::slots::Slots;
-use crate::table::Table;
+use crate::table::{KeyBytes, Table};
+use crate::variables::Variables;
 use crate::watch::Probe;
 
 /// What one core takes, in bytes: a little more than it is.
@@ -51,7 +52,9 @@ impl Needs {
         let session = size_of::<Option<Session>>() + size_of::<u32>() + size_of::<Place>();
         let held = if setup.has_tables() { Hold::SESSION_BYTES } else { 0 };
         let called = if setup.tells_unique_ids() { size_of::<UniqueId>() } else { 0 };
-        let session = session + held + called;
+        let kept = setup.stick_keys() * size_of::<Option<(TableId, KeyBytes)>>();
+        let variables = Variables::session_bytes(&proxies.variables);
+        let session = session + held + called + kept + variables;
         Needs {
             tables,
             servers: servers(setup, cores),
@@ -155,6 +158,8 @@ fn buffers(setup: &Setup) -> usize {
     FIXED_BYTES
         + journal
         + size_of::<Workspace>()
+        + limits::LINE_BYTES
+        + Variables::bytes(&setup.proxies().variables)
         + kept * (tune.buffer_bytes.saturating_sub(tune.rewrite_bytes) as usize + 16)
         + readers * (size_of::<Option<Reader>>() + size_of::<u32>())
 }

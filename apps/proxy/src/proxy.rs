@@ -91,8 +91,8 @@ pub(crate) enum Role {
     None,
     /// A client; whether its bytes are the relay's business.
     Client(SessionId, bool),
-    /// The server of a session.
-    Server(SessionId),
+    /// The server of a session; whether rules look at what it says.
+    Server(SessionId, bool),
     /// A client that was turned away and may not have noticed.
     Leaving,
     /// A check's, by its number.
@@ -153,7 +153,7 @@ impl Proxy {
             servers,
             slots: Slots::new(core, cores, &setup.pools.supplies),
             places: Places::new(sessions),
-            counters: Counters::new(&proxies.tables, cores, sessions),
+            counters: Counters::new(&proxies.tables, cores, sessions, setup.stick_keys()),
             variables,
             entrances: alloc::vec![Queue::EMPTY; setup.pools.supplies.len()],
             next_number: core.into(),
@@ -291,7 +291,7 @@ impl App for Proxy {
 
     fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.roles[conn.index()] {
-            Role::Server(id) => self.server_answered(cx, id, conn),
+            Role::Server(id, _) => self.server_answered(cx, id, conn),
             Role::Check(probe) => {
                 self.check_connected(cx, probe, conn);
                 self.settle(cx);
@@ -312,7 +312,12 @@ impl App for Proxy {
     #[inline]
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
         match self.roles[conn.index()] {
-            Role::Server(_) | Role::Client(_, true) => self.relay.on_data(cx, conn, bytes),
+            Role::Server(_, false) | Role::Client(_, true) => self.relay.on_data(cx, conn, bytes),
+            Role::Server(id, true) => {
+                let taken = self.server_data(cx, id, conn, bytes);
+                self.settle(cx);
+                taken
+            }
             Role::Client(id, false) => {
                 let taken = self.client_data(cx, id, bytes);
                 self.settle(cx);
@@ -333,8 +338,11 @@ impl App for Proxy {
     }
 
     fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        if let Role::Server(id, true) = self.roles[conn.index()] {
+            self.response_over(cx, id, conn);
+        }
         match self.roles[conn.index()] {
-            Role::Server(_) | Role::Client(_, true) => {
+            Role::Server(..) | Role::Client(_, true) => {
                 if let Some(ended) = self.relay.on_remote_closed(cx, conn) {
                     self.relay_ended(cx, ended);
                 }
@@ -350,8 +358,11 @@ impl App for Proxy {
     }
 
     fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
+        if let Role::Server(id, true) = self.roles[conn.index()] {
+            self.response_over(cx, id, conn);
+        }
         match self.roles[conn.index()] {
-            Role::Server(_) | Role::Client(_, true) => {
+            Role::Server(..) | Role::Client(_, true) => {
                 if let Some(ended) = self.relay.on_closed(cx, conn, reason) {
                     self.relay_ended(cx, ended);
                 }
@@ -365,7 +376,15 @@ impl App for Proxy {
 
     fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.roles[conn.index()] {
-            Role::Server(_) | Role::Client(_, true) => {
+            // The time that rules give a response is over.
+            Role::Client(id, true) => {
+                if let Some(server) = self.relay.other(conn)
+                    && self.roles[server.index()] == Role::Server(id, true)
+                {
+                    self.response_over(cx, id, server);
+                }
+            }
+            Role::Server(..) => {
                 if let Some(ended) = self.relay.on_timer(cx, conn) {
                     self.relay_ended(cx, ended);
                 }

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 
+use crate::limits;
+
 /// A session's place in a queue: who is before and behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -49,12 +51,33 @@ impl Places {
 
     /// Puts `session` at the end of `queue`.
     pub(crate) fn join(&mut self, queue: &mut Queue, session: u32) {
-        self.0[session as usize] = Place { before: queue.last, behind: NONE };
-        match queue.last {
-            NONE => queue.first = session,
-            last => self.0[last as usize].behind = session,
+        self.join_by(queue, session, |_| false);
+    }
+
+    /// Puts `session` in `queue` before those at its end that `are_after` it; at most so many.
+    pub(crate) fn join_by(
+        &mut self,
+        queue: &mut Queue,
+        session: u32,
+        is_after: impl Fn(u32) -> bool,
+    ) {
+        let mut behind = NONE;
+        let mut before = queue.last;
+        for _ in 0..limits::OVERTAKEN {
+            if before == NONE || !is_after(before) {
+                break;
+            }
+            (behind, before) = (before, self.0[before as usize].before);
         }
-        queue.last = session;
+        self.0[session as usize] = Place { before, behind };
+        match before {
+            NONE => queue.first = session,
+            before => self.0[before as usize].behind = session,
+        }
+        match behind {
+            NONE => queue.last = session,
+            behind => self.0[behind as usize].before = session,
+        }
         queue.len += 1;
     }
 
@@ -101,5 +124,18 @@ mod tests {
         assert_eq!((queue.first(), queue.len()), (Some(0), 1));
         places.leave(&mut queue, 0);
         assert_eq!((queue.first(), queue.len()), (None, 0));
+    }
+
+    #[test]
+    fn who_is_more_urgent_overtakes() {
+        let mut places = Places::new(8);
+        let mut queue = Queue::EMPTY;
+        let urgency = [3, 1, 2, 1, 3, 0];
+        for session in 0..6u32 {
+            let own = urgency[session as usize];
+            places.join_by(&mut queue, session, |other| urgency[other as usize] > own);
+        }
+        let order: std::vec::Vec<_> = core::iter::from_fn(|| places.serve(&mut queue)).collect();
+        assert_eq!(order, [5, 1, 3, 2, 0, 4]);
     }
 }

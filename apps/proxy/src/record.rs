@@ -58,7 +58,12 @@ impl Proxy {
             return;
         }
         let is_grave = frontend.options.log_separate_errors && went_wrong;
-        let level = if is_grave { ERR } else { INFO };
+        let level = match session.log_level.get() {
+            Some(None) => return,
+            Some(Some(level)) => level,
+            None if is_grave => ERR,
+            None => INFO,
+        };
         self.write(
             cx,
             id,
@@ -105,7 +110,7 @@ impl Proxy {
 
     /// Logs a client whose PROXY header was missing or wrong.
     pub(crate) fn log_refusal(&mut self, cx: &mut Cx<'_>, id: SessionId, refusal: Refusal) {
-        let Some(&session) = self.session(id) else { return };
+        let Some(session) = self.session(id).cloned() else { return };
         let frontend = self.setup.frontend(session.frontend);
         if frontend.logs.is_empty() || frontend.options.dont_log_null && refusal.is_null() {
             return;
@@ -115,7 +120,14 @@ impl Proxy {
         let mut line = Line::new(&mut journal.line);
         let accepted_at = accepted_at(cx.wall(), cx.now(), &session);
         let listener = (bind.name.as_deref(), bind.id);
-        write_refused(session.peer, accepted_at, &frontend.name, listener, refusal, &mut line);
+        write_refused(
+            session.peer.get(),
+            accepted_at,
+            &frontend.name,
+            listener,
+            refusal,
+            &mut line,
+        );
         let len = line.len();
         journal.send(cx, &frontend.logs, self.voice(frontend, INFO), len);
         self.journal = Some(journal);
@@ -174,10 +186,10 @@ impl Proxy {
         let in_server = of_server.map_or(0, |at| gauges.total(gauges.server(at)));
         Record {
             accepted_at: accepted_at(view.wall, now, session),
-            client: Some(session.source),
-            frontend_end: Some(session.destination),
+            client: Some(session.source.get()),
+            frontend_end: Some(session.destination.get()),
             backend_end: session.outgoing,
-            server_end: server.and_then(|at| self.server_endpoint(session.destination, at)),
+            server_end: server.and_then(|at| self.server_endpoint(session.destination.get(), at)),
             frontend: &frontend.name,
             backend: backend.map_or(&frontend.name, |backend| &backend.name),
             server: server.map(|at| &*setup.server(at).name),

@@ -1,5 +1,8 @@
 //! The record of a session: from the moment a client is there until its line is in the log.
 
+use core::cell::Cell;
+
+use penstock_config::haproxy::Level;
 use penstock_relay::Said;
 use penstock_stack::{ConnId, Endpoint, Instant};
 
@@ -10,8 +13,8 @@ use crate::slots::PoolId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionId(pub(crate) u32);
 
-/// A session.
-#[derive(Clone, Copy, Debug)]
+/// A session. What stands in cells changes while rules look at it.
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) client: ConnId,
     pub(crate) phase: Phase,
@@ -30,11 +33,19 @@ pub(crate) struct Session {
     /// How many of its listener's gates it is behind.
     pub(crate) gates_passed: u8,
     /// Both ends of the client's connection.
-    pub(crate) peer: Endpoint,
-    pub(crate) local: Endpoint,
-    /// The same, as a PROXY header has it if there was one.
-    pub(crate) source: Endpoint,
-    pub(crate) destination: Endpoint,
+    pub(crate) peer: Cell<Endpoint>,
+    pub(crate) local: Cell<Endpoint>,
+    /// The same, as a PROXY header or a rule has it.
+    pub(crate) source: Cell<Endpoint>,
+    pub(crate) destination: Cell<Endpoint>,
+    /// What a rule says of its log line: of which level it is, or that there is none.
+    pub(crate) log_level: Cell<Option<Option<Level>>>,
+    /// Sessions of a lower class leave queues before it; and it came so many milliseconds later.
+    pub(crate) priority: Cell<(i16, i32)>,
+    /// The rule that waits for what it looks at; those before it are done with.
+    pub(crate) resume: Cell<Option<u16>>,
+    /// Its place among those who wait: by class, then by when it joined.
+    pub(crate) rank: (i16, u32),
     /// Our end of the connection to its server, where somebody wants to know.
     pub(crate) outgoing: Option<Endpoint>,
     pub(crate) accepted_at: Instant,
@@ -123,6 +134,18 @@ impl Session {
         was
     }
 
+    /// Takes its place among those who wait from now on.
+    pub(crate) fn take_rank(&mut self, now: Instant) -> (i16, u32) {
+        let (class, later_ms) = self.priority.get();
+        self.rank = (class, now.millis().wrapping_add_signed(later_ms));
+        self.rank
+    }
+
+    /// Whether who has this rank goes first.
+    pub(crate) fn is_after(&self, (class, at): (i16, u32)) -> bool {
+        self.rank.0 > class || self.rank.0 == class && self.rank.1.wrapping_sub(at) as i32 > 0
+    }
+
     /// What its client has said so far, for the relay.
     pub(crate) fn said(&self) -> Said {
         match (self.kept, self.has(Session::STORED)) {
@@ -147,6 +170,8 @@ impl Termination {
     pub(crate) const NORMAL: Termination = Termination(*b"--");
     /// A rule refused it.
     pub(crate) const REFUSED: Termination = Termination(*b"PR");
+    /// A rule refused what its server said.
+    pub(crate) const REFUSED_RESPONSE: Termination = Termination(*b"PD");
     /// There is no backend, no server, or none that answers.
     pub(crate) const NO_SERVER: Termination = Termination(*b"SC");
     /// Its server did not answer in time.

@@ -6,13 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Proxies, ProxyHeader,
-    Rule, Server, Variable,
+    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Mode, Proxies,
+    ProxyHeader, Rule, Server, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
+use crate::limits;
 use crate::slots::{PoolId, Supply};
 
 /// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
@@ -33,6 +34,8 @@ pub struct Setup {
     pub(crate) pools: Pools,
     /// Some format asks for our end of connections to servers.
     pub(crate) wants_outgoing: bool,
+    /// Some backend looks at what servers say, or remembers servers.
+    pub(crate) has_responses: bool,
     /// Some frontend logs sessions before they end.
     pub(crate) logs_early: bool,
     /// Some server's sessions count towards its health.
@@ -40,6 +43,8 @@ pub struct Setup {
     /// The ACLs of each frontend, and of each backend.
     pub(crate) frontend_acls: Vec<Acls>,
     pub(crate) backend_acls: Vec<Acls>,
+    /// Backends that sessions can be sent to, in the order of their names.
+    backends_by_name: Vec<u16>,
     /// How the servers of each backend are checked.
     pub(crate) plans: Vec<Plan>,
     /// What the agents of servers are asked.
@@ -132,12 +137,19 @@ impl Setup {
         let fullconns = proxies.backends.iter().map(|backend| fullconn(&proxies, backend));
         let fullconns = fullconns.collect();
         let (manners_of, manners) = manners(&proxies);
+        let is_here = |&at: &u16| proxies.backends[at as usize].mode == Mode::Tcp;
+        let mut backends_by_name: Vec<u16> =
+            (0..proxies.backends.len() as u16).filter(is_here).collect();
+        backends_by_name.sort_by_key(|&at| &proxies.backends[at as usize].name);
         let setup = Setup {
             wants_outgoing: proxies.frontends.iter().any(wants_outgoing),
             observes: proxies
                 .backends
                 .iter()
                 .any(|backend| backend.servers.iter().any(|server| server.observe.is_some())),
+            has_responses: proxies.backends.iter().any(|backend| {
+                !backend.response_rules.is_empty() || !backend.persistence.is_empty()
+            }),
             logs_early: proxies.frontends.iter().any(|frontend| frontend.options.log_asap),
             proxies,
             first_servers,
@@ -149,6 +161,7 @@ impl Setup {
             pools,
             frontend_acls,
             backend_acls,
+            backends_by_name,
             plans,
             agent_plans,
             fullconns,
@@ -168,11 +181,21 @@ impl Setup {
         !self.proxies.tables.is_empty()
     }
 
+    /// Of how many keys a session's server may have to be remembered.
+    pub(crate) fn stick_keys(&self) -> usize {
+        let stores = |backend: &Backend| backend.persistence.iter().filter(|it| it.stores).count();
+        let most = self.proxies.backends.iter().map(stores).max();
+        most.unwrap_or_default().min(limits::STICK_KEYS)
+    }
+
     /// Whether rules may wait for bytes of clients.
     pub(crate) fn looks_at_bytes(&self) -> bool {
         let frontends =
             self.proxies.frontends.iter().any(|frontend| !frontend.content_rules.is_empty());
-        frontends || self.proxies.backends.iter().any(|backend| !backend.content_rules.is_empty())
+        let is_inspected = |backend: &Backend| {
+            !backend.content_rules.is_empty() || !backend.response_rules.is_empty()
+        };
+        frontends || self.proxies.backends.iter().any(is_inspected)
     }
 
     /// Whether servers may have to be told what sessions are called.
@@ -231,8 +254,9 @@ impl Setup {
 
     /// The backend of this name.
     pub(crate) fn backend_named(&self, name: &[u8]) -> Option<u16> {
-        let at = self.proxies.backends.iter().position(|it| it.name.as_bytes() == name)?;
-        Some(at as u16)
+        let name_of = |at: &u16| self.backend(*at).name.as_bytes();
+        let found = self.backends_by_name.binary_search_by(|at| name_of(at).cmp(name)).ok()?;
+        Some(self.backends_by_name[found])
     }
 
     /// The server of this name in a backend, by its number among all.
@@ -240,6 +264,16 @@ impl Setup {
         let servers = &self.backend(backend).servers;
         let at = servers.iter().position(|it| it.name.as_bytes() == name)?;
         Some(self.server_number(backend, at as u16))
+    }
+
+    /// The server of this `id` in a backend, by its number among all.
+    pub(crate) fn server_numbered(&self, backend: u16, id: u32) -> Option<u16> {
+        let servers = &self.backend(backend).servers;
+        // Numbers that were not given are places, from 1.
+        let usual = (id as usize).wrapping_sub(1);
+        let is_usual = servers.get(usual).is_some_and(|server| server.id == id);
+        let at = if is_usual { Some(usual) } else { servers.iter().position(|it| it.id == id) };
+        at.map(|at| self.server_number(backend, at as u16))
     }
 
     pub(crate) fn server(&self, number: u16) -> &Server {

@@ -37,6 +37,8 @@ pub(crate) struct News {
     /// Which of the counters that the table stores.
     pub(crate) counter: u8,
     pub(crate) more: i32,
+    /// It is so much, whatever it was.
+    pub(crate) is_absolute: bool,
 }
 
 /// A table.
@@ -62,15 +64,34 @@ struct Place {
     used_at: u32,
     /// Connections of this core that track it.
     holds: u32,
+    /// Counters that were set and of which nobody was told, a bit for each.
+    sets: u32,
+    /// The core that last said which server it is, when, and when others were told last.
+    author: u16,
+    set_at: u32,
+    told_at: u32,
     is_taken: bool,
     is_changed: bool,
+}
+
+impl Place {
+    const EMPTY: Place = Place {
+        key: [0; _],
+        used_at: 0,
+        holds: 0,
+        sets: 0,
+        author: 0,
+        set_at: 0,
+        told_at: 0,
+        is_taken: false,
+        is_changed: false,
+    };
 }
 
 impl Table {
     /// An empty table, of one of `cores` cores.
     pub(crate) fn new(table: &StickTable, cores: u16) -> Table {
         let places = Table::places(table);
-        let empty = Place { key: [0; _], used_at: 0, holds: 0, is_taken: false, is_changed: false };
         let is_alone = cores == 1;
         let told = if is_alone { 0 } else { places };
         Table {
@@ -78,7 +99,7 @@ impl Table {
             stored: table.counters.clone().into(),
             expire_ms: table.expire.map(|expire| expire.millis().min(1 << 30) as u32),
             no_purge: table.no_purge,
-            places: vec![empty; places].into(),
+            places: vec![Place::EMPTY; places].into(),
             cells: vec![Rate::default(); places * table.counters.len()].into(),
             untold: vec![0; told * table.counters.len()].into(),
             changed: Vec::with_capacity(told),
@@ -150,7 +171,7 @@ impl Table {
         // What was not told of whom it drives out is lost with him.
         let is_changed = self.places[at].is_changed;
         self.places[at] =
-            Place { key: *key, used_at: now_ms, holds: 0, is_taken: true, is_changed };
+            Place { key: *key, used_at: now_ms, is_taken: true, is_changed, ..Place::EMPTY };
         let cells = self.cells_of(at);
         self.cells[cells.clone()].fill(Rate::default());
         if !self.is_alone {
@@ -179,10 +200,9 @@ impl Table {
             return;
         }
         let at = entry.0 as usize;
-        self.untold[at * self.stored.len() + which] += more;
-        if !core::mem::replace(&mut self.places[at].is_changed, true) {
-            self.changed.push(entry.0);
-        }
+        let untold = &mut self.untold[at * self.stored.len() + which];
+        *untold = untold.saturating_add(more);
+        self.note(entry);
     }
 
     /// Counts in `gpc0` or `gpc1`, and its rate.
@@ -199,10 +219,59 @@ impl Table {
         &self.places[entry.0 as usize].key
     }
 
-    /// Makes a counter this much, on this core.
+    /// Makes a counter this much, here and on all other cores.
     pub(crate) fn set(&mut self, entry: EntryId, counter: Counter, value: u32) {
-        if let Some(which) = self.which(counter) {
-            self.cell(entry, which).count = value.into();
+        let Some(which) = self.which(counter) else { return };
+        self.cell(entry, which).count = value.into();
+        if !self.is_alone {
+            let at = entry.0 as usize;
+            self.untold[at * self.stored.len() + which] = 0;
+            self.places[at].sets |= 1 << which;
+            self.note(entry);
+        }
+    }
+
+    /// The server of a key is this one, by its number, as a session of core `core` has it. Where
+    /// cores say different things within the time that a word takes, the lowest is right.
+    pub(crate) fn remember(&mut self, entry: EntryId, server: u32, core: u16, now: Instant) {
+        if self.adopt(entry, server, core, now) {
+            self.places[entry.0 as usize].told_at = now.millis();
+            self.set(entry, Counter::ServerId, server);
+        }
+    }
+
+    /// The server of a key; it is used now.
+    pub(crate) fn recall(&mut self, key: &KeyBytes, now: Instant) -> Option<u32> {
+        let entry = self.find(key, now)?;
+        let now_ms = now.millis();
+        let place = &mut self.places[entry.0 as usize];
+        place.used_at = now_ms;
+        let server = self.read(entry, Counter::ServerId, now).filter(|&server| server > 0)? as u32;
+        // Or others would forget it while it is used here.
+        let told_at = self.places[entry.0 as usize].told_at;
+        if self.expire_ms.is_some_and(|expire| now_ms.wrapping_sub(told_at) >= expire / 4) {
+            self.places[entry.0 as usize].told_at = now_ms;
+            self.set(entry, Counter::ServerId, server);
+        }
+        Some(server)
+    }
+
+    fn adopt(&mut self, entry: EntryId, server: u32, core: u16, now: Instant) -> bool {
+        let Some(which) = self.which(Counter::ServerId) else { return false };
+        let before = self.cell(entry, which).count;
+        let place = &mut self.places[entry.0 as usize];
+        let is_contested = now.millis().wrapping_sub(place.set_at) < limits::CONTEST_MS;
+        if before > 0 && before != u64::from(server) && is_contested && place.author < core {
+            return false;
+        }
+        (place.author, place.set_at) = (core, now.millis());
+        true
+    }
+
+    /// Others have something to hear of it.
+    fn note(&mut self, entry: EntryId) {
+        if !core::mem::replace(&mut self.places[entry.0 as usize].is_changed, true) {
+            self.changed.push(entry.0);
         }
     }
 
@@ -241,19 +310,42 @@ impl Table {
             let at = *self.changed.last()? as usize;
             let cells = self.cells_of(at);
             let begin = cells.start;
+            let place = &mut self.places[at];
+            if place.sets != 0 {
+                let which = place.sets.trailing_zeros();
+                place.sets &= place.sets - 1;
+                let cell = begin + which as usize;
+                // What was counted since is told behind it.
+                let since = self.untold[cell];
+                let value = self.cells[cell].count.saturating_add_signed(-i64::from(since));
+                let key = place.key;
+                let more = value.min(u32::MAX.into()) as u32 as i32;
+                return Some(News { key, counter: which as u8, more, is_absolute: true });
+            }
             if let Some(which) = self.untold[cells].iter().position(|more| *more != 0) {
                 let more = core::mem::take(&mut self.untold[begin + which]);
-                return Some(News { key: self.places[at].key, counter: which as u8, more });
+                let key = self.places[at].key;
+                return Some(News { key, counter: which as u8, more, is_absolute: false });
             }
             self.places[at].is_changed = false;
             self.changed.pop();
         }
     }
 
-    /// Another core has counted this.
-    pub(crate) fn on_news(&mut self, news: &News, now: Instant) {
+    /// Core `from` has counted this.
+    pub(crate) fn on_news(&mut self, news: &News, from: u16, now: Instant) {
         let which = usize::from(news.counter);
         if which >= self.stored.len() {
+            return;
+        }
+        if news.is_absolute {
+            let Some(entry) = self.take(&news.key, now) else { return };
+            let value = news.more as u32;
+            let is_server = self.stored[which].counter == Counter::ServerId;
+            if !is_server || self.adopt(entry, value, from, now) {
+                self.cell(entry, which).count = value.into();
+                self.places[entry.0 as usize].told_at = now.millis();
+            }
             return;
         }
         // Who is gone here needs no end.
@@ -306,163 +398,4 @@ fn period_ms(period: Duration) -> u32 {
 const WAYS: usize = 8;
 
 #[cfg(test)]
-mod tests {
-    //! Rates slide, keys come and go in bounded room, and the parts of cores add up.
-
-    use super::*;
-    use penstock_wire::Addr;
-    use std::collections::BTreeMap;
-
-    fn spec(size: u32, expire_s: u64) -> StickTable {
-        let stored = |counter, period: Option<u64>| Stored {
-            counter,
-            period: period.map(Duration::from_secs),
-        };
-        StickTable {
-            name: "t".into(),
-            key: Key::Ip,
-            size,
-            no_purge: false,
-            expire: Some(Duration::from_secs(expire_s)),
-            counters: [
-                stored(Counter::ConnRate, Some(10)),
-                stored(Counter::ConnCnt, None),
-                stored(Counter::ConnCur, None),
-            ]
-            .into(),
-        }
-    }
-
-    fn key(number: u32) -> KeyBytes {
-        let table = Table::new(&spec(1, 1), 1);
-        table.key(Value::Addr(Addr::v4(number))).expect("an address")
-    }
-
-    fn at(millis: u64) -> Instant {
-        Instant(millis * 1_000)
-    }
-
-    #[test]
-    fn a_rate_slides() {
-        let mut table = Table::new(&spec(100, 100), 1);
-        let entry = table.take(&key(1), at(50_000)).expect("room");
-        for n in 0..100 {
-            table.add(entry, Counter::ConnRate, 1, at(50_000 + n * 100));
-        }
-        let rate = |table: &Table, millis| table.read(entry, Counter::ConnRate, at(millis));
-        assert_eq!(rate(&table, 59_900), Some(100));
-        assert_eq!(rate(&table, 65_000), Some(50), "half of the last period");
-        assert_eq!(rate(&table, 69_900), Some(1));
-        assert_eq!(rate(&table, 90_000), Some(0));
-        table.add(entry, Counter::ConnRate, 1, at(200_000));
-        assert_eq!(rate(&table, 209_000), Some(1));
-        assert_eq!(rate(&table, 215_000), Some(1), "one event is there for all of its period");
-        assert_eq!(rate(&table, 230_000), Some(0));
-    }
-
-    #[test]
-    fn counters_count_and_others_are_not_there() {
-        let mut table = Table::new(&spec(100, 100), 1);
-        let entry = table.take(&key(1), at(0)).expect("room");
-        table.add(entry, Counter::ConnCnt, 3, at(0));
-        table.add(entry, Counter::ConnCur, 1, at(0));
-        table.add(entry, Counter::ConnCur, -1, at(0));
-        table.add(entry, Counter::ConnCur, -1, at(0));
-        table.add(entry, Counter::Gpc0, 1, at(0));
-        assert_eq!(table.read(entry, Counter::ConnCnt, at(0)), Some(3));
-        assert_eq!(table.read(entry, Counter::ConnCur, at(0)), Some(0), "never below 0");
-        assert_eq!(table.read(entry, Counter::Gpc0, at(0)), None);
-        table.hold(entry);
-        assert_eq!(table.read(entry, Counter::Trackers, at(0)), Some(1));
-    }
-
-    #[test]
-    fn keys_expire_unless_they_are_tracked() {
-        let mut table = Table::new(&spec(100, 10), 1);
-        let entry = table.take(&key(1), at(0)).expect("room");
-        assert!(table.find(&key(1), at(9_999)).is_some());
-        assert!(table.find(&key(1), at(10_000)).is_none());
-        table.add(entry, Counter::ConnCnt, 1, at(0));
-        let again = table.take(&key(1), at(20_000)).expect("room");
-        assert_eq!(table.read(again, Counter::ConnCnt, at(20_000)), Some(0), "all is forgotten");
-        table.hold(again);
-        assert!(table.find(&key(1), at(90_000)).is_some());
-        table.release(again, at(90_000));
-        assert!(table.find(&key(1), at(99_000)).is_some());
-        assert!(table.find(&key(1), at(100_000)).is_none());
-    }
-
-    #[test]
-    fn a_full_table_drives_out_the_oldest_and_nobody_who_is_tracked() {
-        let mut table = Table::new(&spec(64, 1_000), 1);
-        let held = table.take(&key(0), at(0)).expect("room");
-        table.hold(held);
-        for number in 1..10_000 {
-            assert!(table.take(&key(number), at(u64::from(number))).is_some());
-        }
-        assert!(table.find(&key(0), at(10_000)).is_some());
-        assert!(table.find(&key(9_999), at(10_000)).is_some());
-        assert!(table.find(&key(1), at(10_000)).is_none());
-        let (known, free) = table.usage(at(10_000));
-        assert_eq!(known + free, 64);
-        let mut strict = Table::new(&StickTable { no_purge: true, ..spec(64, 1_000) }, 1);
-        let taken = (0..1_000).filter(|n| strict.take(&key(*n), at(0)).is_some()).count();
-        assert!((33..=64).contains(&taken), "{taken}");
-    }
-
-    #[test]
-    fn keys_are_what_the_table_says() {
-        let of = |kind, value: Value<'_>| {
-            let table = Table::new(&StickTable { key: kind, ..spec(8, 1) }, 1);
-            table.key(value)
-        };
-        let v6 = Addr::v6([0x20; 16]);
-        assert_eq!(of(Key::Ip, Value::Addr(v6)), None);
-        assert!(of(Key::Ipv6, Value::Addr(v6)).is_some());
-        assert!(of(Key::Ip, Value::Text(b"10.0.0.1")).is_some());
-        assert_eq!(of(Key::Integer, Value::Binary(b"x")), None);
-        assert_eq!(of(Key::Text(2), Value::Text(b"abc")), of(Key::Text(2), Value::Text(b"abd")));
-        assert_ne!(of(Key::Text(3), Value::Text(b"abc")), of(Key::Text(3), Value::Text(b"abd")));
-    }
-
-    #[test]
-    fn the_parts_of_cores_add_up() {
-        let mut tables: std::vec::Vec<Table> =
-            (0..3).map(|_| Table::new(&spec(1_000, 100), 3)).collect();
-        let mut truth = BTreeMap::new();
-        for event in 0..3_000u32 {
-            let (core, source) = ((event * 7 % 3) as usize, event * event % 17);
-            let now = at(u64::from(event));
-            let entry = tables[core].take(&key(source), now).expect("room");
-            tables[core].add(entry, Counter::ConnCnt, 1, now);
-            tables[core].add(entry, Counter::ConnRate, 1, now);
-            *truth.entry(source).or_insert(0) += 1;
-            if event % 10 > 0 {
-                continue;
-            }
-            for teller in 0..3 {
-                while let Some(news) = tables[teller].news() {
-                    (0..3).filter(|core| *core != teller).for_each(|core| {
-                        tables[core].on_news(&news, now);
-                    });
-                }
-            }
-        }
-        let now = at(3_000);
-        for teller in 0..3 {
-            while let Some(news) = tables[teller].news() {
-                (0..3).filter(|core| *core != teller).for_each(|core| {
-                    tables[core].on_news(&news, now);
-                });
-            }
-            assert!(!tables[teller].has_news());
-        }
-        for (source, count) in truth {
-            for table in &tables {
-                let entry = table.find(&key(source), now).expect("known");
-                assert_eq!(table.read(entry, Counter::ConnCnt, now), Some(count));
-                assert_eq!(table.read(entry, Counter::ConnRate, now), Some(count));
-            }
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::grammar::{Message, Severity};
-use penstock_config::haproxy::{Action, Goal, Proxies, Rule, StickTable};
+use penstock_config::haproxy::{Proxies, StickTable};
 
 use crate::limits;
 
@@ -17,9 +17,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
     };
     for frontend in &proxies.frontends {
         let section = format!("frontend '{}'", frontend.name);
-        if frontend.routes.iter().any(|route| matches!(route.goal, Goal::Named(_))) {
-            say(Severity::Alert, &section, "use_backend with a format");
-        }
         for bind in &frontend.binds {
             for (is_there, what, severity) in [
                 (bind.interface.is_some(), "bind .. interface", Severity::Alert),
@@ -32,19 +29,9 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
                 }
             }
         }
-        let rules = [&frontend.connection_rules, &frontend.session_rules, &frontend.content_rules];
-        for what in rules.into_iter().flatten().filter_map(action) {
-            say(Severity::Alert, &section, what);
-        }
     }
     for backend in &proxies.backends {
         let section = format!("backend '{}'", backend.name);
-        if !backend.response_rules.is_empty() {
-            say(Severity::Alert, &section, "tcp-response content");
-        }
-        if !backend.persistence.is_empty() {
-            say(Severity::Alert, &section, "stick");
-        }
         let sources = backend.servers.iter().filter_map(|server| server.source.as_ref());
         for source in backend.source.iter().chain(sources) {
             if source.interface.is_some() {
@@ -57,9 +44,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         if backend.servers.iter().any(|server| server.fast_open) {
             say(Severity::Notice, &section, "server .. tfo");
         }
-        for what in backend.content_rules.iter().filter_map(action) {
-            say(Severity::Alert, &section, what);
-        }
     }
     for StickTable { name, size, .. } in &proxies.tables {
         if *size as usize > limits::TABLE_KEYS {
@@ -69,23 +53,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         }
     }
     messages
-}
-
-/// The action of a rule, if it is one of those.
-fn action(rule: &Rule) -> Option<&'static str> {
-    match rule.action {
-        Action::SetAddress { .. } => Some("set-src, set-dst"),
-        Action::Accept
-        | Action::Reject
-        | Action::SilentDrop
-        | Action::SetVariable(_)
-        | Action::UnsetVariable(_)
-        | Action::Close
-        | Action::ExpectProxy
-        | Action::Track { .. }
-        | Action::IncrementCounter { .. }
-        | Action::SetTag { .. } => None,
-    }
 }
 
 #[cfg(test)]
@@ -119,8 +86,6 @@ mod tests {
     fn what_is_not_done_is_refused_by_name() {
         assert!(read("maxconn 10").setup.is_some());
         for (line, what) in [
-            ("tcp-request content set-src src", "'set-src, set-dst'"),
-            ("tcp-response content accept", "'tcp-response content'"),
             ("bind :81 interface eth0", "'bind .. interface'"),
             ("bind :81 mss 1200", "'bind .. mss'"),
             ("source 10.0.0.2 interface eth0", "'source .. interface'"),

@@ -99,6 +99,22 @@ impl Variables {
         }
     }
 
+    /// What a session takes for its variables.
+    pub(crate) fn session_bytes(named: &haproxy::Variables) -> usize {
+        let block = limits::VARIABLE_BLOCK_BYTES + size_of::<u32>();
+        match named.session.len() {
+            0 => 0,
+            count => count * size_of::<Kept>() + size_of::<Stage>() + block,
+        }
+    }
+
+    /// What texts of variables take, with few sessions.
+    pub(crate) fn bytes(named: &haproxy::Variables) -> usize {
+        let has_any = named.process > 0 || !named.session.is_empty();
+        let block = limits::VARIABLE_BLOCK_BYTES + size_of::<u32>();
+        if has_any { limits::VARIABLE_BLOCKS * block } else { 0 }
+    }
+
     /// Does what the section `global` sets.
     pub(crate) fn assign(&self, assignments: &[Assignment], work: &mut Workspace) {
         let view = Beginning(self);

@@ -16,6 +16,8 @@ pub(crate) struct SessionView<'a> {
     pub(crate) table: Option<TableId>,
     pub(crate) now: Instant,
     pub(crate) bytes: &'a [u8],
+    /// What its server has said, as long as rules look at it.
+    pub(crate) response: &'a [u8],
     /// No more bytes are waited for.
     pub(crate) is_final: bool,
     /// The time of day.
@@ -35,6 +37,7 @@ impl<'a> SessionView<'a> {
             table: proxy.setup.frontend(session.frontend).table,
             now: cx.now(),
             bytes: &[],
+            response: &[],
             is_final: true,
             wall: cx.wall(),
             random,
@@ -46,7 +49,7 @@ impl View for SessionView<'_> {
     fn bytes(&self, way: Way) -> &[u8] {
         match way {
             Way::Request => self.bytes,
-            Way::Response => &[],
+            Way::Response => self.response,
         }
     }
 
@@ -110,19 +113,19 @@ impl View for SessionView<'_> {
                 number(proxy.setup.server(self.server(*id)).weight.into())
             }
 
-            Fetch::Source => Some(Value::Addr(session.source.addr)),
-            Fetch::SourcePort => number(session.source.port.into()),
-            Fetch::Destination => Some(Value::Addr(session.destination.addr)),
-            Fetch::DestinationPort => number(session.destination.port.into()),
+            Fetch::Source => Some(Value::Addr(session.source.get().addr)),
+            Fetch::SourcePort => number(session.source.get().port.into()),
+            Fetch::Destination => Some(Value::Addr(session.destination.get().addr)),
+            Fetch::DestinationPort => number(session.destination.get().port.into()),
             Fetch::Original(end) => Some(match end {
-                End::Source => Value::Addr(session.peer.addr),
-                End::SourcePort => Value::Int(session.peer.port.into()),
-                End::Destination => Value::Addr(session.local.addr),
-                End::DestinationPort => Value::Int(session.local.port.into()),
+                End::Source => Value::Addr(session.peer.get().addr),
+                End::SourcePort => Value::Int(session.peer.get().port.into()),
+                End::Destination => Value::Addr(session.local.get().addr),
+                End::DestinationPort => Value::Int(session.local.get().port.into()),
             }),
             Fetch::Server(end) => {
                 let ours = session.outgoing?;
-                let server = || proxy.server_endpoint(session.destination, session.server?);
+                let server = || proxy.server_endpoint(session.destination.get(), session.server?);
                 Some(match end {
                     End::Source => Value::Addr(ours.addr),
                     End::SourcePort => Value::Int(ours.port.into()),
@@ -147,7 +150,7 @@ impl View for SessionView<'_> {
                 text(proxy.setup.bind(session.frontend, session.bind).name.as_deref()?)
             }
             Fetch::SourceCounter { counter, table } => {
-                let source = Value::Addr(session.source.addr);
+                let source = Value::Addr(session.source.get().addr);
                 let table = table.or(self.table);
                 proxy.counters.of_key(table, *counter, source, self.now).map(Value::Int)
             }
@@ -157,7 +160,7 @@ impl View for SessionView<'_> {
             }
             Fetch::Tracked(slot) => Some(Value::Bool(proxy.counters.is_tracked(self.id, *slot))),
             Fetch::IncrementedCounter { slot, counter, clear, table } => {
-                let source = Value::Addr(session.source.addr);
+                let source = Value::Addr(session.source.get().addr);
                 let what = (*counter, *clear);
                 let table = table.or(self.table);
                 let number = proxy.counters.change((self.id, *slot), table, source, what, self.now);

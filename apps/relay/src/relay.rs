@@ -369,6 +369,16 @@ impl Relay {
         self.end(conn, reason)
     }
 
+    /// The application lets go of a session, whose connections are its own again.
+    pub fn give_up(&mut self, conn: ConnId) -> Option<Ended> {
+        self.end(conn, Reason::Finished)
+    }
+
+    /// The application heard something of `conn` that it keeps for now.
+    pub fn heard(&mut self, cx: &Cx<'_>, conn: ConnId) {
+        self.ends[conn.index()].read_at = cx.now().millis();
+    }
+
     /// The application sent `bytes` that it held of `client`, before
     /// [`on_connected`](Self::on_connected).
     pub fn sent(&mut self, client: ConnId, bytes: u64) {

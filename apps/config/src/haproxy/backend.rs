@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use penstock_stack::Duration;
 
-use super::UseServer;
 use super::frontend::Probes;
 use super::{Acl, LogTarget, Mode, Place, ProxyCheck, Rule, Sample, Server, Source, TableId};
+use super::{PersistRule, UseServer};
 
 /// A `backend`, or the second half of a `listen`.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -56,8 +56,12 @@ pub struct Backend {
     pub acls: Vec<Acl>,
     /// `stick-table` of this section, if it has one.
     pub table: Option<TableId>,
-    /// `stick on|match|store-request`, and `option persist`.
+    /// `stick on|match|store-request|store-response`.
     pub persistence: Vec<Persistence>,
+    /// `persist rdp-cookie`: the name of the cookie that holds a server's address.
+    pub persist_rdp_cookie: Option<Vec<u8>>,
+    /// `force-persist`, `ignore-persist`.
+    pub persist_rules: Vec<PersistRule>,
     /// `tcp-request content`: after the frontend's.
     pub content_rules: Vec<Rule>,
     /// `tcp-request inspect-delay`.
@@ -100,6 +104,8 @@ pub struct Persistence {
     pub matches: bool,
     /// The server that was chosen is remembered.
     pub stores: bool,
+    /// The key is of the response.
+    pub is_response: bool,
     /// When.
     pub condition: Option<super::Condition>,
 }

@@ -18,7 +18,7 @@
 //! | `proxy.rs`, `option.rs`, `timeout.rs`, `listener.rs`, `balance.rs` | their keywords |
 //! | `server.rs`, `attributes.rs`, `hosts.rs` | `server` and `default-server` |
 //! | `acl.rs`, `patterns.rs`, `sample.rs`, `fetches.rs`, `converters.rs` | conditions |
-//! | `tcp_rules.rs`, `routing.rs`, `tables.rs`, `variables.rs` | rules, stick tables, variables |
+//! | `tcp_rules.rs`, `routing.rs`, `tables.rs`, `variables.rs`, `captures.rs` | rules and what they keep |
 //! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
 //! | `finish.rs`, `validity.rs` | the configuration as a whole |
@@ -29,6 +29,7 @@ mod address;
 mod arguments;
 mod attributes;
 mod balance;
+mod captures;
 mod checks;
 mod converters;
 mod cx;

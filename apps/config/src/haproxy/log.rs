@@ -122,6 +122,8 @@ pub struct ItemOptions {
     pub hexadecimal: bool,
     /// `+E`: `"`, `\` and `]` escaped.
     pub escape: bool,
+    /// As what was captured is: what would not be plain between `{` and `}` as `#` and two digits.
+    pub encode: bool,
     /// `+M`, and `option logasap`'s `+` in front of what is not final.
     pub mandatory: bool,
 }

@@ -1,6 +1,8 @@
 //! Rules: what is done with a connection, and where it goes.
 
-use super::{Assignment, BackendId, Condition, Format, Sample, ServerId, TableId, VariableId};
+use super::{
+    Assignment, BackendId, Condition, Format, Level, Sample, ServerId, TableId, VariableId,
+};
 
 /// A line of `tcp-request` or `tcp-response`: the first whose condition holds and whose action ends
 /// the list ends it.
@@ -54,11 +56,32 @@ pub enum Action {
         which: End,
         /// To what.
         value: Sample,
+        /// Of the connection itself (`tcp-request connection`), not of its session alone.
+        of_connection: bool,
     },
     /// `set-var(name)`, `set-var-fmt(name)`.
     SetVariable(Assignment),
     /// `unset-var(name)`.
     UnsetVariable(VariableId),
+    /// `capture`: what it is when the rule is looked at, cut to a length.
+    Capture(Capture, Sample),
+    /// `set-log-level`: of the session's line; `None` is `silent`.
+    SetLogLevel(Option<Level>),
+    /// `set-priority-class`: sessions of a lower one leave queues first.
+    SetPriorityClass(Sample),
+    /// `set-priority-offset`: so many milliseconds it came later than it did.
+    SetPriorityOffset(Sample),
+    /// `set-nice`, `set-mark`, `set-tos`: nothing, and a notice has said so.
+    Nothing,
+}
+
+/// A place for something to be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Where it is kept.
+    pub variable: VariableId,
+    /// Bytes of it, at most.
+    pub length: u32,
 }
 
 /// An end of a connection, as rules can set it.
@@ -88,7 +111,7 @@ pub struct Route {
 pub enum Goal {
     /// To this backend.
     Backend(BackendId),
-    /// To the one of the name that this makes; where there is none, the next rule is looked at.
+    /// To the one of the name that this makes; where there is none, to the default one.
     Named(Format),
 }
 
@@ -96,7 +119,25 @@ pub enum Goal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct UseServer {
     /// The server.
-    pub server: ServerId,
+    pub server: ServerName,
     /// When; `None`: always.
+    pub condition: Option<Condition>,
+}
+
+/// Which server a `use-server` names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerName {
+    /// This one.
+    Server(ServerId),
+    /// The one of the name that this makes; where there is none, no rule is looked at any more.
+    Named(Format),
+}
+
+/// `force-persist`, `ignore-persist`: the first that holds counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersistRule {
+    /// Whether a server that is down is taken by who belongs to it.
+    pub forces: bool,
+    /// When.
     pub condition: Option<Condition>,
 }

@@ -161,7 +161,7 @@ fn write_variable(
 
 /// Text with its quotes and escapes; `-` for none where the place is mandatory.
 fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
-    let ItemOptions { quote, escape, mandatory, hexadecimal: _ } = options;
+    let ItemOptions { quote, escape, encode, mandatory, hexadecimal: _ } = options;
     if quote {
         line.byte(b'"');
     }
@@ -174,6 +174,17 @@ fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
                 line.byte(b'\\');
             }
             line.byte(*byte);
+        }
+    } else if encode {
+        for byte in text {
+            let is_plain = matches!(byte, b' '..=b'~') && !b"\"#{|}".contains(byte);
+            match is_plain {
+                true => line.byte(*byte),
+                false => {
+                    line.byte(b'#');
+                    line.hex_byte(*byte);
+                }
+            }
         }
     } else {
         line.push(text);

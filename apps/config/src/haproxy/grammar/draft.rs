@@ -9,8 +9,8 @@ use super::option::Switches;
 use super::server::ServerDraft;
 use super::timeout::Timeouts;
 use crate::haproxy::{
-    Acl, Algorithm, Bind, Condition, FetchKind, HashType, LogTarget, Mode, Rule, Source,
-    StickTable, Way,
+    Acl, Algorithm, Bind, Capture, Condition, FetchKind, HashType, LogTarget, Mode, PersistRule,
+    Rule, Source, StickTable, Way,
 };
 
 /// Which keyword began a section.
@@ -83,6 +83,7 @@ pub(super) struct StickDraft {
     pub(super) table: Option<String>,
     pub(super) matches: bool,
     pub(super) stores: bool,
+    pub(super) is_response: bool,
     pub(super) condition: Option<Condition>,
 }
 
@@ -155,6 +156,11 @@ pub(super) struct Draft {
     pub(super) default_backend: Option<String>,
     pub(super) table: Option<StickTable>,
     pub(super) sticks: Vec<StickDraft>,
+    /// `persist rdp-cookie`.
+    pub(super) persist_rdp_cookie: Option<Vec<u8>>,
+    pub(super) persist_rules: Vec<PersistRule>,
+    /// Slots for captures of requests.
+    pub(super) captures: Vec<Capture>,
     pub(super) algorithm: Option<Algorithm>,
     /// `balance hash` as it was written.
     pub(super) balance_sample: Option<String>,
@@ -223,6 +229,9 @@ impl Draft {
             default_backend: None,
             table: None,
             sticks: Vec::new(),
+            persist_rdp_cookie: None,
+            persist_rules: Vec::new(),
+            captures: Vec::new(),
             algorithm: None,
             balance_sample: None,
             hash_type: HashType::default(),

@@ -1,6 +1,7 @@
 //! Sample fetches that are here, and where each may be used.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 
 use super::arguments::{Kind as Is, Shape};
@@ -180,6 +181,12 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("so_name", NONE, Text, LISTENER, "listener", |_, _, _| Ok(Fetch::ListenerName)),
     entry!("ssl_fc", NONE, Bool, CLIENT, "client-side connection", |_, _, _| Ok(Fetch::NoTls)),
     entry!("ssl_bc", NONE, Bool, SERVER_SIDE, "server-side connection", |_, _, _| Ok(Fetch::NoTls)),
+    entry!("capture.req.hdr", Shape { least: 1, kinds: &[Is::Int] }, Text, HTTP, "HTTP request", |scope, _, it| {
+        let number = leading_number(&it[0]);
+        let number = u16::try_from(number).ok().filter(|&number| number < CAPTURES_MAX);
+        let number = number.ok_or_else(|| format!("there are no more than {CAPTURES_MAX} captures"))?;
+        Ok(Fetch::Variable { id: scope.cx.variables.capture(number), default: None })
+    }),
     entry!("req.len", NONE, Int, REQUEST, "request buffer", |_, _, _| Ok(Fetch::Length(Way::Request))),
     entry!("req_len", NONE, Int, REQUEST, "request buffer", |_, _, _| Ok(Fetch::Length(Way::Request))),
     entry!("res.len", NONE, Int, RESPONSE, "response buffer", |_, _, _| Ok(Fetch::Length(Way::Response))),
@@ -405,12 +412,14 @@ pub(super) fn is_known(name: &str) -> bool {
         || base.is_some_and(|base| UNSUPPORTED.contains(&base))
 }
 
+/// Slots for captures of a frontend that can be read.
+const CAPTURES_MAX: u16 = 32;
+
 /// HAProxy's others, but those that begin with `ssl_`.
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
     "base", "base32", "base32+src", "baseq", "bc_err", "bc_err_str", "bc_http_major",
-    "be_conn_free", "be_server_timeout", "be_sess_rate", "be_tunnel_timeout", "capture.req.hdr",
-    "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
+    "be_conn_free", "be_server_timeout", "be_sess_rate", "be_tunnel_timeout", "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
     "capture.res.ver", "connslots", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls",
     "cpu_ns_avg", "cpu_ns_tot", "cur_server_timeout", "cur_tunnel_timeout", "date_us",
     "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err", "fc_err_str",

@@ -12,9 +12,9 @@ use super::number::limit;
 use super::sample::{self, Context, Scope};
 use super::validity;
 use crate::haproxy::{
-    Algorithm, Backend, BackendOptions, BackendTimeouts, Frontend, FrontendOptions,
+    Algorithm, Backend, BackendOptions, BackendTimeouts, Counter, Frontend, FrontendOptions,
     FrontendTimeouts, Goal, LogFormat, Mode, Persistence, Place, Probes, Proxies, Redispatch,
-    Retries, Route, Server, ServerId, UseServer,
+    Retries, Route, Server, ServerId, ServerName, Stored, UseServer,
 };
 
 /// Makes a configuration of the sections, or says why there is none.
@@ -53,6 +53,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
     }
     proxies.variables = cx.variables.finished();
     cx.messages.left_out = false;
+    store_servers(&mut proxies);
     for (draft, backend) in drafts.iter().filter(|draft| draft.is_backend()).zip(&proxies.backends)
     {
         if !draft.disabled {
@@ -130,17 +131,31 @@ fn route(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], frontend: &mut Fronte
 
 fn use_servers(cx: &mut Cx<'_>, draft: &Draft, backend: &mut Backend) {
     for rule in &draft.use_servers {
+        if rule.name.contains('%') {
+            cx.spot = rule.spot.clone();
+            let how =
+                How { context: Context::Balance, places: BE_SET_SERVER, merges_spaces: false };
+            match format::read(cx, draft, &rule.name, how) {
+                Ok(format) => backend.use_servers.push(UseServer {
+                    server: ServerName::Named(format),
+                    condition: rule.condition.clone(),
+                }),
+                Err(wrong) => {
+                    let (name, spot) = (&rule.name, &rule.spot);
+                    cx.messages.alert(format!(
+                        "Parsing [{}:{}]; use-server rule failed to parse log-format '{name}' : {wrong}.",
+                        spot.file, spot.line
+                    ));
+                }
+            }
+            continue;
+        }
         let own = cx.names.backend(&draft.name);
         let found = own.and_then(|own| cx.names.server(own, &rule.name));
         match found {
             Some(server) => {
+                let server = ServerName::Server(server);
                 backend.use_servers.push(UseServer { server, condition: rule.condition.clone() });
-            }
-            None if rule.name.contains('%') => {
-                let name = &rule.name;
-                cx.messages.alert(format!(
-                    "'use-server {name}': names made of samples are not supported yet."
-                ));
             }
             None => {
                 let (noun, section, name) = (draft.kind.noun(), &draft.name, &rule.name);
@@ -169,6 +184,7 @@ fn stick(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
                 table,
                 matches: rule.matches,
                 stores: rule.stores,
+                is_response: rule.is_response,
                 condition: rule.condition.clone(),
             }),
             None => {
@@ -176,6 +192,17 @@ fn stick(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
                 cx.messages
                     .alert(format!("Proxy '{section}': unable to find stick-table '{name}'."));
             }
+        }
+    }
+}
+
+/// Tables of stick rules hold numbers of servers, whether they say so or not.
+fn store_servers(proxies: &mut Proxies) {
+    for rule in proxies.backends.iter().flat_map(|backend| &backend.persistence) {
+        let Some(table) = proxies.tables.get_mut(usize::from(rule.table.0)) else { continue };
+        let is_it = |stored: &Stored| stored.counter == Counter::ServerId;
+        if !table.counters.iter().any(is_it) {
+            table.counters.push(Stored { counter: Counter::ServerId, period: None });
         }
     }
 }
@@ -464,6 +491,8 @@ fn fill_backend(cx: &Cx<'_>, draft: &Draft, made: Backend) -> Backend {
         log_tag: draft.log_tag.clone(),
         acls: draft.acls.clone(),
         table: draft.table.as_ref().and_then(|table| cx.names.table(&table.name)),
+        persist_rdp_cookie: draft.persist_rdp_cookie.clone(),
+        persist_rules: draft.persist_rules.clone(),
         content_rules,
         inspect_delay: limit(draft.inspect_delay),
         response_rules: draft.response_rules.clone(),

@@ -9,7 +9,7 @@ use super::cx::Cx;
 use super::draft::Draft;
 use super::sample::{self, Context, Scope};
 use super::text::bytes;
-use crate::haproxy::{Format, Item, ItemOptions, Mode, Variable};
+use crate::haproxy::{Fetch, Format, Item, ItemOptions, Mode, Variable};
 
 /// How a format is read.
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +143,15 @@ impl Reader<'_, '_> {
             return Ok(rest);
         }
         if let Some(&(_, variable)) = Variable::NAMES.iter().find(|(known, _)| *known == name) {
-            self.end_text();
-            self.items.push(Item::Variable(variable, options));
+            match variable {
+                Variable::RequestHeaders | Variable::RequestHeaderList => {
+                    self.captured(variable, options);
+                }
+                _ => {
+                    self.end_text();
+                    self.items.push(Item::Variable(variable, options));
+                }
+            }
             return Ok(rest);
         }
         if HTTP_ONLY.contains(&name) {
@@ -157,6 +164,33 @@ impl Reader<'_, '_> {
             "no such format variable '{name}'. If you wanted to emit the '%' character verbatim, you \
              need to use '%%'"
         ))
+    }
+
+    /// `%hr`, `%hrl`: what was captured, as text and samples.
+    fn captured(&mut self, variable: Variable, options: ItemOptions) {
+        if self.draft.captures.is_empty() {
+            self.end_text();
+            return self.items.push(Item::Variable(variable, options));
+        }
+        let is_list = variable == Variable::RequestHeaderList;
+        let quote = if options.quote { "\"" } else { "" };
+        let (begin, between, end) = match is_list {
+            true => (quote.to_owned(), format!("{quote} {quote}"), quote.to_owned()),
+            false => (format!("{quote}{{"), "|".to_owned(), format!("}}{quote}")),
+        };
+        let options = ItemOptions {
+            quote: false,
+            encode: true,
+            mandatory: is_list && !options.quote,
+            ..options
+        };
+        for (number, capture) in self.draft.captures.iter().enumerate() {
+            self.text.push_str(if number == 0 { &begin } else { &between });
+            self.end_text();
+            let fetch = Fetch::Variable { id: capture.variable, default: None };
+            self.items.push(Item::Sample(fetch.into(), options));
+        }
+        self.text.push_str(&end);
     }
 
     fn sample<'t>(&mut self, text: &'t str, options: &str) -> Result<&'t str, String> {

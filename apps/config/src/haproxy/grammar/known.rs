@@ -110,11 +110,10 @@ const GONE: &[(&str, &str)] = &[
 /// Keywords of proxies.
 #[rustfmt::skip]
 pub(super) const PROXY: &[&str] = &[
-    "capture", "compression", "declare", "dynamic-cookie-key", "email-alert",
-    "errorfiles", "errorloc", "errorloc302", "errorloc303", "external-check", "filter",
-    "force-persist", "http-after-response", "http-error", "http-request", "http-response",
-    "http-send-name-header", "ignore-persist", "load-server-state-from-file", "log-format-sd",
-    "max-keep-alive-queue", "max-session-srv-conns", "monitor", "monitor-uri", "persist",
+    "capture", "compression", "dynamic-cookie-key", "email-alert", "errorfiles", "errorloc",
+    "errorloc302", "errorloc303", "external-check", "filter", "http-after-response", "http-error",
+    "http-request", "http-response", "http-send-name-header", "load-server-state-from-file",
+    "log-format-sd", "max-keep-alive-queue", "max-session-srv-conns", "monitor", "monitor-uri",
     "redirect", "retry-on", "server-state-file-name", "transparent",
     "unique-id-header", "use-fcgi-app",
 ];

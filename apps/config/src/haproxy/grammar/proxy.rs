@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 
+use super::captures;
 use super::cx::Cx;
 use super::draft::{Draft, Kind, LogText};
 use super::number::{NoTime, Unit};
@@ -27,6 +28,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("clitimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("contimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("cookie", |cx, draft, words, _| http_statement(cx, draft, words)),
+    ("declare", |cx, draft, words, _| captures::declare(cx, draft, words)),
     ("default-server", |cx, draft, words, _| server::default_server(cx, draft, words)),
     ("default_backend", |cx, draft, words, _| routing::default_backend(cx, draft, words)),
     ("description", |cx, draft, words, _| description(cx, draft, words)),
@@ -43,12 +45,14 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("dispatch", |cx, draft, words, _| server::dispatch(cx, draft, words)),
     ("error-log-format", |cx, draft, words, _| error_log_format(cx, draft, words)),
     ("errorfile", |cx, draft, words, _| errorfile(cx, draft, words)),
+    ("force-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
     ("fullconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.fullconn)),
     ("hash-balance-factor", |cx, draft, words, _| balance::factor(cx, draft, words)),
     ("hash-type", |cx, draft, words, _| balance::hash_type(cx, draft, words)),
     ("http-check", |cx, draft, words, _| checks::http_check(cx, draft, words)),
     ("http-reuse", |cx, draft, words, _| http_reuse(cx, draft, words)),
     ("id", |cx, draft, words, _| id(cx, draft, words)),
+    ("ignore-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
     ("log", |cx, draft, words, prefix| logs::in_proxy(cx, draft, words, prefix)),
     ("log-format", |cx, draft, words, _| log_format(cx, draft, words)),
     ("log-tag", |cx, draft, words, _| {
@@ -70,6 +74,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("srvtcpka-intvl", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("stats", |cx, draft, words, _| http_statement(cx, draft, words)),
+    ("persist", |cx, draft, words, _| routing::persist(cx, draft, words)),
     ("stick", |cx, draft, words, _| tables::stick(cx, draft, words)),
     ("stick-table", |cx, draft, words, _| tables::stick_table(cx, draft, words)),
     ("tcp-check", |cx, draft, words, _| checks::tcp_check(cx, draft, words)),

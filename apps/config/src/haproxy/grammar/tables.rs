@@ -209,9 +209,6 @@ pub(super) fn stick(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     if !words.has(2) {
         return cx.alert("'stick' expects a fetch method.");
     }
-    if is_response {
-        return cx.alert("'stick store-response' is not supported yet.");
-    }
     let mut at = 2;
     let mut scope = Scope::new(cx, draft, Context::Stick);
     let parsed = match sample::words(&mut scope, &words.0, &mut at) {
@@ -223,7 +220,8 @@ pub(super) fn stick(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         let (keyword, source) = (&parsed.keyword, parsed.source);
         return cx.alert(&format!(
             "'stick': fetch method '{keyword}' extracts information from '{source}', none of which \
-             is available during request."
+             is available during {}.",
+            if is_response { "response" } else { "request" }
         ));
     }
     let mut table = None;
@@ -254,6 +252,7 @@ pub(super) fn stick(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         table,
         matches,
         stores,
+        is_response,
         condition,
     });
 }

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::acl::{self, places};
+use super::captures;
 use super::cx::Cx;
 use super::draft::{Draft, Kind, TrackDraft};
 use super::fetches::{BE_CONTENT, BE_RESPONSE, FE_CONNECTION, FE_CONTENT, FE_RESPONSE, FE_SESSION};
@@ -14,7 +15,7 @@ use super::sample::{self, Context, Parsed, Scope};
 use super::text::{digits, leading_number};
 use super::variables;
 use super::words::Words;
-use crate::haproxy::{Action, End, Rule};
+use crate::haproxy::{Action, End, Level, Rule};
 
 /// A set of rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -282,7 +283,8 @@ fn action(
         "close" if set == Set::Response => return Ok(Action::Close),
         "silent-drop" => return Ok(Action::SilentDrop),
         "expect-proxy" if set != Set::Response => return expect_proxy(draft, words, set, at),
-        "capture" | "expect-netscaler-cip" if set != Set::Response => {
+        "capture" if set != Set::Response => return capture(cx, draft, words, set, at, &head),
+        "expect-netscaler-cip" if set != Set::Response => {
             return Err(format!("{head} is not supported yet."));
         }
         _ if word.starts_with("track-sc") && set != Set::Response => {
@@ -313,7 +315,8 @@ fn action(
                 _ => End::DestinationPort,
             };
             let value = sample_of(cx, draft, words, set, at, "")?;
-            Ok(Action::SetAddress { which, value: value.sample })
+            let of_connection = set == Set::Connection;
+            Ok(Action::SetAddress { which, value: value.sample, of_connection })
         }
         "set-var" | "set-var-fmt" if supported(name) => {
             let (context, places) = (set.context(), set.places(draft));
@@ -322,6 +325,32 @@ fn action(
         }
         "unset-var" if supported(name) => {
             variables::forgotten(cx, &word).map(Action::UnsetVariable)
+        }
+        "set-log-level" if supported(name) => {
+            let level = Level::NAMES.iter().position(|known| *known == &words[*at]);
+            let level = match (&words[*at], level) {
+                ("silent", _) => None,
+                (_, Some(level)) => Some(Level(level as u8)),
+                _ => return Err("expects exactly 1 argument (log level name or 'silent')".into()),
+            };
+            *at += 1;
+            Ok(Action::SetLogLevel(level))
+        }
+        "set-priority-class" | "set-priority-offset" if supported(name) => {
+            let value = sample_of(cx, draft, words, set, at, "")?.sample;
+            Ok(match name {
+                "set-priority-class" => Action::SetPriorityClass(value),
+                _ => Action::SetPriorityOffset(value),
+            })
+        }
+        "set-nice" | "set-mark" | "set-tos" if supported(name) => {
+            if words[*at].is_empty() {
+                let what = if name == "set-nice" { "integer value" } else { "integer/hex value" };
+                return Err(format!("expects exactly 1 argument ({what})"));
+            }
+            *at += 1;
+            cx.notice(name, &format!("'{name}' has no effect: this machine has no other kernel."));
+            Ok(Action::Nothing)
         }
         _ if supported(name) => Err(format!("{head} is not supported yet.")),
         _ => Err(unknown_action(draft, words, set, &word)),
@@ -406,6 +435,30 @@ fn sample_of(
         ));
     }
     Ok(parsed)
+}
+
+fn capture(
+    cx: &mut Cx<'_>,
+    draft: &mut Draft,
+    words: &Words,
+    set: Set,
+    at: &mut usize,
+    head: &str,
+) -> Result<Action, String> {
+    if !draft.is_frontend() {
+        let name = &draft.name;
+        return Err(format!("{head} : proxy '{name}' has no frontend capability"));
+    }
+    if set != Set::Content {
+        let (first, second, noun, name) = (&words[0], &words[1], draft.kind.noun(), &draft.name);
+        return Err(format!(
+            "'capture {}' is not allowed in '{first} {second}' rules in {noun} '{name}'",
+            &words[*at]
+        ));
+    }
+    let parsed = sample_of(cx, draft, words, set, at, head)?;
+    let length = captures::length(words, at, head)?;
+    Ok(Action::Capture(captures::add(cx, draft, length), parsed.sample))
 }
 
 fn track(

@@ -217,7 +217,7 @@ fn what_is_not_here_yet_is_named() {
         ("acl x path /", "'path' is not supported yet"),
         ("filter trace", "'filter'"),
         ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),
-        ("tcp-request content set-mark 1", "set-mark"),
+        ("tcp-request content use-service lua.x", "use-service"),
     ] {
         let text = format!("{DEFAULTS}listen l\n bind :80\n server a 10.0.0.1:80\n {line}\n");
         let said = said(&text).join("\n");

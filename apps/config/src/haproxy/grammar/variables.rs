@@ -32,6 +32,13 @@ impl VariableNames {
         }
     }
 
+    /// What a session keeps in the capture of this number.
+    pub(super) fn capture(&mut self, number: u16) -> VariableId {
+        // No name has a space.
+        let name = (Scope::Transaction, format!("capture {number}"));
+        VariableId { scope: Scope::Transaction, index: number_of(&mut self.session, name) as u16 }
+    }
+
     /// The variable of this name, `sess.x`.
     ///
     /// # Errors
@@ -54,9 +61,9 @@ impl VariableNames {
             return Err(format!("invalid syntax at char '{}'", rest.trim_start_matches(good)));
         }
         let index = match scope {
-            Scope::Process => number(&mut self.process, rest.to_owned()),
-            Scope::Check => number(&mut self.check, rest.to_owned()),
-            _ => number(&mut self.session, (scope, rest.to_owned())),
+            Scope::Process => number_of(&mut self.process, rest.to_owned()),
+            Scope::Check => number_of(&mut self.check, rest.to_owned()),
+            _ => number_of(&mut self.session, (scope, rest.to_owned())),
         };
         let index = u16::try_from(index).ok().filter(|&index| index < VARIABLES_MAX);
         let index = index.ok_or_else(|| format!("more than {VARIABLES_MAX} variables"))?;
@@ -65,7 +72,7 @@ impl VariableNames {
 }
 
 /// Where a name stands, or from now on does.
-fn number<T: PartialEq>(names: &mut Vec<T>, name: T) -> usize {
+fn number_of<T: PartialEq>(names: &mut Vec<T>, name: T) -> usize {
     names.iter().position(|known| *known == name).unwrap_or_else(|| {
         names.push(name);
         names.len() - 1
