@@ -134,4 +134,44 @@ def proxy_stop(lab):
     return f"what is said and done alike, {lines} log lines"
 
 
-ALL = [proxy_rates, proxy_stop]
+DEFER = """
+listen deferred
+    bind {address}:8001 defer-accept
+    timeout client 10s
+    server a 10.82.0.1:8081
+"""
+
+
+def proxy_defer(lab):
+    """Clients that are to speak first, and do, do not, or close instead: let in as with haproxy."""
+
+    def speaks(twin, servers):
+        client = twin.connect(8001)
+        time.sleep(0.5)
+        begin = time.monotonic()
+        client.sendall(b"hello")
+        server = servers.accept()
+        seen = [hear(server)[0], round(time.monotonic() - begin)]
+        server.close()
+        seen.append(hear(client)[0])
+        client.close()
+        return seen + twin.logged()
+
+    def says_nothing(twin, servers):
+        begin = time.monotonic()
+        client, server = twin.connect(8001), servers.accept()
+        seen = [round(time.monotonic() - begin)]
+        server.close()
+        seen.append(hear(client)[0])
+        client.close()
+        return seen + twin.logged()
+
+    def closes(twin, servers):
+        twin.connect(8001).close()
+        return twin.logged()
+
+    lines = compare(lab, DEFER, speaks, says_nothing, closes)
+    return f"3 scenes, {lines} log lines alike"
+
+
+ALL = [proxy_rates, proxy_stop, proxy_defer]

@@ -207,7 +207,7 @@ impl Proxy {
         if let Some(ended) = self.relay.close(cx, client, Reason::Server(Close::Aborted)) {
             self.roles[ended.server.index()] = Role::None;
             self.finish(cx, id, Termination::KILLED, (ended.client_bytes, ended.server_bytes));
-        } else if matches!(phase, Phase::Header | Phase::Entrance(_)) {
+        } else if matches!(phase, Phase::Unspoken | Phase::Header | Phase::Entrance(_)) {
             // There is no session yet.
             self.leave_queue(id);
             self.forget(cx, id);

@@ -10,18 +10,19 @@ use core::cell::Cell;
 
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 
+use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
 use crate::rules::{Decision, Verdict};
 use crate::session::{self, Phase, Session, SessionId, Termination};
-use crate::setup::Gate;
+use crate::setup::{Door, Gate};
 use crate::slots::PoolId;
 use crate::view::SessionView;
 
 impl Proxy {
     /// A client is there.
     pub(crate) fn accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, door: u16) {
-        let (frontend, bind) = self.setup.doors[door as usize];
+        let Door { frontend, bind, defers } = self.setup.doors[door as usize];
         let Some((local, remote)) = cx.endpoints(conn) else { return };
         let session = Session::new(conn, (frontend, bind), remote, local, cx.now());
         let Some(number) = self.sessions.put(session) else {
@@ -31,6 +32,24 @@ impl Proxy {
         };
         let id = SessionId(number);
         self.roles[conn.index()] = Role::Client(id, false);
+        if defers {
+            self.wait_for_a_word(cx, id);
+        } else {
+            self.enter(cx, id);
+        }
+    }
+
+    /// It comes in when it says something or closes, or a second later, as from Linux's
+    /// `TCP_DEFER_ACCEPT`, which takes it then for one that waits to be spoken to.
+    fn wait_for_a_word(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.sessions.at_mut(id.0) else { return };
+        session.phase = Phase::Unspoken;
+        cx.set_timer(session.client, Some(limits::DEFERRED));
+    }
+
+    /// It was waited for, and comes in.
+    fn enter_at_last(&mut self, cx: &mut Cx<'_>, id: SessionId, client: ConnId) {
+        cx.set_timer(client, None);
         self.enter(cx, id);
     }
 
@@ -293,6 +312,14 @@ impl Proxy {
             return bytes.len();
         };
         match phase {
+            Phase::Unspoken => {
+                self.enter_at_last(cx, id, client);
+                match self.roles[client.index()] {
+                    Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
+                    Role::Client(_, false) => self.client_data(cx, id, bytes),
+                    Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => bytes.len(),
+                }
+            }
             Phase::Header => self.header_data(cx, id, bytes),
             Phase::FrontendRules | Phase::BackendRules => match kept {
                 Some(buffer) => {
@@ -371,6 +398,7 @@ impl Proxy {
         let (phase, backend, reader) = (session.phase, session.backend, session.reader);
         match phase {
             Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
+            Phase::Unspoken => self.closed_unspoken(cx, id),
             Phase::Header => {
                 let reader = reader.and_then(|number| self.readers.at(number));
                 if let Some(refusal) = reader.map(Reader::close) {
@@ -388,12 +416,21 @@ impl Proxy {
         }
     }
 
+    /// A client that was to say something closed instead: its server is asked all the same.
+    fn closed_unspoken(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { client, .. }) = self.session(id) else { return };
+        self.enter_at_last(cx, id, client);
+        if self.roles[client.index()] == Role::Client(id, false) {
+            self.client_closed(cx, id);
+        }
+    }
+
     /// A client that is not relayed yet is gone.
     pub(crate) fn client_broke(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let Some(&Session { phase, .. }) = self.session(id) else { return };
         match phase {
             // HAProxy would not have seen it yet.
-            Phase::Entrance(_) => {
+            Phase::Entrance(_) | Phase::Unspoken => {
                 self.leave_queue(id);
                 self.forget(cx, id);
             }
@@ -430,6 +467,7 @@ impl Proxy {
                 self.inspect(cx, id, &[], true);
             }
             Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
+            Phase::Unspoken => self.enter(cx, id),
             Phase::Header => {
                 self.header_refused(cx, id, Refusal::TimedOut);
             }

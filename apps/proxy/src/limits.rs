@@ -11,6 +11,10 @@ pub(crate) const TELL_AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// Before the same server is tried again (HAProxy: a second, or `timeout connect` if that is less).
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
+/// Who does not say anything for so long comes in all the same (`defer-accept`; Linux: when its SYN-ACK
+/// has been sent twice).
+pub(crate) const DEFERRED: Duration = Duration::from_secs(1);
+
 /// A client that was turned away may say as much as it likes for this long.
 pub(crate) const LEAVE_AFTER: Duration = Duration::from_secs(5);
 

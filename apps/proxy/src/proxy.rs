@@ -27,7 +27,7 @@ use crate::queue::{Places, Queue};
 use crate::sample::Workspace;
 use crate::server::Server;
 use crate::session::{Session, SessionId};
-use crate::setup::Setup;
+use crate::setup::{Door, Setup};
 use crate::slots::Slots;
 use crate::statistics::Statistics;
 use crate::variables::Variables;
@@ -183,7 +183,7 @@ impl Proxy {
         if let Some(journal) = &mut self.journal {
             journal.start(cx);
         }
-        for (door, &(frontend, bind)) in (0..).zip(&self.setup.doors) {
+        for (door, &Door { frontend, bind, .. }) in (0..).zip(&self.setup.doors) {
             if self.setup.frontend(frontend).disabled {
                 continue;
             }

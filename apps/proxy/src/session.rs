@@ -73,6 +73,8 @@ pub(crate) struct Session {
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Its client's first word (`defer-accept`).
+    Unspoken,
     /// A PROXY header.
     Header,
     /// A slot behind the next gate of its listener.
@@ -193,7 +195,11 @@ impl Termination {
     /// Who it was that ended it, and in which phase.
     pub(crate) fn of(cause: u8, phase: Phase) -> Termination {
         let when = match phase {
-            Phase::Header | Phase::Entrance(_) | Phase::FrontendRules | Phase::BackendRules => b'R',
+            Phase::Unspoken
+            | Phase::Header
+            | Phase::Entrance(_)
+            | Phase::FrontendRules
+            | Phase::BackendRules => b'R',
             Phase::BackendQueue | Phase::ServerQueue => b'Q',
             Phase::Pause | Phase::Connecting => b'C',
             Phase::Relayed => b'D',

@@ -27,8 +27,8 @@ pub struct Setup {
     /// Names of servers that are not known yet, each once, and the servers of that name.
     pub(crate) names: Vec<String>,
     pub(crate) named: Vec<Vec<u16>>,
-    /// The listeners: frontend, and number in it.
-    pub(crate) doors: Vec<(u16, u16)>,
+    /// The listeners.
+    pub(crate) doors: Vec<Door>,
     /// Where the listeners of each frontend begin among all.
     first_doors: Vec<u16>,
     pub(crate) pools: Pools,
@@ -68,6 +68,16 @@ pub(crate) struct Pools {
     pub(crate) servers: Vec<Option<PoolId>>,
     /// What each is for.
     pub(crate) owners: Vec<Owner>,
+}
+
+/// A listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) frontend: u16,
+    /// Its number in that.
+    pub(crate) bind: u16,
+    /// Clients come in when they speak (`defer-accept`).
+    pub(crate) defers: bool,
 }
 
 /// What a client needs a slot of.
@@ -121,7 +131,12 @@ impl Setup {
         let mut doors = Vec::new();
         for (number, frontend) in (0..).zip(&proxies.frontends) {
             first_doors.push(doors.len() as u16);
-            doors.extend((0..frontend.binds.len() as u16).map(|bind| (number, bind)));
+            let door = |(bind, description): (u16, &Bind)| Door {
+                frontend: number,
+                bind,
+                defers: description.defer_accept,
+            };
+            doors.extend((0..).zip(&frontend.binds).map(door));
         }
         let told = |error: CompileError| error.to_string();
         let frontend_acls = proxies.frontends.iter().map(|frontend| Acls::compile(&frontend.acls));

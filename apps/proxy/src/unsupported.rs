@@ -21,7 +21,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
             for (is_there, what, severity) in [
                 (bind.interface.is_some(), "bind .. interface", Severity::Alert),
                 (bind.mss.is_some(), "bind .. mss", Severity::Alert),
-                (bind.defer_accept, "bind .. defer-accept", Severity::Notice),
                 (bind.fast_open, "bind .. tfo", Severity::Notice),
             ] {
                 if is_there {
@@ -102,7 +101,6 @@ mod tests {
     #[test]
     fn a_hint_without_effect_is_told() {
         for (line, what) in [
-            ("bind :81 defer-accept", "'bind .. defer-accept'"),
             ("bind :81 tfo", "'bind .. tfo'"),
             ("server t 10.0.0.3:80 tfo", "'server .. tfo'"),
             ("stick-table type ip size 1m", "room for 65536 keys of 1048576"),
