@@ -52,7 +52,53 @@ fn by_load(sessions: u32, full: u32, least: u32, most: u32) -> u32 {
 mod tests {
     //! A limit that moves with the load, as HAProxy's `srv_dynamic_maxconn` has it.
 
+    use penstock_config::haproxy::grammar::{File, Files, Input};
+
     use super::by_load;
+
+    struct Nothing;
+
+    impl Files for Nothing {
+        fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_backend_is_full_with_a_tenth_of_what_can_come_to_it() {
+        let text = "\
+defaults
+    timeout client 1s
+    timeout server 1s
+    timeout connect 1s
+frontend by_default
+    bind :80
+    maxconn 101
+    use_backend shared if { src 10.0.0.1 }
+    use_backend shared if { src 10.0.0.2 }
+    default_backend alone
+frontend by_rule
+    bind :81
+    maxconn 200
+    use_backend shared if { src 10.0.0.1 }
+    default_backend shared
+backend alone
+    server s 10.0.0.3:80 minconn 1 maxconn 9
+backend shared
+    server s 10.0.0.3:80 minconn 1 maxconn 9
+backend said
+    fullconn 7
+    server s 10.0.0.3:80 minconn 1 maxconn 9
+backend nowhere
+    server s 10.0.0.3:80 minconn 1 maxconn 9
+backend unmoved
+    server s 10.0.0.3:80 maxconn 9
+";
+        let file = File { name: "a.cfg", bytes: text.as_bytes() };
+        let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
+        let setup = crate::read(&input).setup.expect("a good configuration");
+        assert_eq!(setup.fullconns, [Some(11), Some(31), Some(7), Some(1), None]);
+    }
 
     #[test]
     fn the_limit_is_in_proportion_to_the_load() {

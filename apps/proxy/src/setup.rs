@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Address, Backend, Bind, Fetch, Format, Frontend, Item, LogFormat, Mode, Proxies,
-    ProxyHeader, Rule, Server, Variable,
+    Action, Address, Backend, BackendId, Bind, Fetch, Format, Frontend, Goal, Item, LogFormat,
+    Mode, Proxies, ProxyHeader, Rule, Server, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
 
@@ -149,7 +149,8 @@ impl Setup {
         let agents = (0..).zip(all).filter_map(|(number, it)| Some((number, it.agent.as_ref()?)));
         let agent_plans = agents.map(|(number, it)| (number, Plan::agent(&it.send))).collect();
         let pools = Pools::of(&proxies);
-        let fullconns = proxies.backends.iter().map(|backend| fullconn(&proxies, backend));
+        let numbered = (0..).zip(&proxies.backends);
+        let fullconns = numbered.map(|(number, backend)| fullconn(&proxies, number, backend));
         let fullconns = fullconns.collect();
         let (manners_of, manners) = manners(&proxies);
         let is_here = |&at: &u16| proxies.backends[at as usize].mode == Mode::Tcp;
@@ -389,13 +390,21 @@ fn wants_outgoing(frontend: &Frontend) -> bool {
     })
 }
 
-/// `fullconn`, or a tenth of what all frontends may have at once, where it matters.
-fn fullconn(proxies: &Proxies, backend: &Backend) -> Option<u32> {
+/// `fullconn`, or a tenth of what the frontends that lead there may have at once, where it matters.
+fn fullconn(proxies: &Proxies, number: u16, backend: &Backend) -> Option<u32> {
     let matters = backend.servers.iter().any(|server| server.minconn.is_some());
+    let id = BackendId(number);
     let process = proxies.global.maxconn.unwrap_or(MAXCONN_DEFAULT);
-    let frontends = proxies.frontends.iter().map(|frontend| frontend.maxconn.unwrap_or(process));
-    let all = || frontends.fold(0, u32::saturating_add);
-    matters.then(|| backend.fullconn.unwrap_or_else(|| (all() / 10).max(1)))
+    let leads_there = |frontend: &&Frontend| {
+        let mut goals = frontend.routes.iter().map(|route| &route.goal);
+        !frontend.disabled
+            && (frontend.default_backend == Some(id)
+                || goals.any(|goal| *goal == Goal::Backend(id)))
+    };
+    let frontends = proxies.frontends.iter().filter(leads_there);
+    let most = frontends.map(|frontend| frontend.maxconn.unwrap_or(process));
+    let all = || most.fold(0, u32::saturating_add);
+    matters.then(|| backend.fullconn.unwrap_or_else(|| all().div_ceil(10).max(1)))
 }
 
 /// The ways in which sessions are treated, each once, and which of them each pair of a frontend and a
