@@ -108,6 +108,10 @@ pub(crate) const KEYS: &[Key] = &[
         DONE
     }),
     ("sysctl.net.ipv4.ip_local_port_range", ports),
+    ("sysctl.net.ipv4.conf.all.route_localnet", |machine, value| {
+        machine.tcp.route_localnet = switch(value)?;
+        DONE
+    }),
     ("sysctl.net.core.somaxconn", |_, value| {
         number(value, 0, u32::MAX, "a number")?;
         Ok(Some("there is no accept queue: an application has a connection at once"))

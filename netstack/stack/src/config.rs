@@ -26,6 +26,15 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
+impl Config {
+    /// Whether the host `addr` can be at the other end, as far as loopback goes.
+    //= rfc1122#3.2.1.3
+    //# Addresses of this form MUST NOT appear outside a host.
+    pub(crate) fn may_speak(&self, addr: Addr) -> bool {
+        !addr.is_loopback() || self.tcp.route_localnet
+    }
+}
+
 /// One network interface.
 #[derive(Clone, Debug)]
 pub struct Interface {
@@ -156,6 +165,8 @@ pub struct Tcp {
     pub reset_limit: u32,
     /// Initial congestion window in segments (RFC 6928).
     pub initial_window: u8,
+    /// `conf.all.route_localnet`: loopback addresses are hosts like others, behind some gateway.
+    pub route_localnet: bool,
     /// Options of connections for which nothing else was said.
     pub options: SocketOptions,
 }
@@ -183,6 +194,7 @@ impl Default for Tcp {
             challenge_ack_limit: 1000,
             reset_limit: 1000,
             initial_window: 10,
+            route_localnet: false,
             options: SocketOptions::default(),
         }
     }

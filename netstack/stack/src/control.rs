@@ -74,7 +74,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         //= rfc1122#3.2.1.3
         //# A host MUST silently discard an incoming datagram containing an IP source address that
         //# is invalid by the rules of this section.
-        if self.core.interfaces.is_nobody(packet.src) {
+        if self.core.interfaces.is_nobody(packet.src) || !self.core.config.may_speak(packet.src) {
             return Err(Drop::IpSource);
         }
         if self.attend_ip(interface, &packet, mailed) {

@@ -232,6 +232,9 @@ fn parse_slowly(
     if packet.protocol != ip::TCP {
         return Ok(FrameKind::Other);
     }
+    if !here.core.config.may_speak(packet.src) {
+        return Err(Drop::IpSource);
+    }
     let verify = match frame.checksums {
         Checksums::Good => false,
         Checksums::L4Bad => return Err(Drop::TcpChecksum),

@@ -59,7 +59,7 @@ impl Packet {
 }
 
 /// Reads an IPv4 packet: `bytes` begin with its header and may end with padding. `verify` asks for
-/// the header checksum, where no card has checked it.
+/// the header checksum, where no card has checked it. A loopback source is for the stack to judge.
 #[inline]
 pub fn parse_v4(bytes: &[u8], verify: bool) -> Result<Packet, Malformed> {
     let Some(header) = bytes.first_chunk::<V4_HEADER_BYTES>() else {
@@ -111,7 +111,7 @@ fn header_bytes_v4(first: u8, bytes: usize) -> Result<u16, Malformed> {
     Ok(header_bytes)
 }
 
-/// Whether an IPv4 address can have sent a packet over a wire.
+/// Whether an IPv4 address can have sent a packet, over a wire or to itself.
 //= rfc1122#3.2.1.3
 //# A host MUST silently discard an incoming datagram containing an IP source address that is invalid
 //# by the rules of this section.
@@ -119,7 +119,7 @@ fn header_bytes_v4(first: u8, bytes: usize) -> Result<u16, Malformed> {
 fn may_be_source_v4(addr: Addr) -> bool {
     // "This network" is a source only for a host that asks for its own address, of a server.
     let first = (addr.v4_number() >> 24) as u8;
-    if first.wrapping_sub(1) < 223 { first != 127 } else { first != 0 && !addr.is_group() }
+    first.wrapping_sub(1) < 223 || first != 0 && !addr.is_group()
 }
 
 /// Reads an IPv6 packet: `bytes` begin with its header and may end with padding.
