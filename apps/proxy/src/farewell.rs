@@ -234,7 +234,7 @@ impl Proxy {
         let _ = line.write_fmt(text);
         let len = line.len();
         journal.say(severity, len);
-        let voice = Voice { level, tag: &global.log_tag, host: global.log_hostname.as_deref() };
+        let voice = Voice { level, tag: &global.log_tag, host: global.log_hostname.as_deref(), pid: global.pid };
         journal.send(cx, logs.unwrap_or(&global.logs), voice, len);
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Voice<'a> {
     pub(crate) level: Level,
     pub(crate) tag: &'a str,
     pub(crate) host: Option<&'a str>,
+    pub(crate) pid: u32,
 }
 
 impl Journal {
@@ -66,11 +67,11 @@ impl Journal {
         voice: Voice<'_>,
         len: usize,
     ) {
-        let Voice { level, tag, host } = voice;
+        let Voice { level, tag, host, pid } = voice;
         let sent_at = wall(cx);
         for target in targets {
             let Some(level) = log::route(target, level, self.lines) else { continue };
-            let header = Header { level, sent_at, host, tag };
+            let header = Header { level, sent_at, host, tag, pid };
             let bytes = log::frame(target, &header, &self.line[..len], &mut self.out);
             match target.to {
                 LogTo::Console => self.console.push(bytes),

@@ -14,7 +14,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use header::{Header, PID, frame};
+pub use header::{Header, frame};
 pub use items::{Spaces, write_session};
 pub use record::{Counts, Record, Timers};
 

@@ -168,7 +168,7 @@ impl Proxy {
     fn voice<'a>(&self, frontend: &'a Frontend, level: Level) -> Voice<'a> {
         let global = &self.setup.proxies().global;
         let tag = frontend.log_tag.as_deref().unwrap_or(&global.log_tag);
-        Voice { level, tag, host: global.log_hostname.as_deref() }
+        Voice { level, tag, host: global.log_hostname.as_deref(), pid: global.pid }
     }
 
     /// What is known of a session at this moment.
@@ -218,6 +218,7 @@ impl Proxy {
             lines_before: 0,
             is_early: ending.moment == Moment::Early,
             host_name: setup.proxies().global.node.as_deref().unwrap_or("penstock"),
+            pid: setup.proxies().global.pid,
         }
     }
 }

@@ -155,7 +155,7 @@ impl Proxy {
         let len = line.len();
         let global = &self.setup.proxies.global;
         let tag = backend.log_tag.as_deref().unwrap_or(&global.log_tag);
-        let voice = Voice { level, tag, host: global.log_hostname.as_deref() };
+        let voice = Voice { level, tag, host: global.log_hostname.as_deref(), pid: global.pid };
         journal.send(cx, &backend.logs, voice, len);
         self.journal = Some(journal);
     }

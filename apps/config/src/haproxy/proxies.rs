@@ -129,6 +129,8 @@ pub struct Global {
     pub description: Option<String>,
     /// `set-var`, `set-var-fmt`: what variables of the process begin with, in order.
     pub assignments: Vec<Assignment>,
+    /// The process's number in logs: 1, where there is but one.
+    pub pid: u32,
     /// `tune.*`.
     pub tune: Tune,
 }
@@ -153,6 +155,7 @@ impl Default for Global {
             node: None,
             description: None,
             assignments: Vec::new(),
+            pid: 1,
             tune: Tune::default(),
         }
     }

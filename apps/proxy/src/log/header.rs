@@ -6,9 +6,6 @@ use penstock_stack::Duration;
 
 use crate::line::Line;
 
-/// The process: an appliance has one.
-pub const PID: u32 = 1;
-
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -20,6 +17,8 @@ pub struct Header<'a> {
     pub host: Option<&'a str>,
     /// `log-tag`.
     pub tag: &'a str,
+    /// The process's number.
+    pub pid: u32,
 }
 
 /// Puts a line together for a target: its header, the message as far as the target takes it, and a
@@ -43,7 +42,7 @@ pub fn frame<'o>(
 }
 
 fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
-    let Header { level, sent_at, host, tag } = *header;
+    let Header { level, sent_at, host, tag, pid } = *header;
     let date = Date::of(sent_at);
     let Facility(facility) = target.facility;
     let Level(level) = level;
@@ -52,14 +51,14 @@ fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
         Style::Local => {
             write_priority(whole, line);
             write_legacy(&date, line);
-            write_tag(tag, line);
+            write_tag(tag, pid, line);
         }
         Style::Rfc3164 => {
             write_priority(whole, line);
             write_legacy(&date, line);
             line.push(host.unwrap_or("localhost").as_bytes());
             line.byte(b' ');
-            write_tag(tag, line);
+            write_tag(tag, pid, line);
         }
         Style::Rfc5424 => {
             write_priority(whole, line);
@@ -69,7 +68,7 @@ fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
                 line.push(word.as_bytes());
                 line.byte(b' ');
             }
-            line.number(u64::from(PID));
+            line.number(u64::from(pid));
             // Neither a message's name nor structured data.
             line.push(b" - - ");
         }
@@ -125,12 +124,12 @@ pub(super) fn write_time(date: &Date, line: &mut Line<'_>) {
 }
 
 /// `haproxy[1]: `; nothing without a tag.
-fn write_tag(tag: &str, line: &mut Line<'_>) {
+fn write_tag(tag: &str, pid: u32, line: &mut Line<'_>) {
     if tag.is_empty() {
         return;
     }
     line.push(tag.as_bytes());
     line.byte(b'[');
-    line.number(u64::from(PID));
+    line.number(u64::from(pid));
     line.push(b"]: ");
 }

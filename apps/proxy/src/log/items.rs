@@ -5,7 +5,7 @@ use penstock_control::Date;
 use penstock_stack::{Duration, Endpoint};
 
 use super::Record;
-use super::header::{PID, write_time};
+use super::header::write_time;
 use crate::known::Known;
 use crate::line::Line;
 use crate::sample::{View, Workspace, fetch};
@@ -151,7 +151,7 @@ fn write_variable(
 
         Variable::LogCounter => write_count(u64::from(record.lines_before), options, line),
         Variable::RequestCounter => write_count(u64::from(record.sessions_before), options, line),
-        Variable::Pid => write_count(u64::from(PID), options, line),
+        Variable::Pid => write_count(u64::from(record.pid), options, line),
         Variable::RequestHeaders
         | Variable::RequestHeaderList
         | Variable::ResponseHeaders

@@ -49,6 +49,8 @@ pub struct Record<'a> {
     pub is_early: bool,
     /// The machine's name.
     pub host_name: &'a str,
+    /// The process's number.
+    pub pid: u32,
 }
 
 /// Moments of a session, in milliseconds since it was accepted; `None` is not reached.
@@ -110,6 +112,7 @@ impl Record<'_> {
         lines_before: 0,
         is_early: false,
         host_name: "",
+        pid: 1,
     };
 }
 

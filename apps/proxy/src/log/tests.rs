@@ -130,6 +130,7 @@ fn record() -> Record<'static> {
         lines_before: 0,
         is_early: false,
         host_name: "vm",
+        pid: 1,
     }
 }
 
@@ -250,7 +251,7 @@ fn target(style: Style, length_max: u32) -> LogTarget {
 fn headers_are_as_recorded() {
     let sent_at = Duration(1_795_672_536_632_302);
     let framed = |style, length_max, host, message: &str| {
-        let header = Header { level: Level(6), sent_at, host, tag: "penstock" };
+        let header = Header { level: Level(6), sent_at, host, tag: "penstock", pid: 1 };
         let mut out = [0; 1025];
         let target = target(style, length_max);
         let line = frame(&target, &header, message.as_bytes(), &mut out);
@@ -279,7 +280,8 @@ fn headers_are_as_recorded() {
     let long = "0123456789 ".repeat(9);
     let cut = framed(Style::Rfc3164, 80, None, &long);
     assert_eq!((cut.len(), cut.ends_with('\n')), (81, true), "{cut}");
-    let day = Header { level: Level(6), sent_at: Duration::from_secs(0), host: None, tag: "t" };
+    let sent_at = Duration::from_secs(0);
+    let day = Header { level: Level(6), sent_at, host: None, tag: "t", pid: 1 };
     let mut out = [0; 100];
     let line = frame(&target(Style::Local, 99), &day, b"x", &mut out);
     assert_eq!(line, b"<158>Jan  1 00:00:00 t[1]: x\n");
