@@ -64,5 +64,5 @@ pub use memory::Needs;
 pub use proxy::{Proxy, StartError};
 pub use server::Standing;
 pub use setup::Setup;
-pub use source::{Read, inline, read};
+pub use source::{Read, inline, read, read_as};
 pub use statistics::Statistics;

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use penstock_config::haproxy::Proxies;
 use penstock_config::haproxy::grammar::{self, Input, Message, Severity};
 
 use crate::setup::Setup;
@@ -19,9 +20,14 @@ pub struct Read {
 
 /// Reads a configuration, and freezes it if it can be run.
 pub fn read(input: &Input<'_>) -> Read {
+    read_as(input, |_| {})
+}
+
+/// The same, after `change` has fitted it to where it runs.
+pub fn read_as(input: &Input<'_>, change: impl FnOnce(&mut Proxies)) -> Read {
     let reading = grammar::read(input);
     let mut messages = reading.messages;
-    let Some(proxies) = reading.proxies else { return Read { setup: None, messages } };
+    let Some(mut proxies) = reading.proxies else { return Read { setup: None, messages } };
     let mut missing = unsupported::messages(&proxies);
     for message in &mut missing {
         if input.lenient && message.severity == Severity::Alert {
@@ -33,6 +39,7 @@ pub fn read(input: &Input<'_>) -> Read {
     if is_fatal {
         return Read { setup: None, messages };
     }
+    change(&mut proxies);
     let frozen = Setup::freeze(proxies);
     let setup = frozen.map_err(|text| messages.push(Message { severity: Severity::Alert, text }));
     Read { setup: setup.ok(), messages }

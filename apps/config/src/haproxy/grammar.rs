@@ -73,7 +73,7 @@ use alloc::vec::Vec;
 
 pub use message::{Message, Severity};
 
-use super::Proxies;
+use super::{BindAddress, Proxies};
 
 /// A file that was delivered.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,12 @@ pub struct File<'a> {
 pub trait Files {
     /// The bytes of a file, if it is there.
     fn bytes(&self, path: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// Where an open socket listens that is called by its number (`fd@3`), if there is one.
+    fn socket(&self, descriptor: &str) -> Option<BindAddress> {
+        let _ = descriptor;
+        None
+    }
 }
 
 /// Files that were delivered together, named as in the archive that they came in: a path below
@@ -129,6 +135,14 @@ impl Reading {
     pub fn has_warnings(&self) -> bool {
         self.messages.iter().any(|message| message.severity == Severity::Warning)
     }
+}
+
+/// Evaluates a condition as that of `.if` is (configuration manual, section 2.4).
+///
+/// # Errors
+/// HAProxy's words.
+pub fn condition(text: &str, environment: &[(String, String)]) -> Result<bool, String> {
+    lines::condition(text, environment)
 }
 
 /// Reads a configuration.

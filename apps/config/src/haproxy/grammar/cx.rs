@@ -14,7 +14,7 @@ use super::names::Names;
 use super::number::{self, NoTime, Unit};
 use super::variables::VariableNames;
 use super::words::Words;
-use crate::haproxy::Place;
+use crate::haproxy::{BindAddress, Place};
 
 /// The state of reading.
 pub(super) struct Cx<'i> {
@@ -125,5 +125,10 @@ impl Cx<'_> {
     /// The bytes of a file that the configuration names.
     pub(super) fn delivered(&self, path: &str) -> Option<Cow<'_, [u8]>> {
         self.input.delivered.bytes(&super::text::readable(path))
+    }
+
+    /// Where an open socket listens, which the process was given.
+    pub(super) fn inherited(&self, descriptor: &str) -> Option<BindAddress> {
+        self.input.delivered.socket(descriptor)
     }
 }

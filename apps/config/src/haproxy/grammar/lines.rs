@@ -39,6 +39,22 @@ pub(super) enum Entry {
     End(Rc<str>),
 }
 
+/// Evaluates a condition: that of a file which has a line if it holds.
+pub(super) fn condition(text: &str, environment: &[(String, String)]) -> Result<bool, String> {
+    let bytes = format!(".if {}\nholds\n.endif\n", text.replace('\n', " ")).into_bytes();
+    let files = &[File { name: "condition", bytes: &bytes }];
+    let nothing: &[File<'_>] = &[];
+    let mut holds = false;
+    for entry in cut(&Input { files, environment, delivered: &nothing }) {
+        match entry {
+            Entry::Line(..) => holds = true,
+            Entry::Say(_, text) | Entry::Stop { text, .. } => return Err(text),
+            Entry::Remark(..) | Entry::End(_) => {}
+        }
+    }
+    Ok(holds)
+}
+
 /// Cuts all files.
 pub(super) fn cut(input: &Input<'_>) -> Vec<Entry> {
     let mut environment: Vec<(String, String)> = input

@@ -56,6 +56,11 @@ fn listeners(cx: &Cx<'_>, text: &str) -> Result<Vec<Bind>, String> {
     let allowed = Allowed { port_mandatory: true, range: true, ..Allowed::default() };
     let mut binds = Vec::new();
     for address in text.split(',').filter(|part| !part.is_empty()) {
+        let inherited = address.strip_prefix("fd@").and_then(|number| cx.inherited(number));
+        if let Some(at) = inherited {
+            binds.push(Bind { place: cx.place(), ..Bind::new(at) });
+            continue;
+        }
         let parsed = address::parse(address, allowed)?;
         let Host::Addr(addr) = parsed.host else { continue };
         for port in parsed.port..=parsed.last {
