@@ -9,7 +9,7 @@ use penstock_proxy::{Needs, Proxy};
 use penstock_server::{Arguments, Board, Server};
 
 use crate::ground::Ground;
-use crate::house::House;
+use crate::house::{House, Manners};
 use crate::options::Options;
 use crate::{proxy, report};
 
@@ -44,7 +44,8 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
             ground.holds(capacity, &Needs::of(setup, cores))?;
             setup.summary().iter().for_each(report::say);
             let app = |core| Proxy::new(setup, core, cores, &capacity);
-            ground.settle(&boot.machine, app, options, None)?
+            let manners = Manners::own(options.grace, options.stats);
+            ground.settle(&boot.machine, app, manners, None)?
         }
     };
     report::say(format_args!("ready in {} ms", begin.elapsed().as_millis()));
@@ -75,7 +76,7 @@ fn serve(arguments: Arguments, machine: &Machine, options: &Options) -> Result<H
     let app = |_| Server::new(arguments.clone(), &capacity).on_board(Arc::clone(&board));
     let log =
         arguments.log.as_deref().map(open_log).transpose().map_err(|error| lines(&[error]))?;
-    ground.settle(machine, app, options, log)
+    ground.settle(machine, app, Manners::own(options.grace, options.stats), log)
 }
 
 fn no_such_application(name: &str) -> Error {

@@ -4,55 +4,26 @@
 //!   penstock-host -c -f haproxy.cfg -f /etc/haproxy/conf.d [-dW] [-q] [-- more.cfg]
 //! ```
 //! What is wrong goes to standard error, `Configuration file is valid` to standard output; 0 is good,
-//! 1 is not, and 2 is good but listens nowhere. A directory stands for its `.cfg` files in the order of their names.
+//! 1 is not, and 2 is good but listens nowhere. A directory stands for its `.cfg` files in the order of
+//! their names.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use penstock_config::haproxy::grammar::{self, File, Files, Input, Severity};
+use penstock_config::haproxy::grammar::{self, File, Files, Input, Message, Severity};
 
+use crate::inherited::Given;
 use crate::report;
 
-/// What the command line of a check says.
+/// What is to be checked, and how.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Check {
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// `-dW`: a warning is a mistake.
-    zero_warning: bool,
+    pub(crate) zero_warning: bool,
     /// `-q`: nothing is said but what is wrong.
-    quiet: bool,
-}
-
-/// Reads a command line that has `-c` in it; `None` where it has not.
-pub(crate) fn parse(args: &[OsString]) -> Option<Result<Check, Vec<String>>> {
-    let ours = args.iter().skip(1).take_while(|arg| *arg != "--");
-    ours.clone().find(|arg| *arg == "-c")?;
-    let mut check = Check::default();
-    let mut args = args.iter().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.to_str() {
-            Some("-c" | "-V" | "-db" | "-dD") => {}
-            Some("-q") => check.quiet = true,
-            Some("-dW") => check.zero_warning = true,
-            Some("-f") => match args.next() {
-                Some(path) => check.paths.push(path.into()),
-                None => return Some(Err(vec!["-f: expected a file or a directory".to_owned()])),
-            },
-            Some("--") => check.paths.extend(args.by_ref().map(PathBuf::from)),
-            _ => {
-                let arg = arg.to_string_lossy();
-                return Some(Err(vec![format!(
-                    "{arg}: no option of a check: -c -f -q -V -dW -dD --"
-                )]));
-            }
-        }
-    }
-    if check.paths.is_empty() {
-        return Some(Err(vec!["-c: expected -f and a file".to_owned()]));
-    }
-    Some(Ok(check))
+    pub(crate) quiet: bool,
 }
 
 impl Check {
@@ -69,19 +40,13 @@ impl Check {
         let files: Vec<_> =
             files.iter().map(|(name, bytes)| File { name, bytes: bytes.as_slice() }).collect();
         let environment: Vec<_> = std::env::vars().collect();
+        let delivered = &Given::default();
         let input =
-            Input { files: &files, environment: &environment, delivered: &Disk, lenient: false };
+            Input { files: &files, environment: &environment, delivered, lenient: false };
         let reading = grammar::read(&input);
         // What could be read may still not be run.
         let run = penstock_proxy::read(&input);
-        if !run.messages.is_empty() {
-            head();
-        }
-        for message in &run.messages {
-            if !self.quiet || message.severity != Severity::Notice {
-                eprintln!("{}", message.line(std::process::id()));
-            }
-        }
+        say(&run.messages, self.quiet);
         let (Some(proxies), Some(_)) = (&reading.proxies, run.setup) else {
             return ExitCode::FAILURE;
         };
@@ -99,13 +64,26 @@ impl Check {
     }
 }
 
+/// Says what there is to say of a configuration, to standard error.
+pub(crate) fn say(messages: &[Message], quiet: bool) {
+    if !messages.is_empty() {
+        head();
+    }
+    for message in messages {
+        if !quiet || message.severity != Severity::Notice {
+            eprintln!("{}", message.line(std::process::id()));
+        }
+    }
+}
+
 /// The line in front of the first message, as HAProxy names itself there.
 fn head() {
     let (label, pid) = (Severity::Notice.label(), std::process::id());
     eprintln!("{label}({pid}) : penstock version is {}", env!("CARGO_PKG_VERSION"));
 }
 
-fn alert(text: &str) {
+/// Says that something is wrong.
+pub(crate) fn alert(text: &str) {
     eprintln!("{}({}) : config : {text}", Severity::Alert.label(), std::process::id());
 }
 
@@ -159,30 +137,3 @@ const IDLE: &str = "Configuration file has no error but will not start (no liste
 const NO_LISTENER: u8 = 2;
 
 const FILE_BYTES_MAX: u64 = 16 << 20;
-
-#[cfg(test)]
-mod tests {
-    //! The command line is HAProxy's.
-
-    use super::*;
-
-    fn check(args: &[&str]) -> Option<Result<Check, Vec<String>>> {
-        let args: Vec<_> = std::iter::once("penstock-host")
-            .chain(args.iter().copied())
-            .map(OsString::from)
-            .collect();
-        parse(&args)
-    }
-
-    #[test]
-    fn options() {
-        assert_eq!(check(&["--tap", "x", "--", "server", "-c", "1"]), None);
-        let good = check(&["-c", "-dW", "-q", "-f", "a", "-f", "b", "--", "c", "-d"]);
-        let good = good.expect("a check").expect("good");
-        assert_eq!(good.paths, ["a", "b", "c", "-d"].map(PathBuf::from));
-        assert!(good.zero_warning && good.quiet);
-        assert!(check(&["-c"]).expect("a check").is_err());
-        assert!(check(&["-c", "-f"]).expect("a check").is_err());
-        assert!(check(&["-c", "-x", "-f", "a"]).expect("a check").is_err());
-    }
-}

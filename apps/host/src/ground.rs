@@ -15,13 +15,13 @@ use penstock_queue::Chunks;
 use penstock_stack::mail::{self, Post};
 use penstock_stack::{Capacity, Config, Duration, Steering, Worker, rfd};
 use penstock_tap::{Tap, TapQueue};
+use penstock_wire::Mac;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::bell::Bell;
 use crate::boot::lines;
 use crate::core_loop::{Core, Orders, Queue, Service};
-use crate::house::House;
-use crate::options::Options;
+use crate::house::{House, Manners};
 use crate::report::say;
 
 /// The devices, opened, and what the stack is to know.
@@ -63,6 +63,11 @@ impl Ground {
         Ok(Ground { taps, config, cores, plan })
     }
 
+    /// The station of the first device, at our end.
+    pub(crate) fn station(&self) -> Option<Mac> {
+        self.taps.first().map(|tap| tap.mac)
+    }
+
     /// How many cores there are to be.
     pub(crate) fn cores(&self) -> u16 {
         self.cores.count()
@@ -98,7 +103,7 @@ impl Ground {
         self,
         machine: &Machine,
         app: impl Fn(u16) -> A,
-        options: &Options,
+        manners: Manners,
         log: Option<File>,
     ) -> Result<House, Vec<String>> {
         let Ground { taps, config, cores, plan } = self;
@@ -136,7 +141,7 @@ impl Ground {
             core.say_lines(orders.now());
             ready.push(core);
         }
-        House::open(ready, orders, options.grace, options.stats).map_err(told)
+        House::open(ready, orders, manners).map_err(told)
     }
 }
 

@@ -20,29 +20,81 @@ pub(crate) struct House {
     orders: Arc<Orders>,
     threads: Vec<JoinHandle<Remains>>,
     signals: Signals,
-    grace: Duration,
-    stats: bool,
+    manners: Manners,
 }
 
-/// A byte arrives in a stream for each signal; which stream says which.
+/// Which signals mean what, and what is said and judged at the end.
 #[derive(Debug)]
-struct Signals {
-    stop: UnixStream,
-    report: UnixStream,
-    /// Each core writes a byte when it ends.
-    ended: UnixStream,
+pub(crate) struct Manners {
+    /// These let nobody new in, and a second one ends everything.
+    pub(crate) soft: &'static [i32],
+    /// These end everything.
+    pub(crate) hard: &'static [i32],
+    /// These have counters printed.
+    pub(crate) report: &'static [i32],
+    /// How long connections may take to end after a soft stop; `None`: as long as they like.
+    pub(crate) grace: Option<Duration>,
+    /// All counters are printed at the end.
+    pub(crate) stats: bool,
+    /// Whoever is cut off at the end is not held against anybody.
+    pub(crate) may_cut: bool,
+    /// Dropped when nobody new is let in.
+    pub(crate) doors: Option<UnixStream>,
 }
+
+impl Manners {
+    /// Our own.
+    pub(crate) fn own(grace: Duration, stats: bool) -> Manners {
+        Manners {
+            soft: &[SIGINT, SIGTERM],
+            hard: &[],
+            report: &[SIGUSR1],
+            grace: Some(grace),
+            stats,
+            may_cut: false,
+            doors: None,
+        }
+    }
+
+    /// HAProxy's (management manual, section 4).
+    pub(crate) fn haproxy(doors: UnixStream) -> Manners {
+        Manners {
+            soft: &[SIGUSR1],
+            hard: &[SIGINT, SIGTERM],
+            report: &[],
+            grace: None,
+            stats: false,
+            may_cut: true,
+            doors: Some(doors),
+        }
+    }
+}
+
+/// A byte arrives in a stream for each signal; which stream says what it means. Each core writes one
+/// into the last when it ends.
+#[derive(Debug)]
+struct Signals(Vec<(UnixStream, Event)>);
 
 impl House {
     /// Starts a thread for each of `cores`.
     pub(crate) fn open<A: Service + 'static>(
         cores: Vec<Core<A>>,
         orders: Orders,
-        grace: Duration,
-        stats: bool,
+        manners: Manners,
     ) -> io::Result<House> {
         let (ended, ends) = UnixStream::pair()?;
-        let signals = Signals { stop: on(&[SIGINT, SIGTERM])?, report: on(&[SIGUSR1])?, ended };
+        let mut signals = Vec::new();
+        for (numbers, event) in [
+            (manners.soft, Event::Stop),
+            (manners.hard, Event::End),
+            (manners.report, Event::Report),
+        ] {
+            if !numbers.is_empty() {
+                signals.push((on(numbers)?, event));
+            }
+        }
+        signals.push((ended, Event::Ended));
+        let signals = Signals(signals);
         let orders = Arc::new(orders);
         let mut threads = Vec::new();
         for core in cores {
@@ -53,24 +105,30 @@ impl House {
                 core.run(&orders)
             })?);
         }
-        Ok(House { orders, threads, signals, grace, stats })
+        Ok(House { orders, threads, signals, manners })
     }
 
     /// Waits for the end, and judges it.
     pub(crate) fn run(mut self) -> ExitCode {
-        let mut deadline = None;
+        let (mut is_stopping, mut deadline) = (false, None);
         loop {
             match self.signals.wait(deadline) {
-                Some(Event::Stop) if deadline.is_none() => {
-                    let seconds = self.grace.as_secs();
-                    report::say(format_args!("stopping: connections may finish for {seconds} s"));
-                    deadline = Some(Instant::now() + self.grace);
+                Some(Event::Stop) if !is_stopping => {
+                    is_stopping = true;
+                    if let Some(grace) = self.manners.grace {
+                        let seconds = grace.as_secs();
+                        report::say(format_args!(
+                            "stopping: connections may finish for {seconds} s"
+                        ));
+                        deadline = Some(Instant::now() + grace);
+                    }
+                    self.manners.doors = None;
                     self.orders.stop.store(true, Ordering::Relaxed);
                 }
                 Some(Event::Report) => {
                     self.orders.reports.fetch_add(1, Ordering::Relaxed);
                 }
-                Some(Event::Stop | Event::Ended) | None => break,
+                Some(Event::Stop | Event::End | Event::Ended) | None => break,
             }
             self.orders.ring_all();
         }
@@ -80,18 +138,22 @@ impl House {
     }
 
     fn judge(self) -> ExitCode {
-        let mut is_clean = true;
+        let (mut is_clean, mut is_sound) = (true, true);
         for thread in self.threads {
             let Ok(remains) = thread.join() else {
                 // The panic has said where.
-                is_clean = false;
+                (is_clean, is_sound) = (false, false);
                 continue;
             };
-            if self.stats {
+            if self.manners.stats {
                 report::print(&remains.counters);
             }
             report::say(remains.line());
             is_clean &= remains.is_clean();
+            is_sound &= remains.is_sound();
+        }
+        if self.manners.may_cut && is_sound {
+            return ExitCode::SUCCESS;
         }
         if is_clean {
             report::say("clean: nothing left, nothing leaked");
@@ -106,6 +168,7 @@ impl House {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Stop,
+    End,
     Report,
     Ended,
 }
@@ -116,8 +179,9 @@ impl Signals {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-            let streams = [&self.stop, &self.report, &self.ended];
-            let mut watched = streams.map(|stream| PollFd::new(stream, PollFlags::IN));
+            let streams = self.0.iter().map(|(stream, _)| stream);
+            let mut watched: Vec<_> =
+                streams.map(|stream| PollFd::new(stream, PollFlags::IN)).collect();
             match poll(&mut watched, timeout.as_ref()) {
                 Ok(0) => return None,
                 Ok(_) => {}
@@ -125,11 +189,10 @@ impl Signals {
                 Err(_) => continue,
             }
             let which = watched.iter().position(|stream| !stream.revents().is_empty());
-            let (stream, event) = match which {
-                Some(0) => (&mut self.stop, Event::Stop),
-                Some(1) => (&mut self.report, Event::Report),
-                _ => (&mut self.ended, Event::Ended),
+            let Some((stream, event)) = which.and_then(|which| self.0.get_mut(which)) else {
+                continue;
             };
+            let event = *event;
             let _ = stream.read(&mut [0]);
             return Some(event);
         }

@@ -10,7 +10,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs` | the command line |
+//! | `haproxy.rs` | HAProxy's command line: this process in the place of `haproxy` |
 //! | `check.rs` | `-c`: a configuration of the proxy, checked as HAProxy does |
+//! | `launch.rs` | from HAProxy's command line to a process at work, between Linux's own sockets |
+//! | `inherited.rs` | sockets that the process was started with |
+//! | `localhost.rs` | Linux's loopback as a network that our stack is in |
+//! | `porter.rs` | from Linux's listening sockets to our listeners |
 //! | `boot.rs` | from a boot string to a process at work |
 //! | `ground.rs` | the TAP devices, and what is made once for all cores |
 //! | `core_loop.rs` | one core: turns, sleep, and the way to stop |
@@ -29,8 +34,13 @@ mod check;
 mod control;
 mod core_loop;
 mod ground;
+mod haproxy;
 mod house;
+mod inherited;
+mod launch;
+mod localhost;
 mod options;
+mod porter;
 mod proxy;
 mod report;
 mod server;
@@ -41,8 +51,8 @@ use options::Command;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    match check::parse(&args) {
-        Some(Ok(check)) => return check.run(),
+    match haproxy::parse(&args) {
+        Some(Ok(command)) => return command.run(),
         Some(Err(errors)) => return refuse(&errors),
         None => {}
     }

@@ -107,7 +107,12 @@ impl Remains {
 
     /// Whether nothing was left and nothing leaked.
     pub(crate) fn is_clean(&self) -> bool {
-        self.failure.is_none() && is_empty(&self.census)
+        self.is_sound() && is_empty(&self.census)
+    }
+
+    /// Whether what was left hangs together.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.failure.is_none()
     }
 
     /// One line for a person.

@@ -45,7 +45,7 @@ pub(super) fn condition(text: &str, environment: &[(String, String)]) -> Result<
     let files = &[File { name: "condition", bytes: &bytes }];
     let nothing: &[File<'_>] = &[];
     let mut holds = false;
-    for entry in cut(&Input { files, environment, delivered: &nothing }) {
+    for entry in cut(&Input { files, environment, delivered: &nothing, lenient: false }) {
         match entry {
             Entry::Line(..) => holds = true,
             Entry::Say(_, text) | Entry::Stop { text, .. } => return Err(text),
