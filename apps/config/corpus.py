@@ -27,7 +27,7 @@ def source(folder=None):
 
 def blocks(text):
     """The configurations of a regression test (VTC): `haproxy h1 -conf { .. }`, braces counted."""
-    for found in re.finditer(r"^\s*haproxy\s+(\w+)\b[^\n{}]*?-conf\s*\{", text, re.M):
+    for found in re.finditer(r"^\s*haproxy\s+(\w+)\b[^\n{}]*?-conf(?:-OK)?\s*\{", text, re.M):
         depth, at = 1, found.end()
         while depth and at < len(text):
             depth += {"{": 1, "}": -1}.get(text[at], 0)
@@ -61,6 +61,8 @@ def missing(text):
     """What we say is not supported yet, each once."""
     found = set()
     for line in text.splitlines():
+        if "names a socket of an operating system" in line:
+            found.add("unix sockets")
         if "supported yet" not in line:
             continue
         line = re.sub(r"^\[\w+\] *\(\d+\) : (config : )?(parsing )?(\[[^]]*\] *:? *)?", "", line)

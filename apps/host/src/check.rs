@@ -41,8 +41,7 @@ impl Check {
             files.iter().map(|(name, bytes)| File { name, bytes: bytes.as_slice() }).collect();
         let environment: Vec<_> = std::env::vars().collect();
         let delivered = &Given::default();
-        let input =
-            Input { files: &files, environment: &environment, delivered, lenient: false };
+        let input = Input { files: &files, environment: &environment, delivered, lenient: false };
         let reading = grammar::read(&input);
         // What could be read may still not be run.
         let run = penstock_proxy::read(&input);

@@ -43,15 +43,15 @@ pub(crate) fn parse(args: &[OsString]) -> Option<Result<Command, Vec<String>>> {
 }
 
 fn read(args: &[OsString]) -> Result<Command, String> {
-    let mut line = Launch { program: args.first().cloned().unwrap_or_default(), ..Launch::default() };
+    let mut line =
+        Launch { program: args.first().cloned().unwrap_or_default(), ..Launch::default() };
     line.args = args.iter().skip(1).cloned().collect();
     let (mut is_check, mut zero_warning, mut quiet) = (false, false, false);
     let mut args = args.iter().skip(1).peekable();
     while let Some(arg) = args.next() {
         let word = arg.to_string_lossy();
-        let mut value = |what: &str| {
-            args.next().cloned().ok_or_else(|| format!("{word}: expected {what}"))
-        };
+        let mut value =
+            |what: &str| args.next().cloned().ok_or_else(|| format!("{word}: expected {what}"));
         match &*word {
             "-v" => return Ok(Command::Print(VERSION)),
             "-vv" => return Ok(Command::Print(BUILD)),
@@ -123,8 +123,7 @@ fn condition(text: &str) -> ExitCode {
 /// By these a command line is HAProxy's.
 const THEIRS: &[&str] = &["-f", "-c", "-cc", "-v", "-vv"];
 /// Switches without effect here.
-const IDLE: &[&str] =
-    &["-V", "-dD", "-de", "-dp", "-ds", "-dS", "-dG", "-dR", "-dr", "-dV", "-dL"];
+const IDLE: &[&str] = &["-V", "-dD", "-de", "-dp", "-ds", "-dS", "-dG", "-dR", "-dr", "-dV", "-dL"];
 
 const NO_CONDITION: u8 = 2;
 

@@ -105,12 +105,8 @@ fn start(launch: &Launch) -> Result<Option<House>, String> {
     let link = Link::of_process(process::id());
     let given = Given::default();
     let mut plan = Vec::new();
-    let input = Input {
-        files: &files,
-        environment: &environment,
-        delivered: &given,
-        lenient: false,
-    };
+    let input =
+        Input { files: &files, environment: &environment, delivered: &given, lenient: false };
     let read = penstock_proxy::read_as(&input, |proxies| {
         proxies.global.pid = process::id();
         for frontend in &mut proxies.frontends {

@@ -62,8 +62,7 @@ impl Link {
 fn ip(lines: &str) -> Result<(), String> {
     let told = |error: std::io::Error| format!("ip: {error}; install it: apt-get install iproute2");
     let mut command = Command::new("ip");
-    let mut child =
-        command.args(["-batch", "-"]).stdin(Stdio::piped()).spawn().map_err(told)?;
+    let mut child = command.args(["-batch", "-"]).stdin(Stdio::piped()).spawn().map_err(told)?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(lines.as_bytes()).map_err(told)?;
     }

@@ -79,8 +79,7 @@ impl Core {
         from: Option<Addr>,
     ) -> Result<Departure, ConnectError> {
         let addr = remote.addr;
-        let is_nobody =
-            addr.is_group() || addr.is_unspecified() || !self.config.may_speak(addr);
+        let is_nobody = addr.is_group() || addr.is_unspecified() || !self.config.may_speak(addr);
         if is_nobody || self.interfaces.is_nobody(addr) || remote.port == 0 {
             return Err(ConnectError::BadDestination);
         }
