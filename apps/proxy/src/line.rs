@@ -30,6 +30,11 @@ impl<'a> Line<'a> {
         &self.bytes[..self.used]
     }
 
+    /// What was written from `at` on, to be changed.
+    pub fn tail_mut(&mut self, at: usize) -> &mut [u8] {
+        self.bytes[..self.used].get_mut(at..).unwrap_or_default()
+    }
+
     /// Bytes written.
     pub fn len(&self) -> usize {
         self.used

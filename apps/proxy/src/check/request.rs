@@ -32,9 +32,7 @@ pub(super) fn write_request(
     line.byte(b' ');
     line.push(version.as_bytes());
     line.push(b"\r\n");
-    // Whoever names a connection of its own gets the version's default, unless it is the other.
-    let mut closes = is_1_1;
-    let mut keeps = false;
+    let mut connection = None;
     for (name, value) in headers {
         let begin = line.len();
         name.bytes().for_each(|byte| line.byte(byte.to_ascii_lowercase()));
@@ -47,11 +45,12 @@ pub(super) fn write_request(
             continue;
         }
         if name.eq_ignore_ascii_case("connection") {
-            let value = &line.as_bytes()[value_at..];
-            closes = is_1_1 && value.eq_ignore_ascii_case(b"close");
-            keeps = !is_1_1 && value.eq_ignore_ascii_case(b"keep-alive");
-            line.truncate(begin);
-            continue;
+            let said = connection.get_or_insert(Connection::default());
+            let left = said.take_from(line.tail_mut(value_at));
+            line.truncate(if left > 0 { value_at + left } else { begin });
+            if left == 0 {
+                continue;
+            }
         }
         line.push(b"\r\n");
     }
@@ -66,10 +65,11 @@ pub(super) fn write_request(
         line.number(body.len() as u64);
         line.push(b"\r\n");
     }
-    if closes {
+    let Connection { closes, upgrades } = connection.unwrap_or(Connection::CLOSES);
+    if closes && is_1_1 {
         line.push(b"connection: close\r\n");
     }
-    if keeps {
+    if !closes && !upgrades && !is_1_1 {
         line.push(b"connection: keep-alive\r\n");
     }
     line.push(b"\r\n");
@@ -108,6 +108,44 @@ pub(super) fn write_state(
     }
 }
 
+/// What the fields `connection` of a request say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Connection {
+    closes: bool,
+    upgrades: bool,
+}
+
+impl Connection {
+    /// What is said where there is no such field.
+    const CLOSES: Connection = Connection { closes: true, upgrades: false };
+
+    /// Takes `close` and `keep-alive` out of a list of options, for they are said in the version's own
+    /// way. Returns how many bytes are left.
+    fn take_from(&mut self, value: &mut [u8]) -> usize {
+        let (mut from, mut left) = (0, 0);
+        while from < value.len() {
+            let rest = &value[from..];
+            let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+            let option = rest[..end].trim_ascii();
+            let begin = from + rest[..end].len() - rest[..end].trim_ascii_start().len();
+            let (is, bytes) = (|name: &str| option.eq_ignore_ascii_case(name.as_bytes()), option.len());
+            self.closes |= is("close");
+            self.upgrades |= is("upgrade");
+            let stays = bytes > 0 && !is("close") && !is("keep-alive");
+            from += end + 1;
+            if stays {
+                if left > 0 {
+                    value[left] = b',';
+                    left += 1;
+                }
+                value.copy_within(begin..begin + bytes, left);
+                left += bytes;
+            }
+        }
+        left
+    }
+}
+
 /// A PROXY header of a check: version 1 names the check's own connection, version 2 says that it is
 /// nobody's.
 pub(super) fn write_header(
@@ -128,4 +166,30 @@ pub(super) fn write_header(
     let mut line = Line::new(output);
     line.push(header);
     line.len()
+}
+
+#[cfg(test)]
+mod tests {
+    //! What a request says of its connection is what HAProxy 2.6 sends (recorded).
+
+    use super::*;
+
+    #[test]
+    fn options_of_a_connection() {
+        for (value, left, closes, upgrades) in [
+            ("upgrade", "upgrade", false, true),
+            ("close, foo", "foo", true, false),
+            ("keep-alive", "", false, false),
+            ("Upgrade, keep-alive", "Upgrade", false, true),
+            ("foo,close,bar", "foo,bar", true, false),
+            (" , ,a\t,, b ,", "a,b", false, false),
+            ("", "", false, false),
+        ] {
+            let mut bytes = std::vec::Vec::from(value);
+            let mut connection = Connection::default();
+            let length = connection.take_from(&mut bytes);
+            assert_eq!(&bytes[..length], left.as_bytes(), "{value}");
+            assert_eq!(connection, Connection { closes, upgrades }, "{value}");
+        }
+    }
 }

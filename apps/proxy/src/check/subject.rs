@@ -145,10 +145,11 @@ pub(super) fn write_format(
     write_session(format, Spaces::Kept, &record, asked, work, line);
 }
 
-/// A sample as a number.
+/// A sample as a number: by way of text, so that bytes of an answer are one, too.
 pub(super) fn number(sample: &Sample, asked: &Asked<'_>, work: &mut Workspace) -> Option<i64> {
-    match fetch(sample, asked, work).value {
-        Known::Is(value) => value.int(),
+    let mut fetched = fetch(sample, asked, work);
+    match fetched.value {
+        Known::Is(value) => Value::Text(value.text(&mut fetched.room)).int(),
         Known::Never | Known::NotYet => None,
     }
 }
