@@ -12,7 +12,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus reg-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,11 @@ cfg-corpus: ## HAProxy's own configurations, which of them it and we accept, int
 	@.ci/need cargo python3 haproxy
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/config/cfg-corpus
+
+reg-test: ## HAProxy's own regression tests with the hosted proxy in its place, into docs/reg-tests.txt (ONLY=test)
+	@.ci/need cargo python3 ip haproxy varnishtest
+	$(CARGO) build --quiet --release -p penstock-host
+	@apps/host/reg-test $(ONLY)
 
 nic-test: ## Drivers by others on the emulated 82599: Linux and iPXE in QEMU, a minute and a half
 	@.ci/need cc ip
