@@ -233,8 +233,13 @@ impl Proxy {
         // A Line takes everything, or its beginning: writing never fails.
         let _ = line.write_fmt(text);
         let len = line.len();
-        journal.say(severity, len);
-        let voice = Voice { level, tag: &global.log_tag, host: global.log_hostname.as_deref(), pid: global.pid };
+        journal.say(severity, global.pid, len);
+        let voice = Voice {
+            level,
+            tag: &global.log_tag,
+            host: global.log_hostname.as_deref(),
+            pid: global.pid,
+        };
         journal.send(cx, logs.unwrap_or(&global.logs), voice, len);
     }
 }

@@ -9,7 +9,7 @@ use penstock_stack::{Cx, Duration, Endpoint, UdpId};
 
 use crate::limits;
 use crate::line::Line;
-use crate::log::{self, Header, PID};
+use crate::log::{self, Header};
 
 /// The log of one core.
 #[derive(Debug)]
@@ -88,11 +88,11 @@ impl Journal {
     }
 
     /// Says the first `len` bytes of `line` on the console alone, as HAProxy does on a terminal.
-    pub(crate) fn say(&mut self, severity: Severity, len: usize) {
+    pub(crate) fn say(&mut self, severity: Severity, pid: u32, len: usize) {
         let mut line = Line::new(&mut self.out);
         line.push(severity.label().as_bytes());
         line.byte(b'(');
-        line.number(PID.into());
+        line.number(pid.into());
         line.push(b") : ");
         line.push(&self.line[..len]);
         line.byte(b'\n');

@@ -128,7 +128,8 @@ impl Connection {
             let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
             let option = rest[..end].trim_ascii();
             let begin = from + rest[..end].len() - rest[..end].trim_ascii_start().len();
-            let (is, bytes) = (|name: &str| option.eq_ignore_ascii_case(name.as_bytes()), option.len());
+            let (is, bytes) =
+                (|name: &str| option.eq_ignore_ascii_case(name.as_bytes()), option.len());
             self.closes |= is("close");
             self.upgrades |= is("upgrade");
             let stays = bytes > 0 && !is("close") && !is("keep-alive");
