@@ -29,6 +29,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-proxy",
             "penstock-server",
             "penstock-tap",
+            "penstock-wire",
         ],
     ),
     ("penstock-hw", &[]),

@@ -124,7 +124,7 @@ fn start(launch: &Launch) -> Result<Option<House>, String> {
     let doors = doors(plan, given.into_sockets())?;
     let Boot { mut machine, .. } = Boot::parse(&link.boot_string());
     machine.maxcpus = setup.proxies().global.threads;
-    let ground = Ground::open(&machine, &[link.name.clone()]).map_err(first)?;
+    let ground = Ground::open(&machine, std::slice::from_ref(&link.name)).map_err(first)?;
     link.join(ground.station().unwrap_or_default())?;
     let (capacity, cores) = (ground.capacity(), ground.cores());
     let app = |core| Proxy::new(setup, core, cores, &capacity);

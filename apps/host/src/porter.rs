@@ -78,10 +78,8 @@ impl Porter {
         let doors = self.doors.iter().map(|door| PollFd::new(&door.listener, PollFlags::IN));
         let guests = self.guests.iter().flat_map(Guest::watch);
         let mut watched: Vec<_> = keeper.chain(doors).chain(guests).collect();
-        // Nothing else can be done about a wait that fails.
-        if poll(&mut watched, None).is_err_and(|error| error != Errno::INTR) {
-            thread::sleep(Duration::from_millis(1));
-        }
+        // A wait that is interrupted is one that ends early.
+        let _ = poll(&mut watched, None);
     }
 }
 

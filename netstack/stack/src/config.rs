@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use penstock_queue::Rss;
 use penstock_wire::{Addr, Mac};
 
+use crate::counters::Drop;
 use crate::time::Duration;
 
 /// Everything a worker is told at birth.
@@ -32,6 +33,11 @@ impl Config {
     //# Addresses of this form MUST NOT appear outside a host.
     pub(crate) fn may_speak(&self, addr: Addr) -> bool {
         !addr.is_loopback() || self.tcp.route_localnet
+    }
+
+    /// The same, of a packet's source.
+    pub(crate) fn admit(&self, source: Addr) -> Result<(), Drop> {
+        if self.may_speak(source) { Ok(()) } else { Err(Drop::IpSource) }
     }
 }
 

@@ -232,21 +232,18 @@ fn parse_slowly(
     if packet.protocol != ip::TCP {
         return Ok(FrameKind::Other);
     }
-    if !here.core.config.may_speak(packet.src) {
-        return Err(Drop::IpSource);
-    }
     let verify = match frame.checksums {
         Checksums::Good => false,
         Checksums::L4Bad => return Err(Drop::TcpChecksum),
         Checksums::Unverified | Checksums::IpGood | Checksums::IpBad => true,
     };
+    here.core.config.admit(packet.src)?;
     let payload = packet.payload(packet_bytes);
     tcp::parse_into(&mut arrival.seg, payload, packet.src, packet.dst, verify)?;
     let Some(local) = here.own.find(packet.dst) else {
         return Err(if packet.dst.is_group() { Drop::TcpGroup } else { Drop::InAddrErrors });
     };
-    let tuple = Core::tuple_of(local, packet.src, &arrival.seg);
-    note(here, &packet, tuple, arrival);
+    note(here, &packet, Core::tuple_of(local, packet.src, &arrival.seg), arrival);
     Ok(FrameKind::Segment)
 }
 
