@@ -174,4 +174,45 @@ def proxy_defer(lab):
     return f"3 scenes, {lines} log lines alike"
 
 
-ALL = [proxy_rates, proxy_stop, proxy_defer]
+GROWING = """
+global
+    nbthread 1
+listen grows
+    bind {address}:8001
+    timeout client 10s
+    timeout queue 10s
+    fullconn 10
+    server a 10.82.0.1:8081 minconn 1 maxconn 5
+"""
+
+
+def proxy_growing(lab):
+    """A server's limit that moves with the load of its backend: whenever somebody leaves, as many are
+    connected as with haproxy. While more come we connect them sooner: haproxy lets whoever waits wait
+    until somebody leaves, however far the limit has risen."""
+
+    def more_and_less(twin, servers):
+        waiting = [twin.connect(8001) for _ in range(12)]
+        connected, counts = [], []
+        servers.listening[0].settimeout(0.2)
+
+        def look():
+            """Who is connected, when no more come."""
+            try:
+                while True:
+                    connected.append((servers.listening[0].accept()[0], waiting.pop(0)))
+            except TimeoutError:
+                counts.append(len(connected))
+
+        look()
+        while connected:
+            for connection in connected.pop(0):
+                connection.close()
+            look()
+        return counts[1:]
+
+    compare(lab, GROWING, more_and_less)
+    return "12 clients leave, at each moment as many connected"
+
+
+ALL = [proxy_rates, proxy_stop, proxy_defer, proxy_growing]
