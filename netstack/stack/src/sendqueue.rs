@@ -84,6 +84,21 @@ impl SendQueue {
         taken
     }
 
+    /// Takes over a chunk that nobody else has, with `range` of it to be sent, where nothing is queued.
+    pub(crate) fn adopt(&mut self, range: Lent) {
+        debug_assert!(self.head.is_none(), "something is queued");
+        let Lent { chunk, from, len } = range;
+        let (head, tail, cursor) = (chunk, chunk, chunk);
+        let bytes = len.into();
+        *self = SendQueue { head, tail, cursor, cursor_at: 0, bytes, from, fill: from + len };
+    }
+
+    /// Whether it holds no chunk.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// Appends a range of another chunk, as much of it as chunks and `room` allow; returns how much.
     pub(crate) fn push_range(&mut self, chunks: &mut Chunks, range: Lent, room: u32) -> u32 {
         let mut rest = Lent { len: (range.len as u32).min(room) as u16, ..range };
@@ -250,6 +265,7 @@ mod tests {
     enum Step {
         Push(usize),
         PushRange(u16, u16),
+        Adopt(u16, u16),
         Read(u32, u32),
         Pop(u32),
     }
@@ -258,6 +274,7 @@ mod tests {
         let step = prop_oneof![
             (1..5000usize).prop_map(Step::Push),
             (0..1000u16, 1..1000u16).prop_map(|(from, len)| Step::PushRange(from, len)),
+            (0..1000u16, 1..1000u16).prop_map(|(from, len)| Step::Adopt(from, len)),
             (0..8000u32, 1..3000u32).prop_map(|(offset, len)| Step::Read(offset, len)),
             (1..4000u32).prop_map(Step::Pop),
         ];
@@ -287,6 +304,16 @@ mod tests {
                         let taken = queue.push_range(&mut chunks, range, room);
                         model.extend((0..taken).map(|_| byte));
                         chunks.free(other);
+                    }
+                    Step::Adopt(from, len) => {
+                        if !queue.is_bare() {
+                            continue;
+                        }
+                        let chunk = chunks.alloc().expect("nobody has any");
+                        byte = byte.wrapping_add(17);
+                        chunks.bytes_mut(chunk)[from as usize..][..len as usize].fill(byte);
+                        queue.adopt(Lent { chunk, from, len });
+                        model.extend((0..len).map(|_| byte));
                     }
                     Step::Read(offset, len) => {
                         let offset = offset.min(model.len() as u32);

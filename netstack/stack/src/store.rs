@@ -1,9 +1,10 @@
 //! Received payload that the application has not taken: refused bytes, and bytes beyond a gap.
 //!
 //! Sequence space itself is the map: byte `seq` lies in the chunk that slot `(seq / 2048) % 512` of
-//! the index names, at offset `seq % 2048`. The index is one chunk too. So any byte of the window
-//! has its place, whatever order it comes in, and what the store holds is charged in whole chunks:
-//! one-byte segments cannot take more than the window's worth.
+//! the index names, at offset `seq % 2048`. The index is one chunk too, and taken with the second
+//! slot: a request that waits for a server has one. So any byte of the window has its place, whatever
+//! order it comes in, and what the store holds is charged in whole chunks: one-byte segments cannot
+//! take more than the window's worth.
 
 use penstock_queue::{CHUNK_BYTES, ChunkId, Chunks, Lent};
 use penstock_wire::SeqNum;
@@ -13,15 +14,19 @@ use crate::limits::STORE_SLOTS;
 /// A connection's received and not yet taken payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Store {
-    index: ChunkId,
+    /// The index; or, with `only`, the one chunk that there is.
+    place: ChunkId,
     /// Bytes below `rcv_nxt` that the application has not taken.
     unread: u32,
     /// Chunks it holds besides the index.
     count: u16,
+    /// The slot of the one chunk that there is, or [`INDEXED`].
+    only: u16,
 }
 
 impl Store {
-    pub(crate) const EMPTY: Store = Store { index: ChunkId::NONE, unread: 0, count: 0 };
+    pub(crate) const EMPTY: Store =
+        Store { place: ChunkId::NONE, unread: 0, count: 0, only: INDEXED };
 
     /// Bytes in order that wait for the application.
     #[inline]
@@ -31,16 +36,11 @@ impl Store {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.index.is_none()
+        self.place.is_none()
     }
 
     /// Writes `bytes` at `seq`; returns how many found room.
     pub(crate) fn write(&mut self, chunks: &mut Chunks, seq: SeqNum, bytes: &[u8]) -> u32 {
-        if self.index.is_none() {
-            let Some(index) = chunks.alloc() else { return 0 };
-            chunks.bytes_mut(index).fill(0xff);
-            self.index = index;
-        }
         let (mut seq, mut rest, mut written) = (seq, bytes, 0);
         while !rest.is_empty() {
             let Some(chunk) = self.chunk_for(chunks, seq) else { break };
@@ -51,21 +51,17 @@ impl Store {
             seq += count as u32;
             written += count as u32;
         }
-        if self.count == 0 {
-            self.release_index(chunks);
-        }
         written
     }
 
     /// How many chunks [`write`](Self::write) would take for `[from, to)`.
     pub(crate) fn missing(&self, chunks: &Chunks, from: SeqNum, to: SeqNum) -> u32 {
         let places = (to - from + offset_of(from) as u32).div_ceil(CHUNK_BYTES as u32);
-        if self.index.is_none() {
-            return places + 1;
-        }
         let is_there =
-            |place: &u32| !slot(chunks, self.index, from + place * CHUNK_BYTES as u32).is_none();
-        places - (0..places).filter(is_there).count() as u32
+            |place: &u32| !self.chunk_at(chunks, from + place * CHUNK_BYTES as u32).is_none();
+        let there = (0..places).filter(is_there).count() as u32;
+        let with_index = self.only != INDEXED && there < places || self.is_empty() && places > 1;
+        places - there + u32::from(with_index)
     }
 
     /// `bytes` more bytes are in order.
@@ -88,11 +84,11 @@ impl Store {
 
     /// Where [`peek`](Self::peek) finds them.
     pub(crate) fn locate(&self, chunks: &Chunks, rcv_nxt: SeqNum) -> Option<Lent> {
-        if self.unread == 0 || self.index.is_none() {
+        if self.unread == 0 {
             return None;
         }
         let from = rcv_nxt - self.unread;
-        let chunk = slot(chunks, self.index, from);
+        let chunk = self.chunk_at(chunks, from);
         let offset = offset_of(from);
         let len = (self.unread as usize).min(CHUNK_BYTES - offset);
         (!chunk.is_none()).then_some(Lent { chunk, from: offset as u16, len: len as u16 })
@@ -127,7 +123,7 @@ impl Store {
         beyond: Option<SeqNum>,
     ) {
         let mut start = from - offset_of(from) as u32;
-        while start.before(to) && !self.index.is_none() {
+        while start.before(to) && !self.is_empty() {
             let end = start + CHUNK_BYTES as u32;
             if beyond.is_none_or(|seq| seq.at_or_after(end)) {
                 self.free_slot(chunks, start);
@@ -139,10 +135,24 @@ impl Store {
         }
     }
 
+    /// Gives away the one chunk that there is, if all that is kept is unread and lies in it: the
+    /// chunk, and where in it the bytes are. `beyond`: as for [`take`](Self::take).
+    pub(crate) fn give_away(&mut self, rcv_nxt: SeqNum, beyond: Option<SeqNum>) -> Option<Lent> {
+        let from = offset_of(rcv_nxt - self.unread);
+        let whole = self.only != INDEXED && from + self.unread as usize <= CHUNK_BYTES;
+        if !whole || self.unread == 0 || beyond.is_some() {
+            return None;
+        }
+        let Store { place: chunk, unread, .. } = core::mem::replace(self, Store::EMPTY);
+        Some(Lent { chunk, from: from as u16, len: unread as u16 })
+    }
+
     /// Frees everything.
     #[inline]
     pub(crate) fn clear(&mut self, chunks: &mut Chunks) {
-        if !self.index.is_none() {
+        if self.only != INDEXED {
+            chunks.free(self.place);
+        } else if !self.is_empty() {
             self.free_all(chunks);
         }
         *self = Store::EMPTY;
@@ -151,46 +161,81 @@ impl Store {
     #[cold]
     fn free_all(&self, chunks: &mut Chunks) {
         for position in 0..STORE_SLOTS {
-            let chunk = read_slot(chunks, self.index, position);
+            let chunk = read_slot(chunks, self.place, position);
             if !chunk.is_none() {
                 chunks.free(chunk);
             }
         }
-        chunks.free(self.index);
+        chunks.free(self.place);
     }
 
     /// How many chunks it holds, the index among them.
     pub(crate) fn chunk_count(&self) -> u32 {
-        if self.index.is_none() { 0 } else { self.count as u32 + 1 }
+        let has_index = self.only == INDEXED && !self.is_empty();
+        self.count as u32 + u32::from(has_index)
     }
 
+    /// The chunk in which the byte at `seq` lies, or has its place.
+    #[inline]
+    fn chunk_at(&self, chunks: &Chunks, seq: SeqNum) -> ChunkId {
+        if self.only != INDEXED {
+            return if slot_of(seq) == self.only as usize { self.place } else { ChunkId::NONE };
+        }
+        if self.is_empty() {
+            return ChunkId::NONE;
+        }
+        read_slot(chunks, self.place, slot_of(seq))
+    }
+
+    /// The same, which is taken if there is none.
     fn chunk_for(&mut self, chunks: &mut Chunks, seq: SeqNum) -> Option<ChunkId> {
-        let chunk = slot(chunks, self.index, seq);
+        let chunk = self.chunk_at(chunks, seq);
         if !chunk.is_none() {
             return Some(chunk);
         }
+        if self.is_empty() {
+            let chunk = chunks.alloc()?;
+            *self = Store { place: chunk, count: 1, only: slot_of(seq) as u16, ..*self };
+            return Some(chunk);
+        }
+        if self.only != INDEXED {
+            let index = chunks.alloc()?;
+            chunks.bytes_mut(index).fill(0xff);
+            write_slot(chunks, index, self.only as usize, self.place);
+            *self = Store { place: index, only: INDEXED, ..*self };
+        }
         let chunk = chunks.alloc()?;
-        write_slot(chunks, self.index, slot_of(seq), chunk);
+        write_slot(chunks, self.place, slot_of(seq), chunk);
         self.count += 1;
         Some(chunk)
     }
 
     fn free_slot(&mut self, chunks: &mut Chunks, seq: SeqNum) {
-        let chunk = slot(chunks, self.index, seq);
-        if !chunk.is_none() {
-            chunks.free(chunk);
-            write_slot(chunks, self.index, slot_of(seq), ChunkId::NONE);
-            self.count -= 1;
+        let chunk = self.chunk_at(chunks, seq);
+        if chunk.is_none() {
+            return;
+        }
+        chunks.free(chunk);
+        self.count -= 1;
+        if self.only == INDEXED {
+            write_slot(chunks, self.place, slot_of(seq), ChunkId::NONE);
+        } else {
+            *self = Store { unread: self.unread, ..Store::EMPTY };
         }
     }
 
     fn release_index(&mut self, chunks: &mut Chunks) {
-        if !self.index.is_none() {
-            chunks.free(self.index);
-            self.index = ChunkId::NONE;
+        if !self.is_empty() {
+            chunks.free(self.place);
+            self.place = ChunkId::NONE;
         }
     }
 }
+
+/// In [`Store::only`]: there is an index, or nothing.
+const INDEXED: u16 = u16::MAX;
+
+const _: () = assert!(STORE_SLOTS < INDEXED as usize);
 
 fn slot_of(seq: SeqNum) -> usize {
     seq.0 as usize / CHUNK_BYTES % STORE_SLOTS
@@ -198,10 +243,6 @@ fn slot_of(seq: SeqNum) -> usize {
 
 fn offset_of(seq: SeqNum) -> usize {
     seq.0 as usize % CHUNK_BYTES
-}
-
-fn slot(chunks: &Chunks, index: ChunkId, seq: SeqNum) -> ChunkId {
-    read_slot(chunks, index, slot_of(seq))
 }
 
 fn read_slot(chunks: &Chunks, index: ChunkId, position: usize) -> ChunkId {
@@ -265,6 +306,14 @@ mod tests {
                 prop_assert_eq!(store.unread(), nxt - read);
                 prop_assert_eq!(store.chunk_count() + chunks.free_count(), 40);
                 prop_assert_eq!(store.is_empty(), store.unread() == 0 && held.is_empty());
+            }
+            let beyond = held.first().map(|range| range.from);
+            if let Some(range) = store.give_away(base + nxt, beyond) {
+                prop_assert_eq!(range.len as u32, nxt - read);
+                let expected: Vec<u8> = (read..nxt).map(pattern).collect();
+                prop_assert_eq!(chunks.range(range), &expected[..]);
+                prop_assert!(store.is_empty());
+                chunks.free(range.chunk);
             }
             store.clear(&mut chunks);
             prop_assert_eq!(chunks.free_count(), 40);
