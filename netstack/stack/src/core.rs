@@ -452,6 +452,16 @@ impl Core {
         Tuple { remote, remote_port: seg.src_port, local_port: seg.dst_port, local }
     }
 
+    /// Whether connection `index` may have something to send now.
+    #[inline]
+    pub(crate) fn has_to_send(&self, index: u32) -> bool {
+        let tcb = &self.conns[index];
+        match self.flights.at(tcb.flight) {
+            Some(flight) => !tcb.is_drained(flight),
+            None => tcb.has(Bits::ACK_NOW),
+        }
+    }
+
     /// Whether connection `index` is over and the application has read everything.
     #[inline]
     pub(crate) fn is_finished(&self, index: u32) -> bool {

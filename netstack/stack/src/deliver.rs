@@ -13,7 +13,7 @@ use crate::counters::{Drop, Event};
 use crate::cx::Cx;
 use crate::receive::{Arrival, Source};
 use crate::tcp::{Acknowledge, Bits, Expired, Flight, Inserted, NO_FLIGHT, Offer, State};
-use crate::transmit;
+use crate::transmit::{self, Outcome};
 use crate::worker::Worker;
 
 impl<Q: QueuePair, A: App> Worker<Q, A> {
@@ -342,8 +342,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             }
             self.watch_orphan(index);
         }
-        if !self.core.conns[index].is_silent() {
-            transmit::connection(&mut self.core, &mut self.queues, index);
+        if self.core.has_to_send(index)
+            && let Outcome::Timed(at) = transmit::due(&mut self.core, &mut self.queues, index)
+        {
+            self.core.settle_at(index, at);
+            self.core.current = NO_FLIGHT;
+            return;
         }
         if self.core.is_finished(index) {
             self.finish(index);
@@ -584,15 +588,6 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, 0);
                 self.conclude(index);
             }
-        }
-    }
-
-    /// Serves the connections whose applications asked for something.
-    #[inline(never)]
-    pub(crate) fn serve_ready(&mut self) {
-        for _ in 0..crate::limits::READY_PER_TURN {
-            let Some(index) = self.core.next_ready() else { return };
-            self.conclude(index);
         }
     }
 }

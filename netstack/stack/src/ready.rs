@@ -13,10 +13,14 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use penstock_queue::QueuePair;
+
+use crate::app::App;
 use crate::core::Core;
 use crate::limits;
 use crate::scarcity;
 use crate::tcp::NO_FLIGHT;
+use crate::worker::Worker;
 
 /// A row of flights, linked through them. A flight is in one row at most.
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +210,17 @@ impl Core {
     /// Whether an application that wants to send, and has nothing queued, would find memory now.
     pub(crate) fn can_feed(&self) -> bool {
         scarcity::has_to_queue(&self.chunks) && self.flights.free() > 0
+    }
+}
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Serves the connections whose applications asked for something.
+    #[inline(never)]
+    pub(crate) fn serve_ready(&mut self) {
+        for _ in 0..limits::READY_PER_TURN {
+            let Some(index) = self.core.next_ready() else { return };
+            self.conclude(index);
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 mod plain;
 
 pub(crate) use plain::{Outcome, Whole, first_syn_ack, syn_ack, whole};
-use plain::{plain, send_plain};
+use plain::{plain, send_plain, short};
 
 use penstock_queue::{CHUNK_BYTES, ChunkId, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES};
 use penstock_wire::checksum::Sum;
@@ -50,8 +50,18 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) segment_bytes: u16,
 }
 
-/// Sends what connection `index` has to send now: at most a visit's worth.
-pub(crate) fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) {
+/// Sends what connection `index` has to send now, whatever it takes.
+pub(crate) fn due<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) -> Outcome {
+    let outcome = short(core, queues, index);
+    if outcome != Outcome::Unsent {
+        return outcome;
+    }
+    connection(core, queues, index);
+    Outcome::Sent
+}
+
+/// The same segment by segment, at most a visit's worth.
+fn connection<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) {
     let Some(station) = core.interfaces.station(core.conns[index].tuple.local) else { return };
     let station = *station;
     let Some(queue) = queues.get_mut(station.interface as usize) else { return };

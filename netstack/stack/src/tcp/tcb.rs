@@ -306,12 +306,6 @@ impl Tcb {
         self.bits & (Bits::ACK_NOW.0 | Bits::PROBE_NOW.0 | Bits::SYN_NOW.0) != 0
     }
 
-    /// Whether nothing can be due to be sent but what a flight holds.
-    #[inline]
-    pub(crate) fn is_silent(&self) -> bool {
-        self.flight == NO_FLIGHT && !self.has(Bits::ACK_NOW)
-    }
-
     #[inline]
     pub(crate) fn assign(&mut self, bits: Bits, on: bool) {
         if on { self.set(bits) } else { self.clear(bits) }

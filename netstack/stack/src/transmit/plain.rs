@@ -28,7 +28,7 @@ pub(crate) enum Whole {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing was sent: [`connection`](super::connection) has to look.
+    /// Nothing was sent: somebody has to look who takes everything into account.
     Unsent,
     /// It was sent.
     Sent,
@@ -93,6 +93,18 @@ pub(crate) fn whole<Q: QueuePair>(
     core.counters.event(Event::TcpOutSegs);
     core.counters.event(Event::OutFrames);
     outcome
+}
+
+/// Sends what connection `index` has to send, where nothing is in flight and one plain frame holds it
+/// all: what a short connection says at once.
+#[inline(never)]
+pub(super) fn short<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) -> Outcome {
+    let tcb = &core.conns[index];
+    let is_first = core.flights.at(tcb.flight).is_none_or(|flight| flight.max == tcb.una);
+    if !is_first || core.duplicate.is_some() {
+        return Outcome::Unsent;
+    }
+    whole(core, queues, index, Whole::Queued)
 }
 
 /// Answers the SYN of a half-open connection.
