@@ -43,6 +43,7 @@ mod frontend;
 pub mod grammar;
 mod log;
 mod proxies;
+mod resolvers;
 mod rule;
 mod server;
 mod stick;
@@ -71,6 +72,7 @@ pub use log::{
 pub use proxies::{
     AccessLevel, BackendId, FrontendId, Global, Mode, Place, Proxies, ServerId, StatsSocket, Tune,
 };
+pub use resolvers::{InitAddr, Resolvers};
 pub use rule::{Action, Capture, End, Goal, PersistRule, Route, Rule, ServerName, UseServer};
 pub use server::{
     Address, AgentCheck, Observe, OnError, OnMarkedDown, OnMarkedUp, Port, ProxyHeader, Server,

@@ -17,6 +17,11 @@ pub trait Application: App {
         &[]
     }
 
+    /// Who is to be asked for them, at port 53, before the machine's own name servers.
+    fn name_servers(&self) -> &[Addr] {
+        &[]
+    }
+
     /// `name` has these addresses now, in the order in which they are to be preferred. Called on
     /// every core, the first time when they are known and again whenever they have changed. None:
     /// there is no such name, or it has no address. While no server answers, nothing is said: what

@@ -37,7 +37,11 @@ impl<A: Application> WithControl<A> {
     /// `app` on core `core`. All memory that the control plane will ever use is taken here.
     pub fn new(app: A, core: u16, plan: &Plan) -> WithControl<A> {
         let count = app.names().len();
-        let control = (core == 0).then(|| Box::new(Control::new(plan.clone(), app.names())));
+        let control = (core == 0).then(|| {
+            let mut plan = plan.clone();
+            plan.dns.splice(..0, app.name_servers().iter().copied());
+            Box::new(Control::new(plan, app.names()))
+        });
         let facility = plan.log.as_ref().map_or(0, |log| log.facility);
         WithControl {
             control,

@@ -45,8 +45,8 @@ pub use agent::{Admin, Orders};
 pub use health::{Change, Health};
 pub use plan::{Plan, PlanError};
 pub use report::{
-    Cause, Names, Outcome, Prober, Report, Status, Step, Tally, write_check, write_no_server,
-    write_step, write_transition,
+    Cause, Names, Outcome, Prober, Report, Status, Step, Tally, Teller, write_address, write_check,
+    write_no_server, write_ready, write_step, write_transition,
 };
 pub use run::{Check, first_at};
 pub(crate) use subject::INPUT_BYTES_MAX;

@@ -6,6 +6,7 @@
 //!   kind << 56 | ..                  slots.rs: pool and flag; given or wanted, returned
 //!   kind << 56 | count  words..      gauges.rs: a gauge and its value in each
 //!   kind << 56 | server  standing    server.rs
+//!   kind << 56 | server  address     resolve.rs, in two words; unspecified for none
 //!   kind << 56 | server  failures    observe.rs, to core 0; 0 for a connection that came about
 //!   kind << 56 | section  count      farewell.rs
 //!   kind << 56 | ..      more  key..  counters.rs: a table's counter, and for which key
@@ -13,6 +14,7 @@
 //! ```
 
 use penstock_stack::{Cx, Instant};
+use penstock_wire::Addr;
 
 use crate::gauges::Counted;
 use crate::limits;
@@ -29,6 +31,7 @@ const COUNTS: u64 = 4;
 const VARIABLE: u64 = 5;
 const OBSERVED: u64 = 6;
 const ENDS: u64 = 7;
+const ADDRESS: u64 = 8;
 const KIND: u32 = 56;
 const WORDS_MAX: usize = 8;
 
@@ -161,6 +164,12 @@ impl Proxy {
             (STANDING, &[word]) => {
                 self.apply_standing(cx, first as u16, Standing::of_word(word));
             }
+            (ADDRESS, &[high, low]) => {
+                let addr = Addr::v6((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
+                if let Some(server) = self.servers.get_mut(usize::from(first as u16)) {
+                    server.addr = (!addr.is_unspecified()).then_some(addr);
+                }
+            }
             (OBSERVED, &[failures]) if self.core == 0 => {
                 self.observed(cx, first as u16, failures as u16);
             }
@@ -181,9 +190,14 @@ impl Proxy {
     ) {
         let words = [STANDING << KIND | server as u64, standing.word()];
         if cx.tell(to, &words).is_err() {
-            self.behind |= 1 << to;
-            self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
+            self.told_late(cx, to);
         }
+    }
+
+    /// A core has missed something about servers.
+    pub(crate) fn told_late(&mut self, cx: &mut Cx<'_>, core: u16) {
+        self.behind |= 1 << core;
+        self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
     }
 
     /// Tells the cores that have missed something how all servers stand.
@@ -193,12 +207,22 @@ impl Proxy {
             for server in 0..self.servers.len() as u16 {
                 let standing = self.servers[server as usize].standing;
                 self.tell_standing(cx, core, server, standing);
+                let state = &self.servers[server as usize];
+                if state.is_resolved && cx.tell(core, &address_words(server, state.addr)).is_err() {
+                    self.told_late(cx, core);
+                }
                 if self.behind >> core & 1 != 0 {
                     break;
                 }
             }
         }
     }
+}
+
+/// Where a server is.
+pub(crate) fn address_words(server: u16, addr: Option<Addr>) -> [u64; 3] {
+    let number = u128::from_be_bytes(addr.unwrap_or(Addr::UNSPECIFIED).bytes());
+    [ADDRESS << KIND | u64::from(server), (number >> 64) as u64, number as u64]
 }
 
 /// What core 0 is told of a server's connections.

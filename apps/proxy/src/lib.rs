@@ -41,6 +41,7 @@ pub mod proxy_protocol;
 mod queue;
 mod rate;
 mod record;
+mod resolve;
 mod response;
 mod rules;
 pub mod sample;

@@ -271,12 +271,13 @@ impl Application for Proxy {
         &self.setup.names
     }
 
+    fn name_servers(&self) -> &[Addr] {
+        &self.setup.name_servers
+    }
+
     fn on_name(&mut self, cx: &mut Cx<'_>, name: NameId, addresses: &[Addr]) {
-        let _ = cx;
-        let servers = self.setup.named.get(usize::from(name.0));
-        for &server in servers.into_iter().flatten() {
-            self.servers[server as usize].addr = addresses.first().copied();
-        }
+        self.resolved(cx, name.0, addresses);
+        self.settle(cx);
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Server {
     pub(crate) standing: Standing,
     /// Where it is; not known before its name is.
     pub(crate) addr: Option<Addr>,
+    /// Its name was resolved, with or without an address.
+    pub(crate) is_resolved: bool,
     /// Sessions of this core that wait for it.
     pub(crate) queue: Queue,
 }
@@ -42,12 +44,25 @@ pub(crate) const WARM: u8 = 16;
 
 impl Server {
     pub(crate) fn new(server: &haproxy::Server) -> Server {
-        let addr = match server.address {
-            haproxy::Address::Addr(addr) => Some(addr),
-            haproxy::Address::Name(_) | haproxy::Address::Client => None,
+        let addr = match (&server.address, server.init_addr) {
+            (haproxy::Address::Addr(addr), _) => Some(*addr),
+            (haproxy::Address::Name(_), haproxy::InitAddr::Addr(addr)) => Some(addr),
+            (haproxy::Address::Name(_) | haproxy::Address::Client, _) => None,
         };
-        Server { standing: Standing::at_first(server), addr, queue: Queue::EMPTY }
+        Server {
+            standing: Standing::at_first(server),
+            addr,
+            is_resolved: false,
+            queue: Queue::EMPTY,
+        }
     }
+}
+
+/// A server that serves nobody until its name has an address.
+pub(crate) fn awaits_address(server: &haproxy::Server) -> bool {
+    server.resolvers.is_some()
+        && server.init_addr == haproxy::InitAddr::None
+        && matches!(server.address, haproxy::Address::Name(_))
 }
 
 impl Standing {
@@ -55,7 +70,7 @@ impl Standing {
     pub(crate) fn at_first(server: &haproxy::Server) -> Standing {
         Standing {
             is_up: true,
-            is_in_maintenance: server.disabled,
+            is_in_maintenance: server.disabled || awaits_address(server),
             is_drained: false,
             is_in_drain: false,
             is_suspected: false,

@@ -10,6 +10,7 @@ use penstock_config::haproxy::{
     Mode, Proxies, ProxyHeader, Rule, Server, Variable,
 };
 use penstock_relay::{Manners, Timeouts};
+use penstock_wire::Addr;
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
@@ -27,6 +28,8 @@ pub struct Setup {
     /// Names of servers that are not known yet, each once, and the servers of that name.
     pub(crate) names: Vec<String>,
     pub(crate) named: Vec<Vec<u16>>,
+    /// Who is asked for them, before the machine's own name servers.
+    pub(crate) name_servers: Vec<Addr>,
     /// The listeners.
     pub(crate) doors: Vec<Door>,
     /// Where the listeners of each frontend begin among all.
@@ -127,6 +130,8 @@ impl Setup {
         }
         first_servers.push(server_backends.len() as u16);
         let (names, named) = names(&proxies);
+        let name_servers = proxies.resolvers.iter().flat_map(|section| &section.servers);
+        let name_servers = name_servers.map(|(_, addr)| *addr).collect();
         let mut first_doors = Vec::new();
         let mut doors = Vec::new();
         for (number, frontend) in (0..).zip(&proxies.frontends) {
@@ -172,6 +177,7 @@ impl Setup {
             server_backends,
             names,
             named,
+            name_servers,
             doors,
             first_doors,
             pools,

@@ -19,7 +19,7 @@ use crate::check::{
 };
 use crate::journal::wall;
 use crate::proxy::{OPTIONS, Proxy, Role};
-use crate::server::{Standing, WARM};
+use crate::server::{Standing, WARM, awaits_address};
 use crate::setup::Setup;
 use crate::transition::{NOTICE, names};
 
@@ -63,7 +63,7 @@ impl Watch {
             let health = server.check.as_ref().map(|with| {
                 let plan = &setup.plans[setup.backend_of(number) as usize];
                 let mut probe = Probe::new(number, plan, with);
-                if server.disabled {
+                if server.disabled || awaits_address(server) {
                     probe.check.pause();
                 }
                 probe

@@ -55,6 +55,7 @@ mod option;
 mod patterns;
 mod proxy;
 mod readymade;
+mod resolvers;
 mod routing;
 mod sample;
 mod section;

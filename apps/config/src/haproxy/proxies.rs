@@ -20,6 +20,8 @@ pub struct Proxies {
     pub backends: Vec<Backend>,
     /// Stick tables, each named like the section that declares it.
     pub tables: Vec<StickTable>,
+    /// `resolvers`, in the order of the file.
+    pub resolvers: Vec<super::Resolvers>,
     /// Variables that anything names.
     pub variables: Variables,
 }

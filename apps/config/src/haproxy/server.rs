@@ -61,6 +61,13 @@ pub struct Server {
     pub user_timeout: Option<Duration>,
     /// `cookie`: its value in a persistence cookie.
     pub cookie: Option<String>,
+    /// `resolvers`: its name is asked for while the proxy runs, of this section's name servers; its
+    /// position in [`super::Proxies::resolvers`].
+    pub resolvers: Option<u16>,
+    /// `resolve-opts allow-dup-ip`: another of its section may be at the same address.
+    pub shares_address: bool,
+    /// `init-addr`: how it stands before.
+    pub init_addr: super::InitAddr,
     /// `dispatch`: no server, but the address of a section that has none.
     pub is_dispatch: bool,
     /// `non-stick`: stick rules remember no session of it.
@@ -96,6 +103,9 @@ impl Server {
             fast_open: false,
             user_timeout: None,
             cookie: None,
+            resolvers: None,
+            shares_address: false,
+            init_addr: super::InitAddr::Name,
             is_dispatch: false,
             non_stick: false,
         }

@@ -2,7 +2,8 @@
 
 use core::fmt::Write;
 
-use penstock_config::haproxy::CheckStatus;
+use penstock_config::haproxy::{CheckStatus, Resolvers};
+use penstock_wire::Addr;
 
 use super::health::{Change, Health};
 use crate::line::Line;
@@ -332,6 +333,15 @@ pub enum Step<'a> {
         /// Its checks say so.
         is_up: bool,
     },
+    /// Its name has an address again.
+    Resolves {
+        /// Its checks say so.
+        is_up: bool,
+        /// It gets no new sessions.
+        is_drained: bool,
+        /// Its name.
+        name: &'a str,
+    },
     /// It was in maintenance, and gets no new sessions still.
     StaysDrained,
 }
@@ -358,6 +368,10 @@ pub fn write_step(
     };
     let _ = write!(line, "{kind} {backend}/{server} ");
     match step {
+        Step::Resolves { is_up, is_drained, name } => {
+            let drain = if is_drained { "DRAIN" } else { "READY" };
+            let _ = write!(line, "('{name}') is {}/{drain} (resolves again).", word(is_up));
+        }
         Step::Leaves { cause } => {
             line.push(b"is going DOWN for maintenance");
             reason(cause, line);
@@ -383,6 +397,47 @@ pub fn write_step(
         }
         Step::StaysDrained => line.push(b"remains in forced drain mode."),
     }
+}
+
+/// Who says where a server is: for the first of a name a name server, for others what that said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// The first of those that are asked; HAProxy knows which it was.
+    NameServer,
+    /// An answer that is known already.
+    Cache,
+}
+
+/// That a server is somewhere else. Level notice.
+pub fn write_address(
+    names: Names<'_>,
+    before: Option<Addr>,
+    addr: Addr,
+    (by, resolvers): (Teller, &Resolvers),
+    line: &mut Line<'_>,
+) {
+    let Names { backend, server, .. } = names;
+    // A Line takes everything, or its beginning: writing never fails.
+    let _ = write!(line, "{backend}/{server} changed its IP from ");
+    let _ = match before {
+        Some(before) => write!(line, "{before}"),
+        None => line.write_str("(none)"),
+    };
+    let first = resolvers.servers.first().map_or("machine", |(name, _)| name);
+    let _ = match by {
+        Teller::NameServer => write!(line, " to {addr} by {}/{first}.", resolvers.name),
+        Teller::Cache => write!(line, " to {addr} by DNS cache."),
+    };
+}
+
+/// That a server which was nowhere has an address again. Level notice.
+pub fn write_ready(names: Names<'_>, line: &mut Line<'_>) {
+    let Names { backend, server, .. } = names;
+    // A Line takes everything, or its beginning: writing never fails.
+    let _ = write!(
+        line,
+        "Server {backend}/{server} administratively READY thanks to valid DNS answer."
+    );
 }
 
 /// That a backend has lost its last server. Level emerg. A `listen` is called a proxy.

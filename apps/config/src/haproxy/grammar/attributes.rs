@@ -13,7 +13,7 @@ use super::number::{self, NoTime, Unit};
 use super::server::{ServerDraft, alert, complain, head, source};
 use super::text::{bytes, leading_int, leading_number, readable};
 use super::words::Words;
-use crate::haproxy::{Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::haproxy::{InitAddr, Observe, OnError, OnMarkedDown, OnMarkedUp};
 
 /// One option of a server.
 struct Line<'l> {
@@ -297,6 +297,27 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
         }
         Ok(())
     }),
+    ("resolve-opts", 1, true, |_, it, line| {
+        for option in line.value().split(',') {
+            match option {
+                "allow-dup-ip" => it.server.shares_address = true,
+                "prevent-dup-ip" => it.server.shares_address = false,
+                // Of SRV records, which are not asked for.
+                "ignore-weight" => {}
+                other => {
+                    return Err(format!(
+                        "'resolve-opts' : unknown resolve-opts option '{other}', supported methods are \
+                         'allow-dup-ip', 'ignore-weight', and 'prevent-dup-ip'."
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }),
+    ("resolvers", 1, true, |_, it, line| {
+        it.resolvers = Some(line.value().to_owned());
+        Ok(())
+    }),
     ("resolve-prefer", 1, true, |_, _, line| match line.value() {
         "ipv4" | "ipv6" => Ok(()),
         _ => Err("'resolve-prefer' expects either ipv4 or ipv6 as argument.".to_owned()),
@@ -407,18 +428,28 @@ fn id(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), S
     Ok(())
 }
 
-/// How a name is resolved at the start: here always by `etc/hosts`, then DNS.
-fn init_addr(_: &mut Cx<'_>, _: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
+/// How a server stands before its name is resolved: by `etc/hosts`, then DNS.
+fn init_addr(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
+    let mut found = None;
     for method in line.value().split(',').filter(|method| !method.is_empty()) {
-        if !matches!(method, "libc" | "last" | "none")
-            && method.parse::<core::net::IpAddr>().is_err()
-        {
-            return Err(format!(
-                "'init-addr' : unknown init-addr method '{method}', supported methods are 'libc', \
-                 'last', 'none'."
-            ));
-        }
+        let here = match method {
+            "libc" => InitAddr::Name,
+            "none" => InitAddr::None,
+            // There is no file of states.
+            "last" => continue,
+            _ => match address::parse(method, Allowed::default()).map(|it| it.host) {
+                Ok(Host::Addr(addr)) => InitAddr::Addr(addr),
+                _ => {
+                    return Err(format!(
+                        "'init-addr' : unknown init-addr method '{method}', supported methods are \
+                         'libc', 'last', 'none'."
+                    ));
+                }
+            },
+        };
+        found = found.or(Some(here));
     }
+    it.server.init_addr = found.unwrap_or_default();
     Ok(())
 }
 

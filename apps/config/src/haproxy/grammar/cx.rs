@@ -26,6 +26,8 @@ pub(super) struct Cx<'i> {
     pub(super) variables: VariableNames,
     /// What was said.
     pub(super) messages: Messages,
+    /// `resolvers` sections.
+    pub(super) resolvers: Vec<crate::haproxy::Resolvers>,
     /// The line.
     pub(super) spot: Spot,
     /// The name of its section's keyword.

@@ -51,6 +51,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
             proxies.backends.push(fill_backend(cx, draft, backend));
         }
     }
+    proxies.resolvers = core::mem::take(&mut cx.resolvers);
     proxies.variables = cx.variables.finished();
     cx.messages.left_out = false;
     store_servers(&mut proxies);
@@ -309,6 +310,17 @@ fn track(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], backend: &mut Backend
                  we wouldn't be able to retry the connection on failure.",
                 spot.file, spot.line, draft.name
             ));
+        }
+        if let Some(wanted) = &server.resolvers {
+            let at = cx.resolvers.iter().position(|known| &known.name == wanted);
+            finished.resolvers = at.map(|at| at as u16);
+            if at.is_none() {
+                let (noun, section, name) = (draft.kind.noun(), &draft.name, &server.server.name);
+                cx.messages.alert(format!(
+                    "{noun} '{section}', server '{name}': unable to find required resolvers \
+                     '{wanted}'"
+                ));
+            }
         }
         if let Some(wanted) = &server.track {
             match tracked(cx, draft, drafts, wanted, &server.server.name) {

@@ -200,6 +200,6 @@ pub(super) const SERVER: &[&str] = &[
     "no-check-ssl", "no-send-proxy-v2-ssl", "no-send-proxy-v2-ssl-cn", "no-ssl", "no-ssl-reuse",
     "no-sslv3", "no-tls-tickets", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13", "npn",
     "pool-low-conn", "pool-max-conn", "pool-purge-delay", "proto", "redir", "resolve-net",
-    "resolve-opts", "resolvers", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "sni", "socks4",
+    "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "sni", "socks4",
     "ssl", "ssl-max-ver", "ssl-min-ver", "ssl-reuse", "tls-tickets", "verify", "verifyhost", "ws",
 ];

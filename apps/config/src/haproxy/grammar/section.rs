@@ -17,7 +17,7 @@ use super::option::Prefix;
 use super::text::invalid_in_name;
 use super::variables::VariableNames;
 use super::words::Words;
-use super::{Input, Reading, finish, known, proxy};
+use super::{Input, Reading, finish, known, proxy, resolvers};
 use crate::haproxy::Mode;
 
 /// Where lines go.
@@ -30,6 +30,7 @@ enum Current {
     Defaults(usize),
     Proxy(usize),
     /// A section that is not supported: its lines are passed over.
+    Resolvers,
     Unsupported,
 }
 
@@ -55,6 +56,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         input,
         names: Names::of(&entries),
         variables: VariableNames::default(),
+        resolvers: Vec::new(),
         messages: Messages { lenient: input.lenient, ..Messages::default() },
         spot: nowhere.clone(),
         section: "",
@@ -177,6 +179,10 @@ impl Sections {
         if let Some(&section) = super::SECTIONS.iter().find(|&&known| known == &words[0]) {
             cx.section = section;
             match section {
+                "resolvers" => {
+                    self.current = Current::Resolvers;
+                    resolvers::begin(cx, &words);
+                }
                 "global" => {
                     self.current = Current::Global;
                     cx.at_most(&words, 0, 0);
@@ -198,6 +204,7 @@ impl Sections {
                 cx.alert_tight(&format!("unknown keyword '{word}' out of section."));
             }
             Current::Unsupported => {}
+            Current::Resolvers => resolvers::line(cx, &words),
             Current::NoProxy => cx.alert("'listen' or 'defaults' expected."),
             Current::Global => global::line(cx, &words, prefix),
             Current::Defaults(at) => Self::proxy_line(cx, &mut self.defaults[at], &words, prefix),

@@ -34,6 +34,8 @@ pub(super) struct ServerDraft {
     pub(super) proxy_v2: bool,
     /// `proxy-v2-options`: crc32c, unique-id, authority.
     pub(super) proxy_options: [bool; 3],
+    /// `resolvers`, as it was written.
+    pub(super) resolvers: Option<String>,
     /// `track`, as it was written.
     pub(super) track: Option<String>,
 }
@@ -56,6 +58,7 @@ impl ServerDraft {
             proxy_v1: false,
             proxy_v2: false,
             proxy_options: [false; 3],
+            resolvers: None,
             track: None,
         }
     }

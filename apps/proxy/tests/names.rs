@@ -1,0 +1,96 @@
+//! Servers whose names are asked for while the proxy runs: each is where its name leads, on every core,
+//! and the log says so in HAProxy's words.
+
+mod world;
+
+use penstock_config::haproxy::grammar::{File, Files, Input};
+use penstock_config::haproxy::{BackendId, ServerId};
+use penstock_control::{Application, NameId};
+use penstock_wire::Addr;
+
+use penstock_world::addr;
+use world::client::Client;
+use world::server::Ways;
+use world::{Plan, Scene, World};
+
+struct Nothing;
+
+impl Files for Nothing {
+    fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+        None
+    }
+}
+
+/// Three servers of one name, of which two have somewhere to go.
+fn world(cores: u16) -> World {
+    let text = "resolvers mydns\n nameserver ns1 10.0.0.9:53\ndefaults\n timeout connect 1s\n \
+                timeout client 9s\n timeout server 9s\nlisten be\n bind :80\n log stdout format short \
+                daemon\n server-template s 3 web.example:80 resolvers mydns init-addr none\n";
+    let file = File { name: "a.cfg", bytes: text.as_bytes() };
+    let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
+    let reading = penstock_config::haproxy::grammar::read(&input);
+    let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
+    let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
+    world.pass_ms(1_000);
+    world
+}
+
+fn resolve(world: &mut World, addresses: &[Addr]) -> Vec<String> {
+    world.take_log();
+    for core in &mut world.cores {
+        core.with(world.now, |app, cx| app.on_name(cx, NameId(0), addresses));
+    }
+    world.pass_ms(20);
+    world.take_log()
+}
+
+/// Which servers answer ten clients, in order.
+fn who_answers(world: &mut World) -> Vec<u8> {
+    let visits: Vec<_> = (0..10).map(|_| world.visit(80, Client::saying(b"x"))).collect();
+    world.pass_ms(4_000);
+    let heard = |visit| world.client(visit).heard.first().copied().unwrap_or(0);
+    let mut names: Vec<u8> = visits.into_iter().map(heard).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn servers_are_where_their_name_leads() {
+    for cores in [1, 4] {
+        let mut world = world(cores);
+        assert_eq!(who_answers(&mut world), [0], "nobody knows where they are");
+        let found = |server: u32, at: Addr| {
+            let by = if server == 1 { "mydns/ns1" } else { "DNS cache" };
+            [
+                format!("<5>be/s{server} changed its IP from (none) to {at} by {by}.\n"),
+                format!("<5>Server be/s{server} ('web.example') is UP/READY (resolves again).\n"),
+                format!(
+                    "<5>Server be/s{server} administratively READY thanks to valid DNS answer.\n"
+                ),
+            ]
+        };
+        let lines = resolve(&mut world, &[addr(3), addr(4)]);
+        assert_eq!(lines, [found(1, addr(3)), found(2, addr(4))].concat(), "each its own");
+        assert_eq!(who_answers(&mut world), [3, 4], "on {cores} cores");
+        assert_eq!(resolve(&mut world, &[addr(4), addr(3)]), [""; 0], "the order is nothing");
+        // One address goes: whose it was is nowhere, the other stays where it is.
+        let lines = resolve(&mut world, &[addr(4)]);
+        assert_eq!(
+            lines,
+            ["<1>Server be/s1 is going DOWN for maintenance (No IP for server ). 1 active and 0 \
+              backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.\n"]
+        );
+        assert_eq!(who_answers(&mut world), [4]);
+        assert_eq!(resolve(&mut world, &[addr(4), addr(3)]), found(1, addr(3)));
+        assert_eq!(who_answers(&mut world), [3, 4]);
+        let lines = resolve(&mut world, &[]);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(
+            lines[0].starts_with("<1>Server be/s1 is going DOWN for maintenance (DNS NX status)")
+        );
+        assert_eq!(lines[2], "<0>proxy be has no server available!\n");
+        let id = ServerId { backend: BackendId(0), index: 0 };
+        assert!(world.cores.iter().all(|core| core.app().standing(id).is_in_maintenance));
+    }
+}
