@@ -57,7 +57,7 @@ fuzz: ## Each fuzzing target for SECONDS=60
 	@.ci/fuzz $(SECONDS)
 
 host-test: ## Real clients and servers around the hosted server, on a TAP: curl, nmap, haproxy, dnsmasq, .. (ONLY=check)
-	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy dnsmasq chronyd faketime
+	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy dnsmasq chronyd faketime openssl redis-server redis-cli redis-benchmark
 	$(CARGO) build --quiet --release -p penstock-host
 	@apps/host/host-test $(ONLY)
 

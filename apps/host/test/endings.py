@@ -2,12 +2,16 @@
 at bad moments, and the options that change an end or its line. Each is a row: what is configured, and what
 the two ends do; haproxy and Penstock must show the same and log the same."""
 
+import collections
+import concurrent.futures
+import contextlib
+import re
 import socket
 import threading
 import time
 
-from lab import LINUX
-from twins import compare, hear, reset
+from lab import LINUX, TAP, expect, run
+from twins import OWN_SERVER, Servers, compare, hear, reset, twins
 
 # A name, what is configured besides, and who does what: see `play`. A port each, from 8201.
 TABLE = [
@@ -175,4 +179,87 @@ def proxy_moments(lab):
     return f"{len(TABLE)} moments, {lines} log lines alike"
 
 
-ALL = [proxy_moments]
+CROWD = """
+listen waits
+    bind {address}:8251
+    maxconn 2000
+    tcp-request inspect-delay 700ms
+    tcp-request content accept if {{ req.len gt 1000 }}
+    tcp-request content reject
+    server a {server}
+listen serves
+    bind {address}:8252
+    server a {server}
+"""
+
+
+def proxy_crowd(lab):
+    """Clients that say a byte now and then: more than there are buffers for. Each is sent away in time, and
+    somebody else is served meanwhile: as with haproxy."""
+    count = 400
+
+    def slow(twin, servers):
+        crowd = [twin.connect(8251) for _ in range(count)]
+        begin = time.monotonic()
+        for client in crowd:
+            client.sendall(b"x")
+        other, server = twin.connect(8252), servers.accept()
+        server.sendall(b"served")
+        seen = [other.recv(16)]
+        other.close()
+        for client in crowd:
+            with contextlib.suppress(OSError):
+                client.sendall(b"x")
+        ends = collections.Counter(hear(client)[0] for client in crowd)
+        in_time = time.monotonic() - begin < 4
+        # Of so many lines at once a socket may lose some: which states there are has to do.
+        states, line = set(), twin.logged()[0]
+        while line.startswith("<"):
+            states.add(re.search(r" ([^ ]{2}) \d+/", line)[1])
+            twin.socket.settimeout(0.3)
+            try:
+                line = twin.socket.recv(4096).decode()
+            except TimeoutError:
+                break
+        return [*seen, ends, in_time, states]
+
+    compare(lab, CROWD, slow, at_once=True)
+    return f"{count} slow clients sent away in time, and another one served"
+
+
+def proxy_partition(lab):
+    """The cable is pulled in the middle of a transfer, both ways at once, for a second: no byte is lost, and
+    nobody notices but by the time."""
+    data = bytes(range(256)) * (4 * BIG // 256)
+
+    def move(end, sent):
+        """Sends all, reads all, and says whether it was the same."""
+        sender = threading.Thread(target=lambda: (end.sendall(sent), end.shutdown(socket.SHUT_WR)))
+        sender.start()
+        heard = bytearray()
+        while chunk := end.recv(1 << 16):
+            heard += chunk
+            if len(heard) < len(sent):
+                time.sleep(0.002)
+        sender.join()
+        return bytes(heard) == sent
+
+    sections = "listen l\n    bind {address}:8261\n    timeout client 9s\n    timeout server 9s\n    server a {server}\n"
+    with twins(lab, sections) as (_, penstock):
+        servers = Servers([OWN_SERVER["penstock"]])
+        client, server = penstock.connect(8261), servers.accept()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            moves = [pool.submit(move, end, data) for end in (client, server)]
+            time.sleep(0.3)
+            expect(not any(moved.done() for moved in moves), "all was over before the cable was pulled")
+            run("ip", "link", "set", TAP, "down")
+            time.sleep(1)
+            run("ip", "link", "set", TAP, "up")
+            expect([moved.result(30) for moved in moves] == [True, True], "other bytes came than were sent")
+        line = penstock.logged()[0]
+        servers.close()
+    expect(f" {len(data)} -- " in line, f"logged: {line}")
+    return f"{len(data)} bytes each way, and a second without a cable"
+
+
+ALL = [proxy_moments, proxy_crowd, proxy_partition]
