@@ -152,7 +152,20 @@ impl Proxy {
             cx.abort(client);
             return;
         }
+        if session.has(Session::ENDED) {
+            self.header_refused(cx, id, Reader::new().close());
+            return;
+        }
+        self.listen_again(cx, id);
         self.wait(cx, id, None);
+    }
+
+    /// What a client said at the entrance waits in the stack: it is wanted now.
+    fn listen_again(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.session_mut(id) else { return };
+        if session.take(Session::STORED) {
+            cx.resume(session.client);
+        }
     }
 
     /// Bytes of a PROXY header, or behind it. Returns how many were taken.
@@ -275,6 +288,7 @@ impl Proxy {
         if let Some(backend) = backend {
             self.join_backend(id, backend);
         }
+        self.listen_again(cx, id);
         if begins {
             let span = match backend {
                 Some(backend) => self.setup.backend(backend).inspect_delay,
