@@ -160,10 +160,10 @@ impl Proxy {
         }
     }
 
-    /// Takes a session out of the queue that it stands in.
+    /// Takes a session out of the queue that it stands in, if it stands in one.
     pub(crate) fn leave_queue(&mut self, id: SessionId) {
-        let Some(&Session { phase, backend, server, .. }) = self.session(id) else { return };
-        match (phase, backend, server) {
+        let Some(session) = self.sessions.at_mut(id.0) else { return };
+        match (session.phase, session.backend, session.server) {
             (Phase::Entrance(pool), ..) => {
                 let queue = &mut self.entrances[pool.0 as usize];
                 self.places.leave(queue, id.0);
@@ -172,19 +172,15 @@ impl Proxy {
             (Phase::BackendQueue, Some(backend), _) => {
                 let queue = &mut self.backends[backend as usize].queue;
                 self.places.leave(queue, id.0);
-                let served = queue.served();
-                if let Some(session) = self.session_mut(id) {
-                    session.backend_queue += served.wrapping_sub(session.joined_at) + 1;
-                }
+                session.backend_queue += queue.served().wrapping_sub(session.joined_at) + 1;
+                session.phase = Phase::Connecting;
                 self.ask_for_slots(backend);
             }
             (Phase::ServerQueue, Some(backend), Some(server)) => {
                 let queue = &mut self.servers[server as usize].queue;
                 self.places.leave(queue, id.0);
-                let served = queue.served();
-                if let Some(session) = self.session_mut(id) {
-                    session.server_queue += served.wrapping_sub(session.joined_at) + 1;
-                }
+                session.server_queue += queue.served().wrapping_sub(session.joined_at) + 1;
+                session.phase = Phase::Connecting;
                 self.ask_for_slots(backend);
             }
             _ => {}

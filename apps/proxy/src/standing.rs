@@ -76,8 +76,7 @@ impl Proxy {
     fn redistribute(&mut self, cx: &mut Cx<'_>, server: u16) {
         // As many as there are now: those who come back to it wait again.
         for _ in 0..self.servers[server as usize].queue.len() {
-            let queue = &mut self.servers[server as usize].queue;
-            let Some(number) = self.places.serve(queue) else { return };
+            let Some(number) = self.servers[server as usize].queue.first() else { return };
             let id = SessionId(number);
             if let Some(session) = self.session_mut(id) {
                 session.take(Session::DIRECTED);
