@@ -330,14 +330,19 @@ impl Proxy {
         }
         let (client, kept) = (session.client, session.kept.take());
         self.statistics.sessions += 1;
-        if let Some(header) = session.server.and_then(|at| self.setup.server(at).send_proxy) {
-            self.send_header(cx, id, conn, header);
-        }
+        let header = session.server.and_then(|at| self.setup.server(at).send_proxy);
+        let mut is_sent = header.is_none_or(|header| self.send_header(cx, id, conn, header));
         if let Some(buffer) = kept {
-            let sent = cx.send(conn, self.kept.bytes(buffer));
-            debug_assert_eq!(sent, self.kept.bytes(buffer).len(), "an empty buffer has room");
+            let bytes = if is_sent { self.kept.bytes(buffer) } else { &[] };
+            let sent = cx.send(conn, bytes);
+            is_sent &= sent == bytes.len();
             self.relay.sent(client, sent as u64);
             self.kept.give(buffer);
+        }
+        if !is_sent {
+            // Memory is short. Behind half a header, a server would take its client's word for it.
+            self.shut(cx, id, Termination::RESOURCE);
+            return;
         }
         self.relay.on_connected(cx, conn);
         if self.setup.observes
@@ -353,24 +358,30 @@ impl Proxy {
         }
     }
 
-    /// Tells a server whose connection this is.
-    fn send_header(&mut self, cx: &mut Cx<'_>, id: SessionId, conn: ConnId, header: ProxyHeader) {
+    /// Tells a server whose connection this is; false where there is no memory for all of it.
+    fn send_header(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        conn: ConnId,
+        header: ProxyHeader,
+    ) -> bool {
         if let ProxyHeader::V2 { unique_id: true, .. } = header {
             self.identify(cx, id);
         }
-        let Some(session) = self.session(id) else { return };
+        let Some(session) = self.session(id) else { return false };
         let endpoints =
             Endpoints { source: session.source.get(), destination: session.destination.get() };
-        match header {
-            ProxyHeader::V1 => {
-                cx.send(conn, write_v1(Some(&endpoints), &mut [0; V1_BYTES_MAX]));
-            }
+        let (mut v1, mut v2) = ([0; V1_BYTES_MAX], [0; V2_BYTES_MAX]);
+        let bytes = match header {
+            ProxyHeader::V1 => write_v1(Some(&endpoints), &mut v1),
             ProxyHeader::V2 { crc32c, unique_id, .. } => {
                 let unique_id = unique_id.then(|| self.known_unique_id(id));
                 let tlvs = Tlvs { has_crc32c: crc32c, unique_id, ..Tlvs::default() };
-                cx.send(conn, write_v2(Some(&endpoints), tlvs, &mut [0; V2_BYTES_MAX]));
+                write_v2(Some(&endpoints), tlvs, &mut v2)
             }
-        }
+        };
+        cx.send(conn, bytes) == bytes.len()
     }
 
     /// Sessions of this core that wait in a backend and at its servers.

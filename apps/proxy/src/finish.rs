@@ -1,6 +1,7 @@
 //! How a session ends: what it held is given back, and its line is written.
 
-use penstock_stack::{ConnId, Cx};
+use penstock_relay::Reason;
+use penstock_stack::{Close, ConnId, Cx};
 
 use crate::limits;
 use crate::proxy::{Proxy, Role};
@@ -33,6 +34,15 @@ impl Proxy {
         } else {
             cx.close(client);
         }
+    }
+
+    /// Ends a session that has a server, both sides by RST.
+    pub(crate) fn shut(&mut self, cx: &mut Cx<'_>, id: SessionId, end: Termination) {
+        let Some(&Session { client, .. }) = self.session(id) else { return };
+        let reason = Reason::Server(Close::Aborted);
+        let Some(ended) = self.relay.abort(cx, client, reason) else { return };
+        self.roles[ended.server.index()] = Role::None;
+        self.finish(cx, id, end, (ended.client_bytes, ended.server_bytes));
     }
 
     /// Ends a session whose connections are gone or closed: bytes from its client to its server, and

@@ -4,8 +4,7 @@
 //! full everything is told again.
 
 use penstock_config::haproxy::{OnMarkedDown, OnMarkedUp, ServerId};
-use penstock_relay::Reason;
-use penstock_stack::{Close, Cx};
+use penstock_stack::Cx;
 
 use crate::proxy::Proxy;
 use crate::server::Standing;
@@ -78,6 +77,7 @@ impl Proxy {
         for _ in 0..self.servers[server as usize].queue.len() {
             let Some(number) = self.servers[server as usize].queue.first() else { return };
             let id = SessionId(number);
+            self.leave_queue(id);
             if let Some(session) = self.session_mut(id) {
                 session.take(Session::DIRECTED);
             }
@@ -107,12 +107,7 @@ impl Proxy {
             if !session.has(Session::IN_SERVER) || !session.server.is_some_and(&is_one) {
                 continue;
             }
-            let client = session.client;
-            if let Some(ended) = self.relay.abort(cx, client, Reason::Server(Close::Aborted)) {
-                self.roles[ended.server.index()] = crate::proxy::Role::None;
-                let bytes = (ended.client_bytes, ended.server_bytes);
-                self.finish(cx, SessionId(number), end, bytes);
-            }
+            self.shut(cx, SessionId(number), end);
         }
     }
 }
