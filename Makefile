@@ -65,6 +65,7 @@ soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECOND
 	$(SIM) smoke $(WORLDS)
 	$(SIM) mutants
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
+	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-proxy --test storms
 	$(BENCH) --churn 10000000
 	@$(MAKE) --no-print-directory fuzz SECONDS=1800
 	@$(MAKE) --no-print-directory cfg-fuzz COUNT=20000

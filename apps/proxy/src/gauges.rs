@@ -85,6 +85,16 @@ impl Gauges {
         Gauge(1 + self.frontends + self.backends + number)
     }
 
+    /// Those of this core.
+    pub(crate) fn own(&self, gauge: Gauge) -> u32 {
+        self.own[gauge.0 as usize].now
+    }
+
+    /// Everything that this core counts or has heard of (a check, for tests).
+    pub(crate) fn sum(&self) -> u32 {
+        self.totals.iter().sum()
+    }
+
     pub(crate) fn total(&self, gauge: Gauge) -> u32 {
         self.totals[gauge.0 as usize]
     }

@@ -30,6 +30,7 @@ use alloc::vec::Vec;
 use penstock_stack::{Duration, Instant};
 
 use crate::rate::Rate;
+use crate::sound::Pool;
 
 /// How much there is of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +273,22 @@ impl Slots {
         let is_there = hand.idle() > 0;
         hand.in_use = hand.in_use.wrapping_add(is_there as u32);
         is_there
+    }
+
+    /// What there is to say of a pool of `limit` slots.
+    pub(crate) fn pool(&self, pool: PoolId, limit: u32) -> Pool {
+        let hand = &self.hands[pool.0 as usize];
+        let at_home = self.homes[pool.0 as usize].as_ref().map(|home| match home.supply {
+            Supply::Slots(limit) => limit.saturating_sub(home.held()),
+            Supply::PerSecond(_) => 0,
+        });
+        Pool {
+            limit,
+            held: hand.given.wrapping_sub(hand.returned),
+            in_use: hand.in_use,
+            waiting: hand.waiting,
+            at_home,
+        }
     }
 
     /// Whether a slot is idle here.

@@ -17,7 +17,7 @@ mod world;
 pub use cable::Cable;
 pub use hosts::{BEGIN, addr, config, later, watched_turn, workers};
 pub use wire::{Weather, Wire, core_of};
-pub use world::World;
+pub use world::{Judge, World};
 
 use assert_no_alloc::AllocDisabler;
 

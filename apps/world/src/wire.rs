@@ -22,6 +22,8 @@ pub struct Weather {
 pub struct Wire {
     /// May change at any time, for frames not sent yet.
     pub weather: Weather,
+    /// Nothing comes from there, and nothing gets there.
+    pub cut: Vec<usize>,
     /// By when they arrive, and in which order they were sent.
     on_the_way: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     sent: u64,
@@ -31,13 +33,19 @@ pub struct Wire {
 impl Wire {
     /// An empty wire; what happens on it follows from `seed`.
     pub fn new(seed: u64, weather: Weather) -> Wire {
-        Wire { weather, on_the_way: BTreeMap::new(), sent: 0, rng: Rng::new(seed, "wire") }
+        let (cut, on_the_way) = (Vec::new(), BTreeMap::new());
+        Wire { weather, cut, on_the_way, sent: 0, rng: Rng::new(seed, "wire") }
+    }
+
+    /// Whether the host whose address ends in `last` is cut off.
+    pub fn is_cut(&self, last: usize) -> bool {
+        self.cut.contains(&last)
     }
 
     /// Takes a frame, and does to it what the weather is like.
     pub fn carry(&mut self, now: Instant, from: usize, mut frame: Vec<u8>) {
-        let Wire { weather, on_the_way, sent, rng } = self;
-        if rng.chance(weather.loss_ppm) {
+        let Wire { weather, cut, on_the_way, sent, rng } = self;
+        if rng.chance(weather.loss_ppm) || cut.contains(&from) {
             return;
         }
         if rng.chance(weather.damage_ppm) {

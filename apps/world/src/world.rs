@@ -18,7 +18,12 @@ pub struct World<C: App, A: App, S: App> {
     pub chunks: u32,
     /// Virtual time.
     pub now: Instant,
+    /// Looks at the machine after every step.
+    pub judge: Judge<A>,
 }
+
+/// What must hold of the cores of a machine at any time; it panics where it does not.
+pub type Judge<A> = Box<dyn FnMut(&mut [Worker<Cable, A>], Instant)>;
 
 impl<C: App, A: App, S: App> World<C, A, S> {
     /// A client connects to `port` of the machine; `None` when none of its own is free.
@@ -84,6 +89,7 @@ impl<C: App, A: App, S: App> World<C, A, S> {
         for server in self.servers.iter_mut().flatten() {
             is_busy |= server.turn(self.now).more;
         }
+        (self.judge)(&mut self.cores, self.now);
         self.collect();
         is_busy |= self.cores.iter_mut().any(Worker::has_mail);
         let cores = self.cores.iter().map(Worker::next_deadline);
@@ -123,7 +129,7 @@ impl<C: App, A: App, S: App> World<C, A, S> {
                 self.cores[cores].iter_mut().for_each(|core| feed(core.queue_mut(0)));
             }
             for (last, server) in (3..).zip(&mut self.servers) {
-                if from != last {
+                if from != last && !self.wire.is_cut(last) {
                     feed(server.as_mut().and_then(|server| server.queue_mut(0)));
                 }
             }

@@ -8,8 +8,8 @@ pub(crate) mod server;
 use penstock_config::haproxy::Proxies;
 use penstock_config::haproxy::grammar::{File, Input, read};
 use penstock_proxy::{Proxy, Setup};
-use penstock_stack::{Capacity, ConnId, SocketOptions};
-use penstock_world::{BEGIN, Weather, Wire, config, workers};
+use penstock_stack::{Capacity, ConnId, SocketOptions, Worker};
+use penstock_world::{BEGIN, Cable, Judge, Weather, Wire, config, workers};
 
 use client::{Client, Clients};
 use server::{Server, Ways};
@@ -73,6 +73,7 @@ impl Plan {
             wire: Wire::new(seed, weather),
             chunks,
             now: BEGIN,
+            judge: watching(),
         }
     }
 }
@@ -132,6 +133,32 @@ impl Scene for World {
 
     fn remains(&self) -> String {
         self.left_behind(|core| (core.app().is_idle(), core.app().statistics().to_string()))
+    }
+}
+
+/// [`watch`], at every sixteenth step.
+fn watching() -> Judge<Proxy> {
+    let mut steps = 0;
+    Box::new(move |cores, _| {
+        steps += 1;
+        if steps % 16 == 0 {
+            watch(cores);
+        }
+    })
+}
+
+/// What holds at any time: the books of each core agree, and together they use no more slots than there
+/// are.
+pub(crate) fn watch(cores: &[Worker<Cable, Proxy>]) {
+    let mut pools = vec![(0, 0, 0); cores[0].app().pools().len()];
+    for core in cores {
+        core.app().books_agree().unwrap_or_else(|text| panic!("{text}"));
+        for (pool, sum) in core.app().pools().iter().zip(&mut pools) {
+            *sum = (pool.limit, sum.1 + pool.in_use, sum.2 + pool.held);
+        }
+    }
+    for (limit, in_use, held) in pools {
+        assert!(in_use <= limit && held <= limit, "{in_use} of {limit} slots used, {held} held");
     }
 }
 

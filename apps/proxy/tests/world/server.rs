@@ -15,6 +15,23 @@ pub(crate) struct Ways {
     pub(crate) after_ms: u64,
     /// Who it is, and it closes.
     pub(crate) closes: bool,
+    /// Who it is, and a FIN; it goes on to listen.
+    pub(crate) shuts: bool,
+    /// It resets whoever has said so much.
+    pub(crate) resets_after: Option<usize>,
+    /// A PROXY header of this version comes first, and is not repeated.
+    pub(crate) header: Option<u8>,
+}
+
+impl Ways {
+    /// How long the header is with which `heard` begins, once that is certain.
+    pub(crate) fn header_bytes(&self, heard: &[u8]) -> Option<usize> {
+        match self.header {
+            None => Some(0),
+            Some(1) => Some(2 + heard.windows(2).position(|two| two == b"\r\n")?),
+            Some(_) => Some(16 + usize::from(*heard.get(15)?)),
+        }
+    }
 }
 
 /// A server.
@@ -59,6 +76,14 @@ impl Server {
         }
     }
 
+    /// It refuses from now on, or listens again.
+    pub(crate) fn refuse_or_serve(&mut self, cx: &mut Cx<'_>) {
+        match self.listener.take() {
+            Some(listener) => cx.unlisten(listener),
+            None => self.listener = cx.listen(None, 80, SocketOptions::default()).ok(),
+        }
+    }
+
     /// It refuses from now on.
     pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>) {
         cx.unlisten(self.listener.take().expect("it listens"));
@@ -87,6 +112,9 @@ impl Server {
         let Some(pending) = self.pending.get_mut(&conn) else { return };
         let sent = cx.send(conn, pending);
         pending.drain(..sent);
+        if pending.is_empty() && self.ways.shuts {
+            cx.shutdown(conn);
+        }
         if pending.is_empty() && self.ended.contains(&conn) {
             self.open -= 1;
             self.pending.remove(&conn);
@@ -120,9 +148,16 @@ impl App for Server {
     }
 
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
-        self.heard.entry(conn).or_default().extend_from_slice(bytes);
-        if !self.ways.is_mute {
-            self.say(cx, conn, bytes);
+        let heard = self.heard.entry(conn).or_default();
+        let before = heard.len();
+        heard.extend_from_slice(bytes);
+        let from = self.ways.header_bytes(heard).unwrap_or(heard.len()).max(before);
+        if self.ways.resets_after.is_some_and(|most| heard.len() >= most) {
+            self.open -= 1;
+            self.pending.remove(&conn);
+            cx.abort(conn);
+        } else if !self.ways.is_mute && !self.ways.shuts {
+            self.say(cx, conn, &bytes[(from - before).min(bytes.len())..]);
         }
         bytes.len()
     }

@@ -31,6 +31,7 @@ impl Street {
             wire: Wire::new(0, Weather::default()),
             chunks: CHUNKS,
             now: BEGIN,
+            judge: Box::new(|_, _| {}),
         };
         Street { world }
     }

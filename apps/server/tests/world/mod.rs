@@ -35,6 +35,7 @@ impl Plan {
             wire: Wire::new(self.seed, self.weather),
             chunks: self.chunks,
             now: BEGIN,
+            judge: Box::new(|_, _| {}),
         }
     }
 }
