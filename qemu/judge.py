@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -254,6 +255,47 @@ def main(title, checks, prepare, jobs):
         print("\n".join(checks))
         return
     image, folder = prepare()
+    with alone():
+        judge(checks, image, folder, arguments)
+
+
+@contextlib.contextmanager
+def alone():
+    """A folder for everything that is made on the way; however this ends, nothing of it stays, nor of what was started."""
+    own = tempfile.mkdtemp(prefix="penstock-judge.")
+    tempfile.tempdir = os.environ["TMPDIR"] = own
+
+    def stop(number, _):
+        for child in children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while children() and time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.01)
+        shutil.rmtree(own, ignore_errors=True)
+        os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def children():
+    """The processes that this one has started and not seen the end of."""
+    found = []
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/self/task/{task}/children") as file:
+            found += map(int, file.read().split())
+    return found
+
+
+def judge(checks, image, folder, arguments):
+    """Runs the checks, and ends the program with what came of them."""
     begin = time.monotonic()
     names = arguments.checks or list(checks)
     verdicts = {}
