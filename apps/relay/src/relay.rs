@@ -260,6 +260,10 @@ impl Relay {
             && cx.send_room(conn) >= self.room_bytes
         {
             self.forward(cx, other, conn);
+            if !self.ends[other.index()].has(End::WAITS) {
+                // Its silence counts again, and may be over before what the timer was set for.
+                self.arm(cx, conn);
+            }
         }
     }
 
