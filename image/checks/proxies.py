@@ -10,8 +10,8 @@ from lab import LOGS, ab, answers_at_last, check, counted, fetched, serve, until
 class Backends:
     """Real web servers on the wire's other end."""
 
-    def __init__(self, number, count):
-        self.number, self.folder = number, os.path.join(LOGS, f"backend{number}")
+    def __init__(self, number, count, address=None):
+        self.address, self.folder = address or f"10.82.{number}.1", os.path.join(LOGS, f"backend-{address or number}")
         os.makedirs(self.folder, exist_ok=True)
         with open(os.path.join(self.folder, "file"), "wb") as file:
             file.write(os.urandom(2_000_000))
@@ -28,7 +28,7 @@ class Backends:
 
     def list(self):
         """What a proxy is told of them."""
-        return " ".join(f"10.82.{self.number}.1:{port}" for port in self.servers)
+        return " ".join(f"{self.address}:{port}" for port in self.servers)
 
     def begin(self, port):
         return subprocess.Popen(["nginx", "-e", f"{self.folder}/error{port}", "-c", self.configured(port)],
@@ -49,7 +49,7 @@ class Backends:
         with open(path, "w") as file:
             file.write(f"daemon off; master_process off; user root; pid {self.folder}/pid{port};"
                        f" events {{ worker_connections 4096; }} http {{ access_log off; {paths}"
-                       f" server {{ listen 10.82.{self.number}.1:{port} backlog=4096; root {self.folder}; }} }}")
+                       f" server {{ listen {self.address}:{port} backlog=4096; root {self.folder}; }} }}")
         return path
 
 
