@@ -26,6 +26,7 @@
 //! | `condition.rs` | ACLs and the conditions made of them |
 //! | `fetch.rs` | what a condition or a log line looks at |
 //! | `expression.rs` | regular expressions, compiled |
+//! | `map.rs` | maps of files, ready to be asked |
 //! | `stick.rs` | stick tables and what they count |
 //! | `variable.rs` | variables, and what sets them |
 //! | `log.rs` | where logs go and what a line of them holds |
@@ -42,6 +43,7 @@ mod fetch;
 mod frontend;
 pub mod grammar;
 mod log;
+mod map;
 mod proxies;
 mod resolvers;
 mod rule;
@@ -58,17 +60,18 @@ pub use check::{
     CheckStatus, CheckStep, Connect, Expect, ExpectMatch, HeaderMatch, HttpSend, ProxyCheck, Reply,
     TextMatch,
 };
-pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test};
+pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test, stands_between};
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
 pub use fetch::{
     Base64, Converter, Digest, Fetch, FetchKind, JsonInput, Operand, Operation, PayloadBegin,
-    Sample, Way, XxHash,
+    Sample, TimeoutOf, Way, XxHash,
 };
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{
     Facility, Format, Item, ItemOptions, Level, LogFormat, LogTarget, LogTo, Style, Variable,
 };
+pub use map::{Keys, Map, MapValue};
 pub use proxies::{
     AccessLevel, BackendId, FrontendId, Global, Mode, Place, Proxies, ServerId, StatsSocket, Tune,
 };

@@ -24,6 +24,7 @@ use penstock_config::haproxy::{Counter, Fetch, Provisos, Sample, TableId, Variab
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::fmt::Write;
 
 use crate::hello::Scratch;
 use crate::known::Known;
@@ -47,6 +48,11 @@ pub trait View {
     /// What a table counts for a key; `None` when it does not know the key or counts no such thing.
     /// Without a counter: 1 for a key that is there.
     fn table(&self, table: TableId, counter: Option<Counter>, key: Value<'_>) -> Option<i64>;
+
+    /// Something that nobody has to guess, where there is such a thing.
+    fn random(&self) -> Option<u64> {
+        None
+    }
 
     /// What a variable is; a text is copied into `room`.
     fn variable<'a>(&self, variable: VariableId, room: &mut Room<'a>) -> Option<Value<'a>> {
@@ -125,6 +131,7 @@ pub fn fetch<'a>(sample: &'a Sample, view: &'a impl View, work: &'a mut Workspac
             let value = view.variable(*id, &mut room);
             (value.or(default.as_deref().map(Value::Text)).into(), false)
         }
+        Fetch::Uuid => (view.random().map(|random| uuid(random, &mut room)).into(), false),
         other => first(other, view, hello),
     };
     let value = value.and_then(|value| {
@@ -134,6 +141,23 @@ pub fn fetch<'a>(sample: &'a Sample, view: &'a impl View, work: &'a mut Workspac
         made.into()
     });
     Fetched { value, may_change, room }
+}
+
+/// RFC 9562 section 5.4, from a number that nobody has to guess.
+fn uuid<'a>(random: u64, room: &mut Room<'a>) -> Value<'a> {
+    let step = |number: u64| {
+        let mixed = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    };
+    let high = step(random) & !0xf000 | 0x4000;
+    let low = step(random.wrapping_add(0x9e37_79b9_7f4a_7c15)) & (u64::MAX >> 2) | 1 << 63;
+    Value::Text(room.write(|line| {
+        let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+        let (d, e) = (low >> 48, low & 0xffff_ffff_ffff);
+        // A Line takes everything, or its beginning: writing never fails.
+        let _ = write!(line, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}");
+    }))
 }
 
 /// Takes it before anything is made of it.

@@ -1,6 +1,8 @@
 //! A session as conditions, keys and log lines see it.
 
-use penstock_config::haproxy::{Counter, End, Fetch, Provisos, ServerId, TableId, VariableId, Way};
+use penstock_config::haproxy::{
+    Counter, End, Fetch, Provisos, ServerId, TableId, TimeoutOf, VariableId, Way,
+};
 use penstock_stack::{Cx, Duration, Instant};
 
 use crate::proxy::Proxy;
@@ -100,6 +102,26 @@ impl View for SessionView<'_> {
                 let waiting = proxy.waiting_in(backend);
                 number(if usable == 0 { waiting * 2 } else { waiting.div_ceil(usable) })
             }
+            Fetch::BackendFree(named) => self.free_in(backend(named)?, false).map(Value::Int),
+            Fetch::BackendSlots(named) => self.free_in(backend(named)?, true).map(Value::Int),
+            Fetch::ServerFree(id) => {
+                let server = self.server(*id);
+                let most = proxy.setup.server(server).maxconn;
+                let used = gauges.total(gauges.server(server));
+                Some(Value::Int(most.map_or(-1, |most| most.saturating_sub(used).into())))
+            }
+            Fetch::PriorityClass => Some(Value::Int(session.priority.get().0.into())),
+            Fetch::PriorityOffset => Some(Value::Int(session.priority.get().1.into())),
+            Fetch::Timeout(which) => {
+                let backend = || session.backend.map(|at| &proxy.setup.backend(at).timeouts);
+                let timeout = match which {
+                    TimeoutOf::Client => proxy.setup.frontend(session.frontend).timeouts.client,
+                    TimeoutOf::Server => backend()?.server,
+                    TimeoutOf::Tunnel => backend()?.tunnel,
+                };
+                Some(Value::Int(timeout.map_or(0, |timeout| timeout.millis() as i64)))
+            }
+            Fetch::DateMicros => Some(Value::Int((self.wall?.0 % 1_000_000) as i64)),
             Fetch::ServerConnections(id) => number(gauges.total(gauges.server(self.server(*id)))),
             Fetch::ServerQueue(id) => number(proxy.servers[self.server(*id) as usize].queue.len()),
             Fetch::ServerIsUp(id) => {
@@ -180,6 +202,10 @@ impl View for SessionView<'_> {
         self.proxy.counters.looked_up(table, counter, key, self.now)
     }
 
+    fn random(&self) -> Option<u64> {
+        Some(self.random)
+    }
+
     fn variable<'a>(&self, variable: VariableId, room: &mut Room<'a>) -> Option<Value<'a>> {
         self.proxy.variables.value(Some(self.id), variable, room)
     }
@@ -210,6 +236,28 @@ impl View for SessionView<'_> {
 }
 
 impl SessionView<'_> {
+    /// How many more sessions the servers of a backend take, and with `queues` how many may wait
+    /// there; -1 where one has no limit.
+    fn free_in(&self, backend: u16, queues: bool) -> Option<i64> {
+        let proxy = self.proxy;
+        let mut free = 0i64;
+        for server in proxy.setup.servers_of(backend) {
+            let description = proxy.setup.server(server);
+            if !proxy.servers[server as usize].standing.is_running() {
+                continue;
+            }
+            let used = proxy.gauges.total(proxy.gauges.server(server));
+            let Some(most) = description.maxconn else { return Some(-1) };
+            free += i64::from(most.saturating_sub(used));
+            if queues {
+                let Some(most) = description.maxqueue else { return Some(-1) };
+                let waiting = proxy.servers[server as usize].queue.len();
+                free += i64::from(most.saturating_sub(waiting));
+            }
+        }
+        Some(free)
+    }
+
     fn server(&self, id: ServerId) -> u16 {
         self.proxy.setup.server_number(id.backend.0, id.index)
     }

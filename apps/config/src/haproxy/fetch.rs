@@ -1,10 +1,13 @@
 //! Samples: what conditions, keys and log lines look at.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
-use super::{BackendId, Counter, FrontendId, Provisos, ServerId, TableId, VariableId};
+use super::{
+    BackendId, Counter, FrontendId, Map, MapValue, Provisos, ServerId, TableId, VariableId,
+};
 
 /// A sample: something that is fetched, and what is made of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +64,10 @@ pub enum Fetch {
     Random(u32),
     /// `date([offset][,unit])`: seconds since 1970, with an offset in seconds.
     Date(i32),
+    /// `date_us`: the microseconds of the second.
+    DateMicros,
+    /// `uuid`: of version 4.
+    Uuid,
     /// `hostname`.
     HostName,
     /// `thread`: the core.
@@ -86,6 +93,12 @@ pub enum Fetch {
     AverageQueue(Option<BackendId>),
     /// `fe_conn`: its connections.
     FrontendConnections(Option<FrontendId>),
+    /// `be_conn_free`: how many more its servers take; -1 where one has no limit.
+    BackendFree(Option<BackendId>),
+    /// `connslots`: these, and places in queues.
+    BackendSlots(Option<BackendId>),
+    /// `srv_conn_free`.
+    ServerFree(ServerId),
     /// `srv_conn`.
     ServerConnections(ServerId),
     /// `srv_is_up`.
@@ -139,6 +152,12 @@ pub enum Fetch {
     ListenerNumber,
     /// `so_name`.
     ListenerName,
+    /// `fe_client_timeout` and its kin, in milliseconds.
+    Timeout(TimeoutOf),
+    /// `prio_class`.
+    PriorityClass,
+    /// `prio_offset`.
+    PriorityOffset,
     /// `ssl_fc`, `ssl_bc` and what else needs TLS of our own: never.
     NoTls,
 
@@ -210,10 +229,23 @@ pub enum Fetch {
     TlsTicketExtension,
     /// `req.rdp_cookie([name])`.
     RdpCookie(Option<Vec<u8>>),
+    /// `req.rdp_cookie_cnt([name])`: 1 where there is one.
+    RdpCookieCount(Option<Vec<u8>>),
     /// `req.proto_http`: it looks like HTTP.
     LooksLikeHttp,
     /// `wait_end`: true when no more time is left to wait.
     WaitEnd,
+}
+
+/// Which timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutOf {
+    /// `fe_client_timeout`.
+    Client,
+    /// `be_server_timeout`, `cur_server_timeout`.
+    Server,
+    /// `be_tunnel_timeout`, `cur_tunnel_timeout`.
+    Tunnel,
 }
 
 /// Which side's bytes.
@@ -372,6 +404,13 @@ pub enum Converter {
         function: super::HashFunction,
         /// Mixed once more.
         avalanche: bool,
+    },
+    /// `map(file[,default])` and its kin.
+    Map {
+        /// The map.
+        map: Arc<Map>,
+        /// What is given for what it does not know.
+        default: Option<MapValue>,
     },
     /// `in_table(table)`: whether the key is there.
     InTable(TableId),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use penstock_config::haproxy::{Expression, Matching};
+use penstock_config::haproxy::{Expression, Matching, stands_between};
 
 use crate::sample::{Room, Value};
 
@@ -61,37 +61,15 @@ pub(super) fn fits<'a>(
         }
         Matching::Directory(patterns) => {
             let text = value.text(room);
-            any(patterns, &|pattern| is_between(text, pattern, b"/?", same))
+            any(patterns, &|pattern| stands_between(text, pattern, b"/?", same))
         }
         Matching::Domain(patterns) => {
             let text = value.text(room);
-            any(patterns, &|pattern| is_between(text, pattern, b"/?.:", same))
+            any(patterns, &|pattern| stands_between(text, pattern, b"/?.:", same))
         }
         Matching::Regex(_) => {
             let text = value.text(room);
             expressions.iter().any(|expression| expression.is_match(text))
         }
     }
-}
-
-/// Whether the pattern stands in the text between delimiters, or its ends. Delimiters at the
-/// pattern's own ends do not count.
-fn is_between(
-    text: &[u8],
-    pattern: &[u8],
-    delimiters: &[u8],
-    same: fn(&[u8], &[u8]) -> bool,
-) -> bool {
-    let is_delimiter = |byte: &u8| delimiters.contains(byte);
-    let begin = pattern.iter().position(|byte| !is_delimiter(byte)).unwrap_or(pattern.len());
-    let end = pattern.iter().rposition(|byte| !is_delimiter(byte)).map_or(begin, |at| at + 1);
-    let pattern = &pattern[begin..end];
-    if pattern.is_empty() {
-        return false;
-    }
-    text.windows(pattern.len()).enumerate().any(|(at, part)| {
-        let opens = at == 0 || is_delimiter(&text[at - 1]);
-        let closes = text.get(at + pattern.len()).is_none_or(is_delimiter);
-        opens && closes && same(part, pattern)
-    })
 }

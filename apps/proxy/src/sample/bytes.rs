@@ -33,6 +33,9 @@ pub(super) fn fetch<'a>(
         | Fetch::TlsTicketExtension => hello::client_hello(view.bytes(Way::Request), scratch)
             .and_then(|hello| of_hello(fetch, hello).into()),
         Fetch::RdpCookie(ref name) => rdp_cookie(view.bytes(Way::Request), name.as_deref()),
+        Fetch::RdpCookieCount(ref name) => {
+            rdp_cookie(view.bytes(Way::Request), name.as_deref()).map(|_| Value::Int(1))
+        }
         Fetch::LooksLikeHttp => looks_like_http(view.bytes(Way::Request)),
         _ => return None,
     };

@@ -1,7 +1,7 @@
 //! Converters: what is made of a sample, as HAProxy's configuration manual has them in section
 //! 7.3.1. One that cannot be made of what came ends in no sample.
 
-use penstock_config::haproxy::{Converter, Operand, Operation};
+use penstock_config::haproxy::{Converter, Keys, MapValue, Operand, Operation};
 use penstock_wire::Addr;
 
 use super::{Room, Value, View, digest, text};
@@ -95,6 +95,18 @@ pub(super) fn convert<'a>(
         Converter::Digest(function) => digest::digest(*function, value.bytes(room), room),
         Converter::UsableServers => Value::Int(view.usable_servers(value.text(room))?),
         Converter::ServerQueue => Value::Int(view.server_queue(value.text(room))?),
+        Converter::Map { map, default } => {
+            let found = match &map.keys {
+                Keys::Int(_) => map.of_int(value.int()?),
+                Keys::Ip(_) => map.of_addr(value.addr()?),
+                _ => map.of_text(value.text(room)),
+            };
+            match found.or(default.as_ref())? {
+                MapValue::Text(text) => Value::Text(text),
+                MapValue::Int(number) => Value::Int(*number),
+                MapValue::Addr(addr) => Value::Addr(*addr),
+            }
+        }
         Converter::SetVariable(variable, provisos) => {
             view.set_variable(*variable, value, *provisos).then_some(value)?
         }

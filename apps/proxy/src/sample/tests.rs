@@ -113,19 +113,22 @@ fn expressions_come_out_as_recorded() {
     assert!(count > 160, "{count} lines");
 }
 
-struct Nothing;
+struct Delivered;
 
-impl Files for Nothing {
-    fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
-        None
+impl Files for Delivered {
+    fn bytes(&self, path: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+        (path == "/etc/haproxy/names.map").then_some(std::borrow::Cow::Borrowed(NAMES))
     }
 }
+
+const NAMES: &[u8] =
+    b"# names\n\n10.0.0.0/8  inside\n  10.1.0.0/16 lab  \n.example.com 7\n1:5 few\n";
 
 /// An expression of a configuration, and the variables that it names.
 fn read(text: &str) -> (Sample, Variables) {
     let text = std::format!("frontend f\n bind :1\n acl a '{text}' -m found\n");
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
+    let input = Input { files: &[file], environment: &[], delivered: &Delivered, lenient: false };
     let reading = grammar::read(&input);
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{text}: {:?}", reading.messages));
     let sample = proxies.frontends[0].acls[0].tests[0].sample.clone();
@@ -194,4 +197,26 @@ fn protocols_show_themselves() {
 fn the_end_is_waited_for() {
     assert_eq!(of_bytes(Fetch::WaitEnd, b"", false), Known::NotYet);
     assert_eq!(of_bytes(Fetch::WaitEnd, b"", true).map(|(int, _)| int), Known::Is(Some(1)));
+}
+
+#[test]
+fn maps_give_what_stands_behind_a_key() {
+    for (text, wanted) in [
+        ("str(10.0.0.0/8),map(/etc/haproxy/names.map)", Some("inside")),
+        ("str(x),map(/etc/haproxy/names.map)", None),
+        ("str(x),map(/etc/haproxy/names.map,other)", Some("other")),
+        ("str(www.example.com),map_end(/etc/haproxy/names.map)", Some("7")),
+        ("str(.example.com:80),map_beg(/etc/haproxy/names.map),add(1)", Some("8")),
+        ("str(10.1.0.0/16/x),map_sub(/etc/haproxy/names.map)", Some("lab")),
+    ] {
+        let (sample, variables) = read(text);
+        let view = Recorded(&variables);
+        let mut work = Workspace::new();
+        let mut fetched = fetch(&sample, &view, &mut work);
+        let found = match fetched.value {
+            Known::Is(value) => Some(value.text(&mut fetched.room).to_vec()),
+            Known::Never | Known::NotYet => None,
+        };
+        assert_eq!(found.as_deref(), wanted.map(str::as_bytes), "{text}");
+    }
 }

@@ -44,6 +44,7 @@ const CHUNKS: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Int, Is::Int] };
 const THREE_TEXTS: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Text] };
 const SET_VARIABLE: Shape =
     Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Text, Is::Text, Is::Text] };
+const MAP: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Text] };
 const MAYBE_INT: Shape = Shape { least: 0, kinds: &[Is::Int] };
 
 /// All but the counters of stick tables: [`counter`].
@@ -171,6 +172,34 @@ pub(super) const CONVERTERS: &[Entry] = &[
     }),
     entry!("nbsrv", NONE, Text => Int, |_, _, _| Ok(Converter::UsableServers)),
     entry!("srv_queue", NONE, Text => Int, |_, _, _| Ok(Converter::ServerQueue)),
+    entry!("map", MAP, Text => Text, super::maps::make),
+    entry!("map_str", MAP, Text => Text, super::maps::make),
+    entry!("map_str_int", MAP, Text => Int, super::maps::make),
+    entry!("map_str_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_beg", MAP, Text => Text, super::maps::make),
+    entry!("map_beg_int", MAP, Text => Int, super::maps::make),
+    entry!("map_beg_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_sub", MAP, Text => Text, super::maps::make),
+    entry!("map_sub_int", MAP, Text => Int, super::maps::make),
+    entry!("map_sub_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_dir", MAP, Text => Text, super::maps::make),
+    entry!("map_dir_int", MAP, Text => Int, super::maps::make),
+    entry!("map_dir_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_dom", MAP, Text => Text, super::maps::make),
+    entry!("map_dom_int", MAP, Text => Int, super::maps::make),
+    entry!("map_dom_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_end", MAP, Text => Text, super::maps::make),
+    entry!("map_end_int", MAP, Text => Int, super::maps::make),
+    entry!("map_end_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_reg", MAP, Text => Text, super::maps::make),
+    entry!("map_reg_int", MAP, Text => Int, super::maps::make),
+    entry!("map_reg_ip", MAP, Text => Addr, super::maps::make),
+    entry!("map_int", MAP, Int => Text, super::maps::make),
+    entry!("map_int_int", MAP, Int => Int, super::maps::make),
+    entry!("map_int_ip", MAP, Int => Addr, super::maps::make),
+    entry!("map_ip", MAP, Addr => Text, super::maps::make),
+    entry!("map_ip_int", MAP, Addr => Int, super::maps::make),
+    entry!("map_ip_ip", MAP, Addr => Addr, super::maps::make),
     entry!("in_table", Shape { least: 1, kinds: &[Is::Table] }, Any => Bool, |scope, _, it| {
         Ok(Converter::InTable(table(scope, &it[0])))
     }),
@@ -273,11 +302,7 @@ pub(super) fn counter(name: &str) -> Option<&'static Entry> {
 pub(super) const UNSUPPORTED: &[&str] = &[
     "aes_gcm_dec", "capture-req", "capture-res", "debug", "digest", "fix_is_valid", "fix_tag_value",
     "hmac", "http_date", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
-    "language", "ltime", "map", "map_beg", "map_beg_int", "map_beg_ip", "map_dir", "map_dir_int",
-    "map_dir_ip", "map_dom", "map_dom_int", "map_dom_ip", "map_end", "map_end_int", "map_end_ip",
-    "map_int", "map_int_int", "map_int_ip", "map_ip", "map_ip_int", "map_ip_ip", "map_reg",
-    "map_reg_int", "map_reg_ip", "map_regm", "map_str", "map_str_int", "map_str_ip", "map_sub",
-    "map_sub_int", "map_sub_ip", "mqtt_field_value", "mqtt_is_valid", "protobuf", "regsub",
+    "language", "ltime", "map_regm", "mqtt_field_value", "mqtt_is_valid", "protobuf", "regsub",
     "table_expire", "table_gpc", "table_gpc_rate", "table_gpt", "table_idle", "table_server_id",
     "ungrpc", "utime",
 ];

@@ -7,7 +7,7 @@ use alloc::string::String;
 use super::arguments::{Kind as Is, Shape};
 use super::sample::Scope;
 use super::text::{binary, bytes, leading_number};
-use crate::haproxy::{Counter, End, Fetch, FetchKind, PayloadBegin, Way};
+use crate::haproxy::{Counter, End, Fetch, FetchKind, PayloadBegin, TimeoutOf, Way};
 use penstock_wire::Addr;
 
 /// A fetch: its name, what it takes, what it gives, and where it may be used.
@@ -145,6 +145,24 @@ pub(super) const FETCHES: &[Entry] = &[
     }),
     entry!("nbsrv", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::UsableServers(scope.backend(&it[0], 0)))),
     entry!("be_conn", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendConnections(scope.backend(&it[0], 0)))),
+    entry!("be_conn_free", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendFree(scope.backend(&it[0], 0)))),
+    entry!("connslots", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::BackendSlots(scope.backend(&it[0], 0)))),
+    entry!("srv_conn_free", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerFree)),
+    entry!("date_us", NONE, Int, ALWAYS, "internal state", |_, _, _| Ok(Fetch::DateMicros)),
+    entry!("nbproc", NONE, Int, ALWAYS, "internal state", |_, _, _| Ok(Fetch::Int(1))),
+    entry!("proc", NONE, Int, ALWAYS, "internal state", |_, _, _| Ok(Fetch::Int(1))),
+    entry!("prio_class", NONE, Int, INTERNAL, "internal state", |_, _, _| Ok(Fetch::PriorityClass)),
+    entry!("prio_offset", NONE, Int, INTERNAL, "internal state", |_, _, _| Ok(Fetch::PriorityOffset)),
+    entry!("uuid", Shape { least: 0, kinds: &[Is::Int] }, Text, ALWAYS, "internal state", |_, _, it| match it {
+        [] => Ok(Fetch::Uuid),
+        [version] if version == "4" => Ok(Fetch::Uuid),
+        _ => Err("Unsupported UUID version".to_owned()),
+    }),
+    entry!("fe_client_timeout", NONE, Int, LISTENER, "frontend", |_, _, _| Ok(Fetch::Timeout(TimeoutOf::Client))),
+    entry!("be_server_timeout", NONE, Int, BACKEND, "backend", |_, _, _| Ok(Fetch::Timeout(TimeoutOf::Server))),
+    entry!("be_tunnel_timeout", NONE, Int, BACKEND, "backend", |_, _, _| Ok(Fetch::Timeout(TimeoutOf::Tunnel))),
+    entry!("cur_server_timeout", NONE, Int, BACKEND, "backend", |_, _, _| Ok(Fetch::Timeout(TimeoutOf::Server))),
+    entry!("cur_tunnel_timeout", NONE, Int, BACKEND, "backend", |_, _, _| Ok(Fetch::Timeout(TimeoutOf::Tunnel))),
     entry!("queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::Queue(scope.backend(&it[0], 0)))),
     entry!("avg_queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::AverageQueue(scope.backend(&it[0], 0)))),
     entry!("fe_conn", ONE_FRONTEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::FrontendConnections(scope.frontend(&it[0], 0)))),
@@ -210,6 +228,8 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("req.rdp_cookie", MAYBE_TEXT, Text, REQUEST, "request buffer", |_, _, it| Ok(rdp_cookie(it))),
     entry!("req_rdp_cookie", MAYBE_TEXT, Text, REQUEST, "request buffer", |_, _, it| Ok(rdp_cookie(it))),
     entry!("rdp_cookie", MAYBE_TEXT, Text, REQUEST, "request buffer", |_, _, it| Ok(rdp_cookie(it))),
+    entry!("req.rdp_cookie_cnt", MAYBE_TEXT, Int, REQUEST, "request buffer", |_, _, it| Ok(rdp_cookie_count(it))),
+    entry!("rdp_cookie_cnt", MAYBE_TEXT, Int, REQUEST, "request buffer", |_, _, it| Ok(rdp_cookie_count(it))),
     entry!("req.proto_http", NONE, Bool, HTTP, "HTTP request", |_, _, _| Ok(Fetch::LooksLikeHttp)),
     entry!("req_proto_http", NONE, Bool, HTTP, "HTTP request", |_, _, _| Ok(Fetch::LooksLikeHttp)),
     entry!("wait_end", NONE, Bool, INTERNAL, "internal state", |_, _, _| Ok(Fetch::WaitEnd)),
@@ -268,6 +288,11 @@ fn payload_lv(way: Way, arguments: &[String]) -> Result<Fetch, String> {
     };
     let offset = offset.min(i64::from(u32::MAX)) as u32;
     Ok(Fetch::PayloadByLength { way, offset, width: width as u32, begin })
+}
+
+fn rdp_cookie_count(arguments: &[String]) -> Fetch {
+    let name = arguments.first().filter(|name| !name.is_empty());
+    Fetch::RdpCookieCount(name.map(|name| bytes(name)))
 }
 
 fn rdp_cookie(arguments: &[String]) -> Fetch {
@@ -419,30 +444,28 @@ const CAPTURES_MAX: u16 = 32;
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
     "base", "base32", "base32+src", "baseq", "bc_err", "bc_err_str", "bc_http_major",
-    "be_conn_free", "be_server_timeout", "be_sess_rate", "be_tunnel_timeout", "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
-    "capture.res.ver", "connslots", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls",
-    "cpu_ns_avg", "cpu_ns_tot", "cur_server_timeout", "cur_tunnel_timeout", "date_us",
-    "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err", "fc_err_str",
-    "fc_fackets", "fc_http_major", "fc_lost", "fc_pp_authority", "fc_pp_unique_id", "fc_reordering",
-    "fc_retrans", "fc_rtt", "fc_rttvar", "fc_sacked", "fc_src_is_local", "fc_unacked",
-    "fcgi.docroot", "fcgi.index", "fe_client_timeout", "fe_req_rate", "fe_sess_rate", "hdr",
-    "hdr_cnt", "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer", "http_auth_group",
-    "http_auth_pass", "http_auth_type", "http_auth_user", "http_first_req", "internal.htx.data",
-    "internal.htx.free", "internal.htx.free_data", "internal.htx.has_eom", "internal.htx.nbblks",
-    "internal.htx.size", "internal.htx.used", "internal.htx_blk.data", "internal.htx_blk.hdrname",
+    "be_sess_rate", "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
+    "capture.res.ver", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls", "cpu_ns_avg",
+    "cpu_ns_tot", "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err",
+    "fc_err_str", "fc_fackets", "fc_http_major", "fc_lost", "fc_pp_authority", "fc_pp_unique_id",
+    "fc_reordering", "fc_retrans", "fc_rtt", "fc_rttvar", "fc_sacked", "fc_src_is_local",
+    "fc_unacked", "fcgi.docroot", "fcgi.index", "fe_req_rate", "fe_sess_rate", "hdr", "hdr_cnt",
+    "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer", "http_auth_group", "http_auth_pass",
+    "http_auth_type", "http_auth_user", "http_first_req", "internal.htx.data", "internal.htx.free",
+    "internal.htx.free_data", "internal.htx.has_eom", "internal.htx.nbblks", "internal.htx.size",
+    "internal.htx.used", "internal.htx_blk.data", "internal.htx_blk.hdrname",
     "internal.htx_blk.hdrval", "internal.htx_blk.size", "internal.htx_blk.start_line",
     "internal.htx_blk.type", "internal.strm.is_htx", "last_rule_file", "last_rule_line",
-    "lat_ns_avg", "lat_ns_tot", "meth", "method", "nbproc", "path", "pathq", "prio_class",
-    "prio_offset", "proc", "query", "rdp_cookie_cnt", "req.body", "req.body_len", "req.body_param",
-    "req.body_size", "req.cook", "req.cook_cnt", "req.cook_val", "req.fhdr", "req.fhdr_cnt",
-    "req.hdr", "req.hdr_cnt", "req.hdr_ip", "req.hdr_names", "req.hdr_val", "req.hdrs",
-    "req.hdrs_bin", "req.rdp_cookie_cnt", "req.ver", "req_ver", "res.body", "res.body_len",
+    "lat_ns_avg", "lat_ns_tot", "meth", "method", "path", "pathq", "query", "req.body",
+    "req.body_len", "req.body_param", "req.body_size", "req.cook", "req.cook_cnt", "req.cook_val",
+    "req.fhdr", "req.fhdr_cnt", "req.hdr", "req.hdr_cnt", "req.hdr_ip", "req.hdr_names",
+    "req.hdr_val", "req.hdrs", "req.hdrs_bin", "req.ver", "req_ver", "res.body", "res.body_len",
     "res.body_size", "res.cache_hit", "res.cache_name", "res.comp", "res.comp_algo", "res.cook",
     "res.cook_cnt", "res.cook_val", "res.fhdr", "res.fhdr_cnt", "res.hdr", "res.hdr_cnt",
     "res.hdr_ip", "res.hdr_names", "res.hdr_val", "res.hdrs", "res.hdrs_bin", "res.ver", "resp_ver",
     "sc1_clr_gpc", "sc_clr_gpc", "sc_get_gpc", "sc_get_gpt", "sc_gpc_rate", "sc_inc_gpc", "scook",
     "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip", "shdr_val", "src_clr_gpc",
     "src_get_gpc", "src_get_gpt", "src_gpc_rate", "src_inc_gpc", "src_is_local",
-    "src_updt_conn_cnt", "srv_conn_free", "srv_sess_rate", "status", "unique-id", "url", "url32",
-    "url32+src", "url_ip", "url_param", "url_port", "urlp", "urlp_val", "uuid",
+    "src_updt_conn_cnt", "srv_sess_rate", "status", "unique-id", "url", "url32", "url32+src",
+    "url_ip", "url_param", "url_port", "urlp", "urlp_val",
 ];

@@ -213,6 +213,11 @@ pub(super) fn expression(pattern: &str, ignore_case: bool) -> Result<String, Str
     }
 }
 
+/// A number, or a range of numbers.
+pub(super) fn numbers(pattern: &str) -> Result<Range, String> {
+    range(pattern, number, "")
+}
+
 fn network(pattern: &String) -> Result<Network, String> {
     let (addr, mask) = address::network(pattern)
         .ok_or_else(|| format!("'{pattern}' is not a valid IPv4 or IPv6 address"))?;
