@@ -46,6 +46,10 @@ const OWN_V6: Addr = Addr { hi: 0x2001_0db8 << 32, lo: 1 };
 impl Victim {
     /// A host with two links, a default route over the first, listening on port 80 and UDP port 53.
     fn new() -> Victim {
+        Victim::with(Tcp::default())
+    }
+
+    fn with(tcp: Tcp) -> Victim {
         let interface = |last: u8, addresses| Interface {
             mac: Mac([2, 0, 0, 0, 0, last]),
             mtu: 1500,
@@ -67,7 +71,7 @@ impl Victim {
             cores: 1,
             ephemeral_ports: (32_768, 65_535),
             capacity: Capacity { chunks: 64, ..Capacity::default() },
-            tcp: Tcp::default(),
+            tcp,
             seed: [1; 32],
         };
         let queues = vec![MemoryQueue::new(1500), MemoryQueue::new(1500)];
@@ -144,6 +148,25 @@ fn sources_that_nobody_can_have() {
     }
     victim.refuses("ourselves", segment(OWN_V6, OWN_V6, Flags::SYN), Drop::IpSource);
     assert_eq!(victim.worker.app().datagrams, 0);
+}
+
+/// With `route_localnet` a loopback address is a host behind the gateway: it is let in, and called.
+#[test]
+fn loopback_is_a_host_where_it_may_be() {
+    let loopback = Addr::v4(0x7f00_0001);
+    let remote = penstock_stack::Endpoint { addr: loopback, port: 80 };
+    for route_localnet in [false, true] {
+        let mut victim = Victim::with(Tcp { route_localnet, ..Tcp::default() });
+        for frame in [segment(loopback, OWN, Flags::SYN), datagram(loopback, OWN, 53)] {
+            victim.worker.queue_mut(0).expect("two").feed(frame);
+            victim.worker.turn(victim.now);
+        }
+        assert_eq!(victim.worker.census().half_open == 1, route_localnet);
+        assert_eq!(victim.worker.app().datagrams == 1, route_localnet);
+        let called = |cx: &mut Cx<'_>| cx.connect(remote, None, SocketOptions::default()).is_ok();
+        let called = victim.worker.with(victim.now, |_, cx| called(cx));
+        assert_eq!(called, route_localnet);
+    }
 }
 
 /// A stray from such a source is refused, but nobody gets to see a RST.
