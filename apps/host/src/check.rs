@@ -24,6 +24,8 @@ pub(crate) struct Check {
     pub(crate) zero_warning: bool,
     /// `-q`: nothing is said but what is wrong.
     pub(crate) quiet: bool,
+    /// `conf.lenient=1`: what is not supported yet is left out.
+    pub(crate) lenient: bool,
 }
 
 impl Check {
@@ -41,7 +43,8 @@ impl Check {
             files.iter().map(|(name, bytes)| File { name, bytes: bytes.as_slice() }).collect();
         let environment: Vec<_> = std::env::vars().collect();
         let delivered = &Given::default();
-        let input = Input { files: &files, environment: &environment, delivered, lenient: false };
+        let input =
+            Input { files: &files, environment: &environment, delivered, lenient: self.lenient };
         let reading = grammar::read(&input);
         // What could be read may still not be run.
         let run = penstock_proxy::read(&input);

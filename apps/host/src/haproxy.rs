@@ -4,6 +4,7 @@
 //!   penstock-host -f haproxy.cfg -f conf.d -D -p /run/haproxy.pid
 //!   penstock-host -c -f haproxy.cfg
 //! ```
+//! The one word that is not HAProxy's is the boot string's `conf.lenient=1`.
 //! It is HAProxy's where no `--tap` is named: then there is nothing that our own command line could
 //! mean. Switches that choose between ways of Linux (`-de`, `-dS`) are read and have nothing to choose
 //! between here.
@@ -70,6 +71,7 @@ fn read(args: &[OsString]) -> Result<Command, String> {
             "-d" | "-db" => line.is_daemon = false,
             "-W" | "-Ws" => line.is_master = true,
             "-q" => quiet = true,
+            "conf.lenient=1" => line.lenient = true,
             "-dW" => zero_warning = true,
             "-n" | "-N" | "-m" | "-L" | "-S" | "-x" => {
                 value("a value")?;
@@ -84,7 +86,9 @@ fn read(args: &[OsString]) -> Result<Command, String> {
         return Err("-f: expected a file".to_owned());
     }
     Ok(match is_check {
-        true => Command::Check(Check { paths: line.paths, zero_warning, quiet }),
+        true => {
+            Command::Check(Check { paths: line.paths, zero_warning, quiet, lenient: line.lenient })
+        }
         false => Command::Launch(line),
     })
 }
@@ -174,9 +178,10 @@ mod tests {
 
     #[test]
     fn checks() {
-        let good = command(&["-c", "-dW", "-q", "-f", "a", "-f", "b", "--", "c", "-d"]);
+        let good =
+            command(&["-c", "-dW", "-q", "conf.lenient=1", "-f", "a", "-f", "b", "--", "c", "-d"]);
         let paths = ["a", "b", "c", "-d"].map(PathBuf::from).to_vec();
-        let check = Check { paths, zero_warning: true, quiet: true };
+        let check = Check { paths, zero_warning: true, quiet: true, lenient: true };
         assert_eq!(good, Some(Ok(Command::Check(check))));
         for wrong in [&["-c"][..], &["-c", "-f"], &["-c", "-x"], &["-f", "a", "-dX"]] {
             assert!(matches!(command(wrong), Some(Err(_))), "{wrong:?}");

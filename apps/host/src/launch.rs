@@ -45,6 +45,8 @@ pub(crate) struct Launch {
     pub(crate) pid_file: Option<PathBuf>,
     /// `-D`: the caller goes on as soon as it serves.
     pub(crate) is_daemon: bool,
+    /// `conf.lenient=1`: what is not supported yet is left out.
+    pub(crate) lenient: bool,
     /// `-W`: it ends as a master process does; there is no other.
     pub(crate) is_master: bool,
 }
@@ -105,8 +107,8 @@ fn start(launch: &Launch) -> Result<Option<House>, String> {
     let link = Link::of_process(process::id());
     let given = Given::default();
     let mut plan = Vec::new();
-    let input =
-        Input { files: &files, environment: &environment, delivered: &given, lenient: false };
+    let lenient = launch.lenient;
+    let input = Input { files: &files, environment: &environment, delivered: &given, lenient };
     let read = penstock_proxy::read_as(&input, |proxies| {
         proxies.global.pid = process::id();
         for frontend in &mut proxies.frontends {
