@@ -395,7 +395,13 @@ pub fn write_step(
         Step::DrainsNoMore { is_up } => {
             let _ = write!(line, "is {} (leaving forced drain).", word(is_up));
         }
-        Step::StaysDrained => line.push(b"remains in forced drain mode."),
+        Step::StaysDrained if via.is_none() => line.push(b"remains in forced drain mode."),
+        // HAProxy says so although nobody forced it.
+        Step::StaysDrained => {
+            line.push(b"is leaving forced drain but remains in drain mode");
+            reason("", line);
+            line.byte(b'.');
+        }
     }
 }
 
