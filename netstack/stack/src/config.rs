@@ -234,8 +234,8 @@ pub struct SocketOptions {
     /// `TCP_QUICKACK`: never delay an acknowledgement.
     pub quickack: bool,
     /// The opposite, what Linux is told by `TCP_QUICKACK` 0: an acknowledgement may always wait for
-    /// company, the first ones too and that of a FIN. For whoever will answer soon anyway, such as a
-    /// proxy, which saves a segment on either side of a short session.
+    /// company, the first ones too (for 5 ms) and that of a FIN. For whoever will answer soon anyway, such
+    /// as a proxy, which saves a segment on either side of a short session.
     pub patient: bool,
     /// `TCP_USER_TIMEOUT`: unacknowledged data older than this ends the connection, and so does
     /// silence for so long in spite of keep-alive probes, however many.

@@ -3,9 +3,15 @@
 
 use penstock_queue::CHUNK_BYTES;
 
+use crate::time::Duration;
+
 /// Segments acknowledged at once at the start of a connection, so that the peer's slow start is
 /// not slowed (Linux: TCP_MAX_QUICKACKS).
 pub(crate) const QUICK_ACKS: u8 = 16;
+
+/// How long each of these waits for company where it is to be patient: an answer from a server next
+/// door is there by then, and a client with Nagle's algorithm is hardly held up.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The largest window that fits in an unscaled header.
 pub(crate) const WINDOW_UNSCALED_MAX: u32 = 65_535;

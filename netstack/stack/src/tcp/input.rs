@@ -11,6 +11,7 @@ use penstock_wire::tcp::{Flags, Segment};
 use crate::app::Close;
 use crate::counters::Drop;
 use crate::limits;
+use crate::time::Duration;
 
 use super::Env;
 use super::flight::Flight;
@@ -517,14 +518,17 @@ impl Tcb {
             //# less than 0.5 seconds
             // Every second segment at the latest, as RFC 5681 section 4.2 asks for full ones.
             self.acknowledge_now();
+        } else if is_quick {
+            self.quick -= 1;
+            self.acknowledge_later(limits::PATIENCE, env);
         } else {
-            self.acknowledge_later(env);
+            self.acknowledge_later(env.tcp.delayed_ack, env);
         }
     }
 
-    fn acknowledge_later(&mut self, env: &Env) {
+    fn acknowledge_later(&mut self, delay: Duration, env: &Env) {
         self.set(Bits::ACK_LATER);
-        self.ack_at = env.millis.wrapping_add(env.tcp.delayed_ack.millis() as u32) as u16;
+        self.ack_at = env.millis.wrapping_add(delay.millis() as u32) as u16;
     }
 
     /// All bytes before the peer's FIN were taken in.
@@ -533,7 +537,7 @@ impl Tcb {
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt);
         if self.state == State::Established && env.options(self.profile).patient {
             // Ours may follow soon, and says it too.
-            self.acknowledge_later(env);
+            self.acknowledge_later(env.tcp.delayed_ack, env);
         } else {
             self.acknowledge_now();
         }
