@@ -299,6 +299,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     tcb.rcv_nxt = first.to;
                     flight.store.extend(first.len());
                     tcb.set(Bits::UNREAD);
+                    // The application closed it when it heard the bytes that closed the gap.
+                    tcb.assign(Bits::ABORT, tcb.has(Bits::ABORT) || tcb.has(Bits::ORPHAN));
                     flight.held.forget_before(first.to);
                 }
             }
