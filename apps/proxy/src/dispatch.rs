@@ -342,6 +342,7 @@ impl Proxy {
         if !is_sent {
             // Memory is short. Behind half a header, a server would take its client's word for it.
             self.shut(cx, id, Termination::RESOURCE);
+            self.settle(cx);
             return;
         }
         self.relay.on_connected(cx, conn);

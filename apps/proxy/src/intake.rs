@@ -441,11 +441,20 @@ impl Proxy {
 
     /// A client that is not relayed yet is gone.
     pub(crate) fn client_broke(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(&Session { phase, .. }) = self.session(id) else { return };
+        let Some(&Session { phase, reader, .. }) = self.session(id) else { return };
         match phase {
             // HAProxy would not have seen it yet.
             Phase::Entrance(_) | Phase::Unspoken => {
                 self.leave_queue(id);
+                self.forget(cx, id);
+            }
+            Phase::Header => {
+                let reader = reader.and_then(|number| self.readers.at(number));
+                let refusal = match reader.map(Reader::close) {
+                    Some(Refusal::Truncated) => Refusal::Truncated,
+                    _ => Refusal::Aborted,
+                };
+                self.log_refusal(cx, id, refusal);
                 self.forget(cx, id);
             }
             _ => {
