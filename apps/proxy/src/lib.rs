@@ -3,6 +3,18 @@
 //! Pure code on the stack, like every application: no clock, no I/O, no allocation after the start.
 //! Client and server of a session live on one core; what cores have to agree on (whose slot it is,
 //! which server is up) they tell each other in words, never by shared memory.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `source`, `unsupported`, `setup`, `memory`, `summary` | from a configuration to what is frozen, and what it takes |
+//! | `proxy` | the upcalls, handed on by what a connection is |
+//! | `intake`, `rules`, `dispatch`, `response`, `finish` | a session's way, in this order; its record is `session` |
+//! | `acl`, `sample`, `view`, `known`, `hello`, `kept` | what rules look at |
+//! | `balance`, `hash`, `elastic`, `queue`, `slots`, `rate`, `gauges` | who is next, and how many there may be |
+//! | `table`, `counters`, `variables` | what is remembered of clients |
+//! | `watch`, `check`, `observe`, `admin`, `resolve`, `transition`, `standing`, `server` | how servers stand |
+//! | `cores` | what cores tell each other of all this |
+//! | `record`, `log`, `journal`, `identity`, `statistics`, `farewell` | what is told to people |
 #![no_std]
 
 #[cfg(test)]
