@@ -52,6 +52,7 @@ mod syslog;
 
 pub use application::{Application, NameId};
 pub use date::Date;
+pub use limits::NAMES_MAX;
 pub use lines::{Line, Severity};
 pub use plan::{Link, Plan};
 pub use plane::WithControl;

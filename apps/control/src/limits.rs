@@ -18,8 +18,8 @@ pub(crate) const ADDRESSES_PER_NAME: usize = 8;
 /// Questions to name servers under way at once.
 pub(crate) const QUESTIONS_MAX: usize = 8;
 
-/// Names that can be asked for.
-pub(crate) const NAMES_MAX: usize = 1024;
+/// Names that an application can have asked for.
+pub const NAMES_MAX: usize = 1024;
 
 /// Aliases followed from one name.
 pub(crate) const ALIASES_MAX: usize = 8;

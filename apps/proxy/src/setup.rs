@@ -1,6 +1,7 @@
 //! What is frozen before the cores start: the configuration, and numbers for what in it is counted.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +10,7 @@ use penstock_config::haproxy::{
     Action, Address, Backend, BackendId, Bind, Fetch, Format, Frontend, Goal, Item, LogFormat,
     Mode, Proxies, ProxyHeader, Rule, Server, Variable,
 };
+use penstock_control::NAMES_MAX;
 use penstock_relay::{Manners, Timeouts};
 use penstock_wire::Addr;
 
@@ -130,6 +132,12 @@ impl Setup {
         }
         first_servers.push(server_backends.len() as u16);
         let (names, named) = names(&proxies);
+        if names.len() > NAMES_MAX {
+            return Err(format!(
+                "{} names of servers, of which {NAMES_MAX} can be asked for",
+                names.len()
+            ));
+        }
         let name_servers = proxies.resolvers.iter().flat_map(|section| &section.servers);
         let name_servers = name_servers.map(|(_, addr)| *addr).collect();
         let mut first_doors = Vec::new();
@@ -364,18 +372,17 @@ impl Pools {
 
 /// The names that servers have in place of addresses, each once, and who has them.
 fn names(proxies: &Proxies) -> (Vec<String>, Vec<Vec<u16>>) {
-    let mut names: Vec<String> = Vec::new();
-    let mut named: Vec<Vec<u16>> = Vec::new();
+    let (mut names, mut named) = (Vec::new(), Vec::new());
+    let mut numbers = BTreeMap::new();
     let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
-    for (number, server) in (0..).zip(servers) {
-        let Address::Name(name) = &server.address else { continue };
-        match names.iter().position(|known| known == name) {
-            Some(at) => named[at].push(number),
-            None => {
-                names.push(name.clone());
-                named.push(Vec::from([number]));
-            }
+    for (server, description) in (0..).zip(servers) {
+        let Address::Name(name) = &description.address else { continue };
+        let number = *numbers.entry(name).or_insert(names.len());
+        if number == names.len() {
+            names.push(name.clone());
+            named.push(Vec::new());
         }
+        named[number].push(server);
     }
     (names, named)
 }

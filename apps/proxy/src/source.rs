@@ -76,7 +76,35 @@ mod tests {
     //! Lines end where somebody who types them means it.
 
     use super::*;
+    use alloc::borrow::Cow;
+    use alloc::format;
     use alloc::string::ToString;
+    use penstock_config::haproxy::grammar::{File, Files};
+
+    struct Nothing;
+
+    impl Files for Nothing {
+        fn bytes(&self, _: &str) -> Option<Cow<'_, [u8]>> {
+            None
+        }
+    }
+
+    #[test]
+    fn more_names_than_can_be_asked_for_are_refused() {
+        let said = |count: usize| {
+            let mut text = String::from("listen a\n bind :80\n");
+            (0..count).for_each(|at| text += &format!(" server s{at} h{}.example:80\n", at / 2));
+            let file = File { name: "a.cfg", bytes: text.as_bytes() };
+            let files = [file];
+            let delivered = &Nothing;
+            let read = read(&Input { files: &files, environment: &[], delivered, lenient: false });
+            (read.setup.is_some(), read.messages.last().map(|message| message.text.clone()))
+        };
+        assert!(said(2048).0);
+        let (is_good, text) = said(2050);
+        let text = text.unwrap_or_default();
+        assert!(!is_good && text.contains("1025 names of servers"), "{text}");
+    }
 
     #[test]
     fn a_semicolon_outside_of_quotes_ends_a_line() {
