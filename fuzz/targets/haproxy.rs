@@ -12,10 +12,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let environment = [("NAME".to_string(), "10.0.0.1 x".to_string())];
     let file = delivery.configuration().unwrap_or(File { name: "x.cfg", bytes });
     let files = [file];
-    let reading = read(&Input { files: &files, environment: &environment, delivered: &delivery });
-    for message in &reading.messages {
-        let line = message.line(1).to_string();
-        let moves = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-        assert!(!line.contains(moves), "{line:?} moves a cursor");
+    for lenient in [false, true] {
+        let delivered = &delivery;
+        let reading = read(&Input { files: &files, environment: &environment, delivered, lenient });
+        for message in &reading.messages {
+            let line = message.line(1).to_string();
+            let moves =
+                |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+            assert!(!line.contains(moves), "{line:?} moves a cursor");
+        }
     }
 });
