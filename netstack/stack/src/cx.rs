@@ -16,7 +16,7 @@ use crate::hash::Tuple;
 use crate::limits;
 use crate::mail::{Message, Refused, Words};
 use crate::neighbour::HopId;
-use crate::rfd::Wanted;
+use crate::rfd::{PortRange, Wanted};
 use crate::scarcity;
 use crate::table::Kind;
 use crate::tcp::{Bits, NO_FLIGHT, State, Tcb};
@@ -213,6 +213,18 @@ impl<'a> Cx<'a> {
         local: Option<Addr>,
         options: SocketOptions,
     ) -> Result<ConnId, ConnectError> {
+        self.open(remote, local, None, options)
+    }
+
+    /// `within` is known where this is called: the ordinary way pays nothing for it.
+    #[inline(always)]
+    pub(crate) fn open(
+        &mut self,
+        remote: Endpoint,
+        local: Option<Addr>,
+        within: Option<PortRange>,
+        options: SocketOptions,
+    ) -> Result<ConnId, ConnectError> {
         let core = &mut *self.core;
         let departure = core.departure(remote, local)?;
         if core.is_full() {
@@ -222,7 +234,7 @@ impl<'a> Cx<'a> {
         let millis = core.env.millis;
         let hop = core.neighbours.resolve(millis, departure.interface, departure.next);
         let hop = hop.map_err(|_| ConnectError::NoMemory)?;
-        let Some((tuple, successor)) = core.choose_port(&departure, remote) else {
+        let Some((tuple, successor)) = core.choose_port(&departure, remote, within) else {
             core.counters.event(Event::TcpNoPortsLeft);
             return Err(ConnectError::PortsExhausted);
         };
@@ -488,10 +500,12 @@ impl Core {
 
     /// A free port of this core towards `remote`, with what its TIME-WAIT record asks of the new
     /// connection. A port in TIME-WAIT is free when `tcp_tw_reuse` says so.
+    #[inline(always)]
     fn choose_port(
         &mut self,
         departure: &Departure,
         remote: Endpoint,
+        within: Option<PortRange>,
     ) -> Option<(Tuple, Option<Successor>)> {
         let Departure { interface, local, port_offset, .. } = *departure;
         let tuple =
@@ -520,7 +534,11 @@ impl Core {
                 }
         };
         let wanted = Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
-        let port = self.ports.choose(&self.rfd, &wanted, port_offset, is_free)?;
+        let (ports, rfd) = (&mut self.ports, &self.rfd);
+        let port = match within {
+            None => ports.choose(rfd, &wanted, port_offset, is_free)?,
+            Some(range) => ports.choose_within(rfd, &wanted, range, port_offset, is_free)?,
+        };
         let found = entry(port);
         let successor = found.and_then(|reference| {
             let successor = self.time_wait.may_reuse(reference.index(), millis);

@@ -10,11 +10,13 @@ use alloc::vec;
 
 use penstock_wire::Addr;
 
-use crate::app::Endpoint;
+use crate::app::{ConnId, Endpoint};
+use crate::config::SocketOptions;
 use crate::core::Core;
-use crate::cx::ConnectError;
+use crate::cx::{ConnectError, Cx};
 use crate::hash::AddrId;
 use crate::limits;
+use crate::rfd::PortRange;
 
 /// The way to one destination.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,32 @@ impl Departures {
     fn recall(&self, remote: Endpoint, from: Option<Addr>) -> Option<Departure> {
         let known = self.places[place_of(remote)].as_ref()?;
         (known.remote == remote && known.from == from).then_some(known.departure)
+    }
+}
+
+impl Cx<'_> {
+    /// [`connect`](Self::connect) from a port of `within`, which was [claimed](Self::claim_ports): one that the answers
+    /// name this core by, and from which nothing goes to `remote`. It takes one look at each port of
+    /// the range at most.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    #[cold]
+    #[inline(never)]
+    pub fn connect_within(
+        &mut self,
+        remote: Endpoint,
+        local: Option<Addr>,
+        within: PortRange,
+        options: SocketOptions,
+    ) -> Result<ConnId, ConnectError> {
+        self.open(remote, local, Some(within), options)
+    }
+
+    /// Connections may leave from these ports ([`connect_within`](Self::connect_within)) where nothing
+    /// listens. To be said on every core before the first does.
+    pub fn claim_ports(&mut self, range: PortRange) {
+        self.core.rfd.claim(range);
     }
 }
 

@@ -12,6 +12,9 @@
 //!   RSS only        the port bits are solved for, until the hash names this core's queue   [Solver]
 //!   neither         the frame crosses to its owner by mail
 //! ```
+//! Ports that the application has claimed beside the range ([`Rfd::claim`]) follow the same rule, but
+//! for Flow Director, whose filters hold the range's block alone: outside of it the hash decides.
+//!
 //! With a number of cores that is no power of two some low bits name no core. Such ports are never
 //! chosen; a stray segment to one belongs to `bits mod cores`, so that it has one home at least.
 //!
@@ -165,6 +168,8 @@ pub struct Rfd {
     cores: Cores,
     core: u16,
     range: PortRange,
+    /// More ports of active connections.
+    claimed: Vec<PortRange>,
     interfaces: Vec<Chosen>,
 }
 
@@ -201,7 +206,7 @@ impl Rfd {
                 Steering::Rss(rss) => by_hash(rss, false),
             })
             .collect();
-        Rfd { cores, core, range, interfaces }
+        Rfd { cores, core, range, claimed: Vec::new(), interfaces }
     }
 
     /// Whether a connection from local port `port` may be one that this machine opened: the port is
@@ -220,12 +225,32 @@ impl Rfd {
 
     /// As [`owner`](Self::owner), where the whole tuple is known: a port that was chosen by hash is
     /// owned as the hash says. Costs a Toeplitz hash there: for segments that found no connection.
+    ///
+    /// Ports that were [claimed](Self::claim) have an owner too.
     pub fn owner_of(&self, wanted: &Wanted, port: u16) -> Option<u16> {
-        let low_bits = self.owner(port)?;
-        Some(match self.solver(wanted) {
+        let is_ours = self.is_active(port) || self.claimed.iter().any(|range| range.contains(port));
+        is_ours.then(|| match self.solver_at(wanted, port) {
             Some(solver) => solver.queue_of(wanted, port) as u16 % self.cores.count,
-            None => low_bits,
+            None => self.cores.core_of(port),
         })
+    }
+
+    /// Ports of `range` are for active connections too, where nothing listens. To be said on every
+    /// core, so that each knows where a segment belongs that the card brought elsewhere.
+    pub fn claim(&mut self, range: PortRange) {
+        if !self.claimed.contains(&range) {
+            self.claimed.push(range);
+        }
+    }
+
+    /// What tells the owner of `port`, of the range or claimed, by hash, if anything does: a card's
+    /// filters hold no more than the block around the range.
+    fn solver_at(&self, wanted: &Wanted, port: u16) -> Option<&Solver> {
+        let (base, free) = self.range.block();
+        match self.interfaces.get(wanted.interface as usize)? {
+            Chosen::ByHash { v6_only: true, solver } if port & !free != base => Some(solver),
+            _ => self.solver(wanted),
+        }
     }
 
     /// What chooses the ports of such a connection by hash, if anything does.

@@ -2,7 +2,7 @@
 
 use penstock_wire::Addr;
 
-use super::{Rfd, Solver};
+use super::{PortRange, Rfd, Solver};
 
 /// A connection that still lacks its local port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,24 @@ impl PortAllocator {
                 self.round(count, offset, |nth| Some(nth_port(nth)).filter(|&port| is_free(port)))
             }
         }
+    }
+
+    /// The same from the ports of `range`, which was [claimed](Rfd::claim): those that this core owns.
+    /// They are searched, not solved for: at most one look at each port of the range.
+    #[cold]
+    pub fn choose_within(
+        &mut self,
+        rfd: &Rfd,
+        wanted: &Wanted,
+        range: PortRange,
+        offset: u32,
+        mut is_free: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let PortRange { first, last } = range;
+        self.round((last - first) as u32 + 1, offset, |nth| {
+            let port = first + nth as u16;
+            (rfd.owner_of(wanted, port) == Some(rfd.core) && is_free(port)).then_some(port)
+        })
     }
 
     fn choose_by_hash(

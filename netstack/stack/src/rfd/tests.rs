@@ -231,6 +231,54 @@ fn poor_circumstances_give_fewer_ports() {
     }
 }
 
+/// Ports of a claimed range, in the block that filters hold or not: every one of them comes back, by
+/// filter, hash or mail, to the one core that chooses it, and no core chooses another.
+#[test]
+fn claimed_ports_come_back_to_who_chose_them() {
+    for (count, claimed) in WORLDS.into_iter().flat_map(|count| {
+        [range(1000, 1063), range(40_000, 40_015), range(32_700, 32_800)].map(|it| (count, it))
+    }) {
+        let filters = rules(cores(count), count, PortRange::DEFAULT);
+        let rss = rss(KEY, count);
+        let cards =
+            [Steering::Unknown, Steering::FlowDirector(rss.clone()), Steering::Rss(rss.clone())];
+        for (interface, mut wanted) in (0..3).flat_map(|at| destinations().map(|to| (at, to))) {
+            wanted.interface = interface;
+            let by_hash = |port| {
+                let &Wanted { remote, remote_port, own, .. } = &wanted;
+                let hash = toeplitz::tcp_tuple(&rss.key, remote, own, remote_port, port);
+                u16::from(rss.reta[hash as usize % RETA_ENTRIES])
+            };
+            let mut found = HashSet::new();
+            for core in 0..count {
+                let mut rfd = Rfd::new(cores(count), core, PortRange::DEFAULT, cards.iter());
+                assert_eq!(rfd.owner_of(&wanted, 1000), None, "not claimed");
+                rfd.claim(claimed);
+                let mut ports = PortAllocator::new(77);
+                while let Some(port) =
+                    ports.choose_within(&rfd, &wanted, claimed, u32::MAX - 3, |it| {
+                        !found.contains(&it)
+                    })
+                {
+                    assert!(claimed.contains(port) && found.insert(port));
+                    assert_eq!(rfd.owner_of(&wanted, port), Some(core));
+                    let arrives = match interface {
+                        _ if count == 1 => 0,
+                        0 => core,
+                        1 if wanted.remote.is_v4() => {
+                            filtered(&filters, port).unwrap_or_else(|| by_hash(port))
+                        }
+                        _ => by_hash(port),
+                    };
+                    assert_eq!(arrives, core, "port {port} of {count} cores, card {interface}");
+                }
+            }
+            let all: HashSet<u16> = (claimed.first..=claimed.last).collect();
+            assert_eq!(found, all, "a port without an owner, {count} cores, card {interface}");
+        }
+    }
+}
+
 proptest! {
     /// Whatever the key, the table, the range and the destination: a solved port is in the range,
     /// and the card brings it to the queue that was asked for.
