@@ -88,6 +88,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         }
         Wanted::Proxy => {
             let setup = proxy::setup(words, &delivered, &boot.environment, settings.lenient)?;
+            setup.check(cores)?;
             let needs = Needs::of(setup, cores);
             let appetite = Appetite {
                 wanted: |usual| setup.suited(usual, cores),

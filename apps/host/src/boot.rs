@@ -40,6 +40,7 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
             let setup = proxy::setup(&options.configurations, words, &environment, lenient)?;
             let mut ground = Ground::open(&boot.machine, &options.taps)?;
             let cores = ground.cores();
+            setup.check(cores)?;
             let capacity = setup.suited(ground.capacity(), cores);
             ground.holds(capacity, &Needs::of(setup, cores))?;
             setup.summary().iter().for_each(report::say);

@@ -265,13 +265,13 @@ impl Proxy {
             self.connection_failed(cx, id, Failure::AtOnce);
             return;
         };
-        let source = description.source.as_ref().or(self.setup.backend(backend).source.as_ref());
-        let from = source.map(|source| source.addr).filter(|addr| !addr.is_unspecified());
+        let (from, ports) = self.setup.origin(server);
         let user_timeout = description.user_timeout;
         let patient = self.setup.backend(backend).options.smart_connect != Some(false);
         let opening = Opening {
             server: endpoint,
             from,
+            ports,
             options: SocketOptions { user_timeout, patient, ..OPTIONS },
             manners: self.setup.manners_of(frontend, backend),
             said,
@@ -286,6 +286,10 @@ impl Proxy {
             }
             Err(ConnectError::NoRoute | ConnectError::BadDestination | ConnectError::NoAddress) => {
                 self.connection_failed(cx, id, Failure::AtOnce)
+            }
+            // Of those that `source` names: one may be free by the next try.
+            Err(ConnectError::PortsExhausted) if ports.is_some() => {
+                self.connection_failed(cx, id, Failure::AtOnce);
             }
             Err(
                 ConnectError::PortsExhausted
@@ -533,7 +537,7 @@ impl Proxy {
 /// Why there is no connection to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
-    /// It cannot even be tried: there is no way there.
+    /// It cannot even be tried: there is no way there, or no port to leave from.
     AtOnce,
     /// It refused.
     Refused,

@@ -47,6 +47,7 @@ pub mod line;
 pub mod log;
 mod memory;
 mod observe;
+mod origin;
 mod pool;
 mod proxy;
 pub mod proxy_protocol;

@@ -198,6 +198,7 @@ impl Proxy {
             }
             self.doors[index] = Some(door);
         }
+        self.setup.claim_ports(cx);
         self.start_checks(cx);
         Ok(())
     }

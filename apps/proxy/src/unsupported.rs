@@ -36,9 +36,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
             if source.interface.is_some() {
                 say(Severity::Alert, &section, "source .. interface");
             }
-            if source.ports.is_some() {
-                say(Severity::Alert, &section, "source with ports");
-            }
         }
         if backend.servers.iter().any(|server| server.fast_open) {
             say(Severity::Notice, &section, "server .. tfo");
@@ -88,8 +85,8 @@ mod tests {
             ("bind :81 interface eth0", "'bind .. interface'"),
             ("bind :81 mss 1200", "'bind .. mss'"),
             ("source 10.0.0.2 interface eth0", "'source .. interface'"),
-            ("source 10.0.0.2:1000", "'source with ports'"),
-            ("server t 10.0.0.3:80 source 10.0.0.2:1000", "'source with ports'"),
+            ("server t 10.0.0.3:80 source 10.0.0.2:1000 interface eth0", "'source .. interface'"),
+            ("source 10.0.0.2 usesrc clientip", "usesrc"),
         ] {
             let read = read(line);
             assert!(read.setup.is_none(), "{line}");

@@ -219,7 +219,6 @@ impl Proxy {
         let Watch { probes, desk, .. } = &mut *watch;
         let probe = &mut probes[usize::from(number)];
         let subject = self.subject(cx, probe);
-        let (server, backend) = (subject.server, subject.backend);
         let Todo { send, close, open, mut finished } = event(&mut probe.check, &subject, desk, now);
         if let Some(conn) = probe.conn
             && !send.is_empty()
@@ -237,9 +236,11 @@ impl Proxy {
             }
         }
         if let Some(remote) = open {
-            let source = server.source.as_ref().or(backend.source.as_ref());
-            let from = source.map(|source| source.addr).filter(|addr| !addr.is_unspecified());
-            match cx.connect(remote, from, OPTIONS) {
+            let opened = match self.setup.origin(probe.server) {
+                (from, None) => cx.connect(remote, from, OPTIONS),
+                (from, Some(ports)) => cx.connect_within(remote, from, ports, OPTIONS),
+            };
+            match opened {
                 Ok(conn) => {
                     self.roles[conn.index()] = Role::Check(number);
                     probe.conn = Some(conn);

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use penstock_stack::rfd::PortRange;
 use penstock_stack::{
     Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions,
 };
@@ -45,6 +46,8 @@ pub struct Opening {
     pub server: Endpoint,
     /// The address to come from; `None`: one that suits.
     pub from: Option<Addr>,
+    /// The ports to come from, [claimed](Cx::claim_ports); `None`: those of the stack.
+    pub ports: Option<PortRange>,
     /// Options of the server's connection.
     pub options: SocketOptions,
     /// Which of the [`Manners`].
@@ -186,8 +189,11 @@ impl Relay {
         client: ConnId,
         opening: Opening,
     ) -> Result<ConnId, ConnectError> {
-        let Opening { server, from, options, manners, said, has_ended } = opening;
-        let conn = cx.connect(server, from, options)?;
+        let Opening { server, from, ports, options, manners, said, has_ended } = opening;
+        let conn = match ports {
+            None => cx.connect(server, from, options)?,
+            Some(ports) => cx.connect_within(server, from, ports, options)?,
+        };
         let now = cx.now().millis();
         let end = End { manners, read_at: now, written_at: now, ..End::NONE };
         let (flags, read_at) = match said {

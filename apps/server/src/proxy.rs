@@ -16,6 +16,7 @@ impl Server {
         let opening = Opening {
             server: backend,
             from: None,
+            ports: None,
             options: OPTIONS,
             manners: 0,
             said: Said::Stored,
