@@ -327,4 +327,5 @@ pub(crate) const OPTIONS: SocketOptions = SocketOptions {
     patient: false,
     user_timeout: None,
     keepalive: None,
+    mss: None,
 };

@@ -1,6 +1,7 @@
 //! What is frozen before the workers start: each worker gets its own copy.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use penstock_queue::Rss;
 use penstock_wire::{Addr, Mac};
@@ -242,6 +243,9 @@ pub struct SocketOptions {
     pub user_timeout: Option<Duration>,
     /// `SO_KEEPALIVE`.
     pub keepalive: Option<KeepAlive>,
+    /// `TCP_MAXSEG`: the largest MSS in bytes that our SYN offers, and the largest segment that we
+    /// send, whatever the path and the peer would allow. The SYNs settle it: later it has no effect.
+    pub mss: Option<NonZeroU16>,
 }
 
 /// Keep-alive (RFC 9293 section 3.8.4).

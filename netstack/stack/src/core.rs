@@ -405,6 +405,20 @@ impl Core {
         }
     }
 
+    /// The largest segment between a client of `listener` and us, where `mss` is what fits otherwise.
+    #[inline(always)]
+    pub(crate) fn client_mss(&self, mss: u16, listener: u16) -> u16 {
+        // Nearly no machine has such a listener.
+        if self.env.profiles.any_mss() { self.client_mss_bounded(mss, listener) } else { mss }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn client_mss_bounded(&self, mss: u16, listener: u16) -> u16 {
+        let profile = self.listeners.profile(listener);
+        profile.map_or(mss, |profile| self.env.bounded_mss(mss, profile))
+    }
+
     /// Looks for the way to connection `index`'s peer anew: what is silent may have moved.
     pub(crate) fn find_hop(&mut self, index: u32) {
         let tuple = self.conns[index].tuple;

@@ -27,7 +27,12 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
 
     fn serve_segment(&mut self, index: u32, arrival: &Arrival, source: Source) {
         self.core.current = index;
-        let mtu_mss = if self.is_opening(index) { self.core.path_mss(&arrival.tuple) } else { 0 };
+        let mtu_mss = if self.is_opening(index) {
+            let (core, profile) = (&self.core, self.core.conns[index].profile);
+            core.env.bounded_mss(core.path_mss(&arrival.tuple), profile)
+        } else {
+            0
+        };
         let opened = self.core.open(index);
         let verdict = opened.tcb.on_segment(opened.flight, &arrival.seg, mtu_mss, opened.env);
         if let Some(reason) = verdict.drop {

@@ -10,6 +10,7 @@ mod puppet;
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use penstock_queue::{Chunks, MemoryQueue};
 use penstock_wire::checksum::Sum;
@@ -102,6 +103,7 @@ impl World {
             patient: on(6),
             user_timeout: if on(7) { None } else { Some(Duration::from_secs(30)) },
             keepalive: None,
+            mss: NonZeroU16::new(if on(7) { 0 } else { 700 }),
         };
         let tcp = Tcp {
             timestamps: on(0),

@@ -109,7 +109,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             sack: options.sack_permitted && core.env.tcp.sack,
             timestamp: timestamps.map(|timestamps| timestamps.value),
             ts_offset: origin.timestamp_offset(),
-            mtu_mss: core.path_mss_of(own_mss, tuple.remote),
+            mtu_mss: core.client_mss(core.path_mss_of(own_mss, tuple.remote), listener),
             hop: hop.0,
             listener,
         };
@@ -279,7 +279,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             sack: offer.sack_permitted,
             timestamp: stamps.map(|stamps| stamps.value),
             ts_offset,
-            mtu_mss: core.path_mss(tuple),
+            mtu_mss: core.env.bounded_mss(core.path_mss(tuple), profile),
             hop: hop.0,
             listener,
         };

@@ -170,13 +170,14 @@ fn options_of(core: &Core, tcb: &Tcb, flight: Option<&Flight>, emit: &Emit) -> O
     Options { timestamps, sack, ..Options::default() }
 }
 
-/// The options of a SYN, and of the SYN-ACK of a simultaneous open, from a station that offers an
-/// MSS of `mss`.
+/// The options of a SYN, and of the SYN-ACK of a simultaneous open, from a station that can
+/// offer an MSS of `mss`.
 fn syn_of(tcb: &Tcb, mss: u16, env: &Env) -> Syn {
     // A SYN-ACK answers what the peer offered, a SYN offers what is configured.
     let scaling = env.tcp.window_scaling
         && (tcb.state == State::SynSent || tcb.our_scale() > 0 || tcb.peer_scale() > 0);
     let window_scale = scaling.then_some(env.window_scale);
+    let mss = env.bounded_mss(mss, tcb.profile);
     Syn { mss, window_scale, sack_permitted: tcb.has(Bits::SACK) }
 }
 

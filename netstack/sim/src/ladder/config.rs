@@ -1,5 +1,7 @@
 //! `config` lines: the knobs of the worker, under the names they have there.
 
+use core::num::NonZeroU16;
+
 use penstock_stack::{
     CongestionControl, Duration, KeepAlive, RECEIVE_WINDOW_BYTES_MAX, RECEIVE_WINDOW_BYTES_MIN,
     SocketOptions, SynCookies,
@@ -25,7 +27,7 @@ pub(crate) fn options(cursor: &mut Cursor<'_>, options: &mut SocketOptions) -> R
     loop {
         if !option(cursor, options)? {
             cursor.space();
-            return cursor.error("nodelay, quickack, patient, user_timeout or keepalive");
+            return cursor.error("nodelay, quickack, patient, user_timeout, keepalive or mss");
         }
         if cursor.is_done() {
             return Ok(());
@@ -48,6 +50,7 @@ fn option(cursor: &mut Cursor<'_>, options: &mut SocketOptions) -> Read<bool> {
             let probes = cursor.number("how many probes", u8::MAX as u64)? as u8;
             options.keepalive = Some(KeepAlive { idle, interval, probes });
         }
+        "mss" => options.mss = NonZeroU16::new(amount(cursor, 1, u16::MAX as u32)? as u16),
         _ => {
             *cursor = start;
             return Ok(false);

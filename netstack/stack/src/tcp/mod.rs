@@ -97,4 +97,10 @@ impl Env {
     pub(crate) fn options(&self, profile: u8) -> &config::SocketOptions {
         self.profiles.set(profile)
     }
+
+    /// The largest segment of the connections of a profile, where `mss` is what fits otherwise.
+    #[inline]
+    pub(crate) fn bounded_mss(&self, mss: u16, profile: u8) -> u16 {
+        self.options(profile).mss.map_or(mss, |most| most.get().min(mss))
+    }
 }

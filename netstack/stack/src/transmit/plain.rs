@@ -130,7 +130,8 @@ pub(crate) fn first_syn_ack<Q: QueuePair>(
         .has(Bits::TIMESTAMPS)
         .then(|| Timestamps { value: half.timestamp(millis), echo: half.ts_recent });
     let window_scale = half.scales_windows().then_some(core.env.window_scale);
-    let syn = Syn { mss: station.mss, window_scale, sack_permitted: half.has(Bits::SACK) };
+    let mss = core.client_mss(station.mss, half.listener());
+    let syn = Syn { mss, window_scale, sack_permitted: half.has(Bits::SACK) };
     let header = tcp::Header {
         src_port: local_port,
         dst_port: remote_port,
