@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU16;
 
 use penstock_config::haproxy::{Bind, BindAddress};
 use penstock_control::{Application, NameId};
@@ -242,9 +243,10 @@ impl Proxy {
     }
 
     fn client_options(&self, frontend: u16, bind: u16) -> SocketOptions {
-        let user_timeout = self.setup.bind(frontend, bind).user_timeout;
+        let &Bind { user_timeout, mss, .. } = self.setup.bind(frontend, bind);
+        let mss = mss.and_then(|mss| NonZeroU16::new(mss.unsigned_abs()));
         let patient = self.setup.frontend(frontend).options.smart_accept != Some(false);
-        SocketOptions { user_timeout, patient, ..OPTIONS }
+        SocketOptions { user_timeout, patient, mss, ..OPTIONS }
     }
 
     /// Sets the client's timer to the end of the phase that its session is in.
@@ -420,6 +422,7 @@ pub(crate) const OPTIONS: SocketOptions = SocketOptions {
     patient: true,
     user_timeout: None,
     keepalive: None,
+    mss: None,
 };
 
 const _: () = assert!(size_of::<Role>() <= 8);

@@ -2,11 +2,16 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use penstock_config::haproxy::grammar::{Message, Severity};
 use penstock_config::haproxy::{Proxies, StickTable};
 
 use crate::limits;
+
+/// What `mss` can be, as Linux takes it (TCP_MIN_MSS, MAX_TCP_WINDOW). HAProxy lowers what it sends
+/// by a negative one, which Linux does not heed once the connection is there.
+const MSS: RangeInclusive<i16> = 88..=32_767;
 
 /// What there is to say: an alert where a session would not be treated as the configuration has it.
 pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
@@ -20,7 +25,6 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         for bind in &frontend.binds {
             for (is_there, what, severity) in [
                 (bind.interface.is_some(), "bind .. interface", Severity::Alert),
-                (bind.mss.is_some(), "bind .. mss", Severity::Alert),
                 (bind.fast_open, "bind .. tfo", Severity::Notice),
             ] {
                 if is_there {
@@ -39,6 +43,15 @@ pub(crate) fn messages(proxies: &Proxies) -> Vec<Message> {
         }
         if backend.servers.iter().any(|server| server.fast_open) {
             say(Severity::Notice, &section, "server .. tfo");
+        }
+    }
+    for frontend in &proxies.frontends {
+        let sizes = frontend.binds.iter().filter_map(|bind| bind.mss);
+        for mss in sizes.filter(|mss| !MSS.contains(mss)) {
+            let (name, least, most) = (&frontend.name, MSS.start(), MSS.end());
+            let text =
+                format!("frontend '{name}' : 'bind .. mss {mss}' : expects {least} to {most}.");
+            messages.push(Message { severity: Severity::Alert, text });
         }
     }
     for StickTable { name, size, .. } in &proxies.tables {
@@ -81,9 +94,11 @@ mod tests {
     #[test]
     fn what_is_not_done_is_refused_by_name() {
         assert!(read("maxconn 10").setup.is_some());
+        assert!(read("bind :81 mss 88").setup.is_some());
         for (line, what) in [
             ("bind :81 interface eth0", "'bind .. interface'"),
-            ("bind :81 mss 1200", "'bind .. mss'"),
+            ("bind :81 mss -100", "'bind .. mss -100' : expects 88 to 32767."),
+            ("bind :81 mss 87", "'bind .. mss 87' : expects 88 to 32767."),
             ("source 10.0.0.2 interface eth0", "'source .. interface'"),
             ("server t 10.0.0.3:80 source 10.0.0.2:1000 interface eth0", "'source .. interface'"),
             ("source 10.0.0.2 usesrc clientip", "usesrc"),

@@ -88,6 +88,22 @@ fn a_listener_of_one_family_leaves_the_other_alone() {
 }
 
 #[test]
+fn a_listener_bounds_the_segments_of_its_clients() {
+    let mut proxies = proxies(Algorithm::RoundRobin, 1);
+    let at = |port| BindAddress { addr: Addr::UNSPECIFIED, port };
+    proxies.frontends[0].binds =
+        vec![Bind::new(at(80)), Bind { mss: Some(700), ..Bind::new(at(81)) }];
+    let mut world = Plan::fair(proxies, 2, &[Ways::default()]).world();
+    let silent = Client::default;
+    let visits = [80, 81].map(|port| world.visit(port, silent()));
+    world.pass_ms(1_000);
+    let mut sizes = [0; 2];
+    world.act(|_, cx| sizes = visits.map(|visit| cx.info(visit).expect("there still").mss));
+    // Less the timestamps.
+    assert_eq!(sizes, [1460 - 12, 700 - 12]);
+}
+
+#[test]
 fn servers_have_their_shares_over_all_cores() {
     let mut proxies = proxies(Algorithm::RoundRobin, 2);
     proxies.backends[0].servers[1].weight = 3;
