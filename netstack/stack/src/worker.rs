@@ -190,7 +190,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// descriptors written back.
     pub fn next_deadline(&self) -> Option<Instant> {
         let core = &self.core;
-        if core.has_ready() {
+        // Datagrams may have been said between two turns, when a proxy that stops takes its leave.
+        if core.has_ready() || !core.datagrams.is_empty() {
             return Some(core.env.now);
         }
         let tick = self.next_tick();
