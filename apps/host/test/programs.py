@@ -18,16 +18,16 @@ defaults
     timeout client 20s
     timeout server 20s
 listen web
-    bind {{address}}:8301
+    bind {{address}}:8431
     server a {LINUX}:8084
 listen told
-    bind {{address}}:8302
+    bind {{address}}:8432
     server a {LINUX}:8085 send-proxy-v2
 listen redis
-    bind {{address}}:8303
+    bind {{address}}:8433
     server a {LINUX}:8086
 frontend tls
-    bind {{address}}:8304
+    bind {{address}}:8434
     tcp-request inspect-delay 5s
     tcp-request content accept if {{{{ req.ssl_hello_type 1 }}}}
     use_backend one if {{{{ req.ssl_sni -i one.example }}}}
@@ -44,17 +44,17 @@ server {{ listen {LINUX}:8085 proxy_protocol; location / {{ return 200 "$proxy_p
 
 # What is run against an address, and what of its output is compared.
 TABLE = [
-    ("curl", "curl -sS http://{address}:8301/", r".*"),
-    ("curl, told", "curl -sS http://{address}:8302/", r".*"),
-    ("curl, large", "curl -sS -o /dev/null -w %{{size_download}} http://{address}:8301/big", r"\d+"),
-    ("curl, upload", "curl -sS -o /dev/null -w %{{http_code}} --data-binary @{big} http://{address}:8301/", r"\d+"),
-    ("ab", "ab -q -n 1500 -c 30 http://{address}:8301/", r"(?:Complete requests|Failed requests|HTML transferred): *\d+"),
-    ("ab -k", "ab -q -k -n 5000 -c 30 http://{address}:8301/", r"(?:Complete requests|Failed requests|HTML transferred): *\d+"),
-    ("redis-benchmark", "redis-benchmark -h {host} -p 8303 -n 5000 -c 20 -P 8 -d 500 -t set,get,lrange_100 --csv", r'^"[^"]*"'),
-    ("redis-cli", "redis-cli -h {host} -p 8303 eval {eval} 0", r".*"),
-    ("openssl, one", "openssl s_client -connect {address}:8304 -servername one.example -brief", r"CN *= *\S+|Verification.*"),
-    ("openssl, two", "openssl s_client -connect {address}:8304 -servername two.example -brief", r"CN *= *\S+|Verification.*"),
-    ("openssl, none", "openssl s_client -connect {address}:8304 -noservername -brief", r"CN *= *\S+|Verification.*"),
+    ("curl", "curl -sS http://{address}:8431/", r".*"),
+    ("curl, told", "curl -sS http://{address}:8432/", r".*"),
+    ("curl, large", "curl -sS -o /dev/null -w %{{size_download}} http://{address}:8431/big", r"\d+"),
+    ("curl, upload", "curl -sS -o /dev/null -w %{{http_code}} --data-binary @{big} http://{address}:8431/", r"\d+"),
+    ("ab", "ab -q -n 1500 -c 30 http://{address}:8431/", r"(?:Complete requests|Failed requests|HTML transferred): *\d+"),
+    ("ab -k", "ab -q -k -n 5000 -c 30 http://{address}:8431/", r"(?:Complete requests|Failed requests|HTML transferred): *\d+"),
+    ("redis-benchmark", "redis-benchmark -h {host} -p 8433 -n 5000 -c 20 -P 8 -d 500 -t set,get,lrange_100 --csv", r'^"[^"]*"'),
+    ("redis-cli", "redis-cli -h {host} -p 8433 eval {eval} 0", r".*"),
+    ("openssl, one", "openssl s_client -connect {address}:8434 -servername one.example -brief", r"CN *= *\S+|Verification.*"),
+    ("openssl, two", "openssl s_client -connect {address}:8434 -servername two.example -brief", r"CN *= *\S+|Verification.*"),
+    ("openssl, none", "openssl s_client -connect {address}:8434 -noservername -brief", r"CN *= *\S+|Verification.*"),
 ]
 BIG = 3_000_000
 
