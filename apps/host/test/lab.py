@@ -85,10 +85,8 @@ def prepare():
     make_tap(TAP, LINUX, LINUX6)
     for name, value in {
         "net.ipv4.ip_local_port_range": "1024 65535",
-        # Where the checks' servers, and haproxy, listen: no client's.
+        # No client's own port may be where a backend, or haproxy, is to listen.
         "net.ipv4.ip_local_reserved_ports": "8000-8999",
-        # No client's own port may be where a backend is to listen.
-        "net.ipv4.ip_local_reserved_ports": "8080-8099",
         "net.ipv4.tcp_tw_reuse": "1",
         "net.ipv4.tcp_max_syn_backlog": "16384",
         "net.core.somaxconn": "16384",
