@@ -4,13 +4,14 @@
 #![allow(unsafe_code)]
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use x86_64::instructions::port::Port;
 
 use crate::cpuid;
 use crate::firmware::fw_cfg::{ENTRY_BYTES, SIZE_MAX, read};
-use crate::log;
 use crate::machine::File;
+use crate::{heap, log};
 
 /// The files that are ours; none where there is no QEMU.
 ///
@@ -37,13 +38,12 @@ pub(crate) fn files() -> Result<Vec<File>, &'static str> {
     let mut files = Vec::new();
     for entry in entries.iter().filter_map(read) {
         let (name, size) = (entry.name, entry.size as usize);
-        let mut bytes = Vec::new();
-        if entry.size > SIZE_MAX || bytes.try_reserve_exact(size).is_err() {
+        if entry.size > SIZE_MAX || !heap::has_room(size) {
             let expected = "expected at most 16 MiB, and memory for it";
             log::line(log::Level::Error, format_args!("fw_cfg {name}: {size} bytes: {expected}"));
             return Err("boot: a file is too large");
         }
-        bytes.resize(size, 0);
+        let mut bytes = vec![0; size];
         select(entry.selector);
         fill(&mut bytes);
         files.push(File { name: String::from(name).leak(), bytes: bytes.leak() });

@@ -91,6 +91,13 @@ pub fn usage() -> (usize, usize) {
     (heap.used(), heap.free())
 }
 
+/// Whether so many bytes can be taken: for who can do without, since who asks for more ends the machine.
+pub(crate) fn has_room(bytes: usize) -> bool {
+    let heap = HEAP.heap.lock();
+    let behind = frames::piece_from(heap.top() as u64).map_or(0, |piece| piece.end - piece.start);
+    bytes as u64 <= heap.free() as u64 + behind.saturating_sub(RESERVE)
+}
+
 /// From now on nothing may be allocated.
 pub(crate) fn seal() {
     HEAP.sealed.store(true, Ordering::Release);
