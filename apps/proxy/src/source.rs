@@ -28,12 +28,7 @@ pub fn read_as(input: &Input<'_>, change: impl FnOnce(&mut Proxies)) -> Read {
     let reading = grammar::read(input);
     let mut messages = reading.messages;
     let Some(mut proxies) = reading.proxies else { return Read { setup: None, messages } };
-    let mut missing = unsupported::messages(&proxies);
-    for message in &mut missing {
-        if input.lenient && message.severity == Severity::Alert {
-            message.severity = Severity::Warning;
-        }
-    }
+    let missing = unsupported::messages(&proxies);
     let is_fatal = missing.iter().any(|message| message.severity == Severity::Alert);
     messages.extend(missing);
     if is_fatal {

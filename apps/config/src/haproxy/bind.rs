@@ -41,8 +41,6 @@ pub struct Bind {
     pub fast_open: bool,
     /// `mss`: largest segment in bytes that is offered; negative is that much below the interface's.
     pub mss: Option<i16>,
-    /// `interface`: the card's name.
-    pub interface: Option<String>,
     /// `tcp-ut`: how long sent data may stay unacknowledged.
     pub user_timeout: Option<penstock_stack::Duration>,
 }
@@ -62,7 +60,6 @@ impl Bind {
             defer_accept: false,
             fast_open: false,
             mss: None,
-            interface: None,
             user_timeout: None,
         }
     }

@@ -201,8 +201,6 @@ pub struct Source {
     pub addr: Addr,
     /// Ports; `None`: any.
     pub ports: Option<core::ops::RangeInclusive<u16>>,
-    /// `interface`: the card's name.
-    pub interface: Option<String>,
 }
 
 /// What happens to the sessions of a server that goes down.

@@ -499,24 +499,20 @@ fn server_source(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> R
                 .to_owned(),
         );
     }
-    let mut source = source(line.value(), true).map_err(|wrong| {
+    let source = source(line.value(), true).map_err(|wrong| {
         let value = line.value();
         format!("\n  'source {value}' : {}\n  \n", wrong.trim_end_matches('\n'))
     })?;
     line.taken = 1;
-    loop {
-        let at = line.at + line.taken + 1;
-        match &line.words[at] {
-            "usesrc" => return Err("'source .. usesrc' is not supported yet".to_owned()),
-            "interface" => {
-                if !line.words.has(at + 1) {
-                    return Err("'server' : missing interface name".to_owned());
-                }
-                source.interface = Some(readable(&line.words[at + 1]));
-                line.taken += 2;
-            }
-            _ => break,
+    let at = line.at + 2;
+    match &line.words[at] {
+        "interface" if !line.words.has(at + 1) => {
+            return Err("'server' : missing interface name".to_owned());
         }
+        option @ ("interface" | "usesrc") => {
+            return Err(format!("'source .. {option}' is not supported yet"));
+        }
+        _ => {}
     }
     it.server.source = Some(source);
     Ok(())

@@ -215,6 +215,10 @@ fn what_is_not_here_yet_is_named() {
         ("http-request deny", "'http-request'"),
         ("option spop-check", "'option spop-check'"),
         ("acl x path /", "'path' is not supported yet"),
+        ("bind :81 interface eth0", "'bind .. interface' is not supported yet"),
+        ("source 10.0.0.2 interface eth0", "'source .. interface' is not supported yet"),
+        ("source 10.0.0.2 usesrc clientip", "'source .. usesrc' is not supported yet"),
+        ("server x 10.0.0.1 source 10.0.0.2:9 interface eth0", "'source .. interface' is not"),
         ("filter trace", "'filter'"),
         ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),
         ("tcp-request content use-service lua.x", "use-service"),
@@ -241,7 +245,7 @@ fn who_asks_for_it_goes_without_what_is_missing() {
     let text = format!(
         "{DEFAULTS}cache c\n total-max-size 4\n\
          listen web\n mode http\n bind :8404\n stats enable\n http-request deny if nothing\n\
-         frontend l\n bind :80\n bind :443 ssl crt /x\n acl api path /api\n acl own src 10.0.0.0/8\n\
+         frontend l\n bind :80\n bind :443 ssl crt /x\n bind :81 interface eth0\n acl api path /api\n acl own src 10.0.0.0/8\n\
          tcp-request content reject if api own\n tcp-request content reject if !own\n\
          use_backend web if own\n default_backend b\n\
          backend b\n server s 10.0.0.3:80\n server t 10.0.0.3:443 ssl verify none\n"
