@@ -437,12 +437,7 @@ impl Serving<Proxy> {
         let file = File { name: "bench.cfg", bytes: text.as_bytes() };
         let delivered = [file];
         let delivered: &dyn Files = &&delivered[..];
-        let read = penstock_proxy::read(&Input {
-            files: &[file],
-            environment: &[],
-            delivered,
-            lenient: false,
-        });
+        let read = penstock_proxy::read(&Input { delivered, ..Input::of(&[file]) });
         assert!(read.messages.is_empty(), "{:?}", read.messages);
         let setup = read.setup.expect("the row's configuration is good");
         let app = |capacity: &Capacity| Proxy::new(setup, 0, 1, capacity);

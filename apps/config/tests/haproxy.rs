@@ -15,8 +15,7 @@ fn folder() -> PathBuf {
 
 fn read(name: &str, bytes: &[u8]) -> Reading {
     let file = File { name, bytes };
-    let none: &[File<'_>] = &[];
-    grammar::read(&Input { files: &[file], environment: &[], delivered: &none, lenient: false })
+    grammar::read(&Input::of(&[file]))
 }
 
 fn said(reading: &Reading) -> String {

@@ -52,17 +52,9 @@ fn by_load(sessions: u32, full: u32, least: u32, most: u32) -> u32 {
 mod tests {
     //! A limit that moves with the load, as HAProxy's `srv_dynamic_maxconn` has it.
 
-    use penstock_config::haproxy::grammar::{File, Files, Input};
+    use penstock_config::haproxy::grammar::{File, Input};
 
     use super::by_load;
-
-    struct Nothing;
-
-    impl Files for Nothing {
-        fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
-            None
-        }
-    }
 
     #[test]
     fn a_backend_is_full_with_a_tenth_of_what_can_come_to_it() {
@@ -95,8 +87,8 @@ backend unmoved
     server s 10.0.0.3:80 maxconn 9
 ";
         let file = File { name: "a.cfg", bytes: text.as_bytes() };
-        let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
-        let setup = crate::read(&input).setup.expect("a good configuration");
+
+        let setup = crate::read(&Input::of(&[file])).setup.expect("a good configuration");
         assert_eq!(setup.fullconns, [Some(11), Some(31), Some(7), Some(1), None]);
     }
 

@@ -71,18 +71,9 @@ mod tests {
     //! Lines end where somebody who types them means it.
 
     use super::*;
-    use alloc::borrow::Cow;
     use alloc::format;
     use alloc::string::ToString;
-    use penstock_config::haproxy::grammar::{File, Files};
-
-    struct Nothing;
-
-    impl Files for Nothing {
-        fn bytes(&self, _: &str) -> Option<Cow<'_, [u8]>> {
-            None
-        }
-    }
+    use penstock_config::haproxy::grammar::File;
 
     #[test]
     fn more_names_than_can_be_asked_for_are_refused() {
@@ -90,9 +81,7 @@ mod tests {
             let mut text = String::from("listen a\n bind :80\n");
             (0..count).for_each(|at| text += &format!(" server s{at} h{}.example:80\n", at / 2));
             let file = File { name: "a.cfg", bytes: text.as_bytes() };
-            let files = [file];
-            let delivered = &Nothing;
-            let read = read(&Input { files: &files, environment: &[], delivered, lenient: false });
+            let read = read(&Input::of(&[file]));
             (read.setup.is_some(), read.messages.last().map(|message| message.text.clone()))
         };
         assert!(said(2048).0);

@@ -124,29 +124,15 @@ mod tests {
     //! A line says where, and who is behind it; a large configuration is a screen.
 
     use super::*;
-    use std::borrow::Cow;
 
-    use penstock_config::haproxy::grammar::{File, Files, Input};
-
-    struct Nothing;
-
-    impl Files for Nothing {
-        fn bytes(&self, _: &str) -> Option<Cow<'_, [u8]>> {
-            None
-        }
-    }
+    use penstock_config::haproxy::grammar::{File, Input};
 
     fn summary(text: &str) -> Vec<String> {
         let text = format!(
             "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n{text}"
         );
         let file = File { name: "a.cfg", bytes: text.as_bytes() };
-        let read = crate::read(&Input {
-            files: &[file],
-            environment: &[],
-            delivered: &Nothing,
-            lenient: false,
-        });
+        let read = crate::read(&Input::of(&[file]));
         read.setup.map(Setup::summary).unwrap_or_else(|| panic!("{:?}", read.messages))
     }
 

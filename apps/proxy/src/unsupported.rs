@@ -50,25 +50,12 @@ mod tests {
 
     use std::string::ToString;
 
-    use penstock_config::haproxy::grammar::{File, Files, Input};
-
-    struct Nothing;
-
-    impl Files for Nothing {
-        fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
-            None
-        }
-    }
+    use penstock_config::haproxy::grammar::{File, Input};
 
     fn read(line: &str) -> crate::Read {
         let text = std::format!("listen a\n bind :80\n server s 10.0.0.3:80\n {line}\n");
         let file = File { name: "a.cfg", bytes: text.as_bytes() };
-        crate::read(&Input {
-            files: &[file],
-            environment: &[],
-            delivered: &Nothing,
-            lenient: false,
-        })
+        crate::read(&Input::of(&[file]))
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::alloc::System;
 use std::fmt::Write;
 
-use penstock_config::haproxy::Delivery;
 use penstock_config::haproxy::grammar::{File, Input};
 use penstock_proxy::{Needs, Proxy, Setup};
 use penstock_stack::Capacity;
@@ -64,13 +63,7 @@ fn proxies(sections: usize, servers: usize, keywords: &str, attributes: &str) ->
 
 fn setup(text: &str) -> &'static Setup {
     let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
-    let delivered = Delivery::default();
-    let read = penstock_proxy::read(&Input {
-        files: &[file],
-        environment: &[],
-        delivered: &delivered,
-        lenient: false,
-    });
+    let read = penstock_proxy::read(&Input::of(&[file]));
     read.setup.unwrap_or_else(|| panic!("{:?}", read.messages))
 }
 

@@ -3,7 +3,7 @@
 
 mod world;
 
-use penstock_config::haproxy::grammar::{File, Files, Input};
+use penstock_config::haproxy::grammar::{File, Input};
 use penstock_config::haproxy::{BackendId, ServerId};
 use penstock_control::{Application, NameId};
 use penstock_wire::Addr;
@@ -13,22 +13,13 @@ use world::client::Client;
 use world::server::Ways;
 use world::{Plan, Scene, World};
 
-struct Nothing;
-
-impl Files for Nothing {
-    fn bytes(&self, _: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
-        None
-    }
-}
-
 /// Three servers of one name, of which two have somewhere to go.
 fn world(cores: u16) -> World {
     let text = "resolvers mydns\n nameserver ns1 10.0.0.9:53\ndefaults\n timeout connect 1s\n \
                 timeout client 9s\n timeout server 9s\nlisten be\n bind :80\n log stdout format short \
                 daemon\n server-template s 3 web.example:80 resolvers mydns init-addr none\n";
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let input = Input { files: &[file], environment: &[], delivered: &Nothing, lenient: false };
-    let reading = penstock_config::haproxy::grammar::read(&input);
+    let reading = penstock_config::haproxy::grammar::read(&Input::of(&[file]));
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
     let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
     world.pass_ms(1_000);

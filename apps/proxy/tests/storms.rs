@@ -250,13 +250,7 @@ impl Storm {
 
     fn world(&self) -> World {
         let file = File { name: "haproxy.cfg", bytes: self.text.as_bytes() };
-        let delivered: &[File<'_>] = &[];
-        let reading = read(&Input {
-            files: &[file],
-            environment: &[],
-            delivered: &delivered,
-            lenient: false,
-        });
+        let reading = read(&Input::of(&[file]));
         let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
         let Storm { seed, weather, cores, chunks, .. } = *self;
         let servers = self.servers.clone();

@@ -123,6 +123,14 @@ pub struct Input<'a> {
     pub lenient: bool,
 }
 
+impl<'a> Input<'a> {
+    /// These files, and nothing else: no environment, nothing that they could name.
+    pub fn of(files: &'a [File<'a>]) -> Input<'a> {
+        const NOTHING: &[File<'_>] = &[];
+        Input { files, environment: &[], delivered: &NOTHING, lenient: false }
+    }
+}
+
 /// What became of a configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {

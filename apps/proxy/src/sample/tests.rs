@@ -128,8 +128,7 @@ const NAMES: &[u8] =
 fn read(text: &str) -> (Sample, Variables) {
     let text = std::format!("frontend f\n bind :1\n acl a '{text}' -m found\n");
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let input = Input { files: &[file], environment: &[], delivered: &Delivered, lenient: false };
-    let reading = grammar::read(&input);
+    let reading = grammar::read(&Input { delivered: &Delivered, ..Input::of(&[file]) });
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{text}: {:?}", reading.messages));
     let sample = proxies.frontends[0].acls[0].tests[0].sample.clone();
     let named = Box::leak(Box::new(proxies.variables));

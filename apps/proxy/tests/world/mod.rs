@@ -17,9 +17,7 @@ use server::{Server, Ways};
 /// What a configuration says.
 pub(crate) fn proxies(text: &str) -> Proxies {
     let file = File { name: "haproxy.cfg", bytes: text.as_bytes() };
-    let delivered: &[File<'_>] = &[];
-    let reading =
-        read(&Input { files: &[file], environment: &[], delivered: &delivered, lenient: false });
+    let reading = read(&Input::of(&[file]));
     reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages))
 }
 

@@ -43,9 +43,8 @@ pub(super) enum Entry {
 pub(super) fn condition(text: &str, environment: &[(String, String)]) -> Result<bool, String> {
     let bytes = format!(".if {}\nholds\n.endif\n", text.replace('\n', " ")).into_bytes();
     let files = &[File { name: "condition", bytes: &bytes }];
-    let nothing: &[File<'_>] = &[];
     let mut holds = false;
-    for entry in cut(&Input { files, environment, delivered: &nothing, lenient: false }) {
+    for entry in cut(&Input { environment, ..Input::of(files) }) {
         match entry {
             Entry::Line(..) => holds = true,
             Entry::Say(_, text) | Entry::Stop { text, .. } => return Err(text),

@@ -19,12 +19,7 @@ const NONE: &[File<'_>] = &[];
 fn read_with(text: &str, delivered: &[File<'_>]) -> Reading {
     let file = File { name: "t.cfg", bytes: text.as_bytes() };
     let environment = [("PORT".to_string(), "8443".to_string())];
-    super::read(&Input {
-        files: &[file],
-        environment: &environment,
-        delivered: &delivered,
-        lenient: false,
-    })
+    super::read(&Input { environment: &environment, delivered: &delivered, ..Input::of(&[file]) })
 }
 
 fn said(text: &str) -> Vec<String> {
@@ -234,8 +229,7 @@ fn what_is_not_here_yet_is_named() {
 /// As [`said`], where what is missing is left out; and what is left.
 fn lenient(text: &str) -> (Option<Proxies>, String) {
     let files = [File { name: "f", bytes: text.as_bytes() }];
-    let reading =
-        super::read(&Input { files: &files, environment: &[], delivered: &NONE, lenient: true });
+    let reading = super::read(&Input { lenient: true, ..Input::of(&files) });
     let said: Vec<_> = reading.messages.iter().map(|message| message.line(1).to_string()).collect();
     (reading.proxies, said.join("\n"))
 }
@@ -276,8 +270,7 @@ fn several_files_are_one() {
         File { name: "a", bytes: DEFAULTS.as_bytes() },
         File { name: "b", bytes: b"listen l\n bind :80\n server a 10.0.0.1:80\n" },
     ];
-    let reading =
-        super::read(&Input { files: &files, environment: &[], delivered: &NONE, lenient: false });
+    let reading = super::read(&Input::of(&files));
     assert!(reading.proxies.is_some() && !reading.has_warnings(), "{reading:?}");
 }
 
@@ -359,7 +352,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read(bytes in any::<Vec<u8>>()) {
         let file = File { name: "t.cfg", bytes: &bytes };
-        let reading = super::read(&Input { files: &[file], environment: &[], delivered: &NONE, lenient: false });
+        let reading = super::read(&Input::of(&[file]));
         reading.messages.iter().for_each(|message| drop(message.line(1).to_string()));
     }
 

@@ -1,28 +1,14 @@
 //! Checks as people write them, from the line of the configuration to the line of the log.
 
 use super::*;
-use penstock_config::haproxy::grammar::{File, Files, Input};
-use std::borrow::Cow;
+use penstock_config::haproxy::grammar::{File, Input};
 use std::{format, vec};
-
-struct Nothing;
-
-impl Files for Nothing {
-    fn bytes(&self, _: &str) -> Option<Cow<'_, [u8]>> {
-        None
-    }
-}
 
 /// What the lines of a backend come to.
 fn check_of(lines: &str) -> ProxyCheck {
     let text = format!("backend b\n {}\n server s 10.0.0.3:80\n", lines.replace(" / ", "\n "));
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
-    let read = crate::read(&Input {
-        files: &[file],
-        environment: &[],
-        delivered: &Nothing,
-        lenient: false,
-    });
+    let read = crate::read(&Input::of(&[file]));
     let setup = read.setup.unwrap_or_else(|| panic!("{lines}: {:?}", read.messages));
     setup.proxies().backends[0].check.clone()
 }
