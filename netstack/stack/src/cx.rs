@@ -550,6 +550,7 @@ impl Core {
     }
 
     /// Makes the record of an active open; its SYN leaves when the connection is visited.
+    #[inline(always)]
     fn begin_active(
         &mut self,
         tuple: Tuple,

@@ -44,6 +44,7 @@ impl PortAllocator {
     /// come back names this core's queue. Ports whose low bits name this core as well come first;
     /// when those are used up any other will do, whose owner only the hash tells
     /// ([`Rfd::owner_of`]).
+    #[inline(always)]
     pub fn choose(
         &mut self,
         rfd: &Rfd,
