@@ -42,7 +42,7 @@ fn line(out: &mut impl Write, symbols: &Symbols<'_>, address: u64) -> fmt::Resul
     let known = layout::code().contains(&address).then(|| symbols.find(address)).flatten();
     match known {
         Some((name, offset)) => {
-            writeln!(out, "  {address:#x} {:#}+{offset:#x}", rustc_demangle::demangle(name))
+            writeln!(out, "  {address:#x} {name}+{offset:#x}")
         }
         None => writeln!(out, "  {address:#x}"),
     }
