@@ -22,7 +22,7 @@ use crate::halfopen::HalfOpens;
 use crate::hash::{AddrId, Tuple, TupleHash};
 use crate::interface::Interfaces;
 use crate::limits;
-use crate::listen::Listeners;
+use crate::listen::{Found, Listeners};
 use crate::mail::Post;
 use crate::neighbour::Neighbours;
 use crate::packet::Queued;
@@ -403,6 +403,13 @@ impl Core {
             Some(path) => own.min(path - limits::headers_bytes(remote)),
             None => own,
         }
+    }
+
+    /// Who listens where a client's segment arrived.
+    pub(crate) fn listener_of(&self, tuple: &Tuple) -> Option<Found> {
+        let addr = self.interfaces.addr(tuple.local);
+        let interface = self.interfaces.interface_of(tuple.local);
+        self.listeners.lookup(addr, tuple.local_port, interface)
     }
 
     /// The largest segment between a client of `listener` and us, where `mss` is what fits otherwise.

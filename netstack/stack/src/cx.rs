@@ -33,7 +33,7 @@ pub struct Cx<'a> {
 pub enum ListenError {
     /// Address and port are taken on this worker.
     InUse,
-    /// The address is none of ours.
+    /// The address is none of ours, or none of the interface's.
     NoSuchAddress,
     /// [`Capacity::listeners`](crate::Capacity::listeners) (or `udp`) is used up, or more
     /// different sets of socket options are in use than a worker keeps.
@@ -178,19 +178,35 @@ impl<'a> Cx<'a> {
         port: u16,
         options: SocketOptions,
     ) -> Result<ListenerId, ListenError> {
+        self.listen_on(None, addr, port, options)
+    }
+
+    /// The same on one interface (`SO_BINDTODEVICE`), whose clients it hears before any that
+    /// [listens](Self::listen) there without one.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen_on(
+        &mut self,
+        interface: Option<u8>,
+        addr: Option<Addr>,
+        port: u16,
+        options: SocketOptions,
+    ) -> Result<ListenerId, ListenError> {
         let core = &mut *self.core;
-        let is_there = |addr: Addr| addr.is_unspecified() || core.interfaces.is_ours(addr);
-        if !addr.is_none_or(is_there) || port == 0 {
+        let is_there = |addr: Addr| {
+            addr.is_unspecified()
+                || match interface {
+                    Some(interface) => core.interfaces.find(interface, addr).is_some(),
+                    None => core.interfaces.is_ours(addr),
+                }
+        };
+        let exists = interface.is_none_or(|interface| interface < core.interfaces.count());
+        if !exists || !addr.is_none_or(is_there) || port == 0 {
             return Err(ListenError::NoSuchAddress);
         }
         let profile = core.env.profiles.intern(options).ok_or(ListenError::TooMany)?;
-        let found = addr.and_then(|addr| core.listeners.lookup(addr, port));
-        let index = match core.listeners.open(addr, port, profile) {
-            Some(index) => index,
-            None if found.is_some() => return Err(ListenError::InUse),
-            None if core.listeners.is_listening(port) => return Err(ListenError::InUse),
-            None => return Err(ListenError::TooMany),
-        };
+        let index = core.listeners.open(addr, port, interface, profile)?;
         core.tell_of_listeners();
         Ok(ListenerId(index))
     }

@@ -72,6 +72,8 @@ pub enum Message<'a> {
         addr: Option<Addr>,
         /// The port.
         port: u16,
+        /// The interface whose clients it hears; `None` for all.
+        interface: Option<u8>,
         /// Whether it listens now.
         listens: bool,
     },
@@ -324,10 +326,13 @@ impl Sender {
                 let header = Header { kind: NEIGHBOUR, interface, ..Header::default() };
                 self.push(header, &[addr.hi, addr.lo, station])
             }
-            Message::Listening { addr, port, listens } => {
-                let flags = (addr.is_some() as u8 * ONE_ADDRESS) | (listens as u8 * LISTENS);
+            Message::Listening { addr, port, interface, listens } => {
+                let flags = (addr.is_some() as u8 * ONE_ADDRESS)
+                    | (listens as u8 * LISTENS)
+                    | (interface.is_some() as u8 * ONE_INTERFACE);
                 let addr = addr.unwrap_or(Addr::UNSPECIFIED);
-                let header = Header { kind: LISTENING, size: port, flags, interface: 0 };
+                let interface = interface.unwrap_or(0);
+                let header = Header { kind: LISTENING, size: port, flags, interface };
                 self.push(header, &[addr.hi, addr.lo])
             }
             Message::PathMtu { interface, remote, mtu } => {
@@ -414,7 +419,9 @@ impl Receiver {
             LISTENING => {
                 let addr = Addr { hi: word(1), lo: word(2) };
                 let addr = (flags & ONE_ADDRESS != 0).then_some(addr);
-                (3, Message::Listening { addr, port: size, listens: flags & LISTENS != 0 })
+                let interface = (flags & ONE_INTERFACE != 0).then_some(interface);
+                let listens = flags & LISTENS != 0;
+                (3, Message::Listening { addr, port: size, interface, listens })
             }
             PATH_MTU => {
                 let remote = Addr { hi: word(1), lo: word(2) };
@@ -561,6 +568,8 @@ const TOLD: u8 = 5;
 const ONE_ADDRESS: u8 = 1;
 /// In the flags of [`LISTENING`]: it began.
 const LISTENS: u8 = 2;
+/// In the flags of [`LISTENING`]: on one interface.
+const ONE_INTERFACE: u8 = 4;
 
 /// Words of the longest message on an ordinary link.
 const MESSAGE_WORDS_MAX: usize = 1 + ORDINARY_FRAME_BYTES / 8;

@@ -439,10 +439,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     /// The same for all but the nearly only kind: a SYN to the one listener of its port.
     #[inline(never)]
     fn on_stranger(&mut self, arrival: &Arrival, source: Source) {
-        let addr = self.core.interfaces.addr(arrival.tuple.local);
-        let port = arrival.tuple.local_port;
         let mailed = matches!(source, Source::Scratch { mailed: true, .. });
-        match self.core.listeners.lookup(addr, port) {
+        match self.core.listener_of(&arrival.tuple) {
             Some(Found::Here(listener, profile)) => {
                 self.on_listener(listener, profile, arrival, source);
             }
@@ -530,9 +528,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 return;
             }
             timewait::Verdict::Reopen(successor) => {
-                let addr = core.interfaces.addr(arrival.tuple.local);
-                let found = core.listeners.lookup(addr, arrival.tuple.local_port);
-                let Some(Found::Here(listener, _)) = found else {
+                let Some(Found::Here(listener, _)) = core.listener_of(&arrival.tuple) else {
                     core.drop(Drop::TimeWait);
                     return;
                 };

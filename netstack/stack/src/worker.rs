@@ -291,8 +291,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                     let millis = self.core.env.millis;
                     self.core.path_mtus.learn(remote, mtu as u32, millis);
                 }
-                Message::Listening { addr, port, listens } => {
-                    self.core.listeners.note(addr, port, from, listens);
+                Message::Listening { addr, port, interface, listens } => {
+                    self.core.listeners.note(addr, port, interface, from, listens);
                 }
                 Message::Told(words) => {
                     self.app.on_told(&mut Cx::new(&mut self.core), from, words.as_slice());
