@@ -440,7 +440,8 @@ impl Serving<Proxy> {
         let read = penstock_proxy::read(&Input { delivered, ..Input::of(&[file]) });
         assert!(read.messages.is_empty(), "{:?}", read.messages);
         let setup = read.setup.expect("the row's configuration is good");
-        let app = |capacity: &Capacity| Proxy::new(setup, 0, 1, capacity);
+        let cards = setup.cards(|_| None).expect("it names none");
+        let app = |capacity: &Capacity| Proxy::new(setup, cards, 0, 1, capacity);
         let explain = |worker: &Worker<Card, Proxy>| worker.app().statistics().to_string();
         let mut serving = Serving::new(app, explain);
         serving.worker.with(Instant(1), |app, cx| app.start(cx)).expect("the ports are free");

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use penstock_config::{Boot, Driver, Error, Machine as Settings, Steer};
+use penstock_config::{Boot, Card as Description, Driver, Error, Machine as Settings, Steer};
 use penstock_control::{self as control, Application, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
@@ -96,12 +96,14 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
                 most: format!(" ({needs})"),
             };
             let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
+            let descriptions = card::descriptions(&ground.cards);
+            let cards = setup.cards(|name| Description::find(&descriptions, name))?;
             setup.summary().iter().for_each(|line| info!("{line}"));
             if let Some(line) = setup.beyond(&ground.config.capacity, cores) {
                 warning!("{line}");
             }
             ground.settle(machine, move |core, capacity: &Capacity| {
-                Proxy::new(setup, core, cores, capacity)
+                Proxy::new(setup, cards, core, cores, capacity)
             });
         }
     }
@@ -248,7 +250,7 @@ fn assemble(
     cores: Cores,
     appetite: Appetite<impl Fn(Capacity) -> Capacity, impl Fn(u16, u32) -> usize>,
 ) -> Result<(Config, control::Plan), Vec<String>> {
-    let descriptions: Vec<_> = cards.iter().map(|card| card.description.clone()).collect();
+    let descriptions = card::descriptions(cards);
     let mut seed = [0; 32];
     entropy::fill(&mut seed);
     let config = settings.assemble(&descriptions, cores.count(), seed);

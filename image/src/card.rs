@@ -111,6 +111,11 @@ impl Card {
     }
 }
 
+/// What the stack is to know of these.
+pub(crate) fn descriptions(cards: &[Card]) -> Vec<Description> {
+    cards.iter().map(|card| card.description.clone()).collect()
+}
+
 /// Flows that no rule steers are spread over the cores, under a key that nobody can guess.
 fn rss(cores: Cores) -> Rss {
     let mut key = [0; RSS_KEY_BYTES];

@@ -135,6 +135,13 @@ fn default_route(gateway: Addr, interface: usize) -> Route {
     Route { network, prefix_bits: 0, gateway: Some(gateway), interface: interface as u8 }
 }
 
+impl Card {
+    /// The number of the card of this name among `cards`: what it is called, or `ethN`.
+    pub fn find(cards: &[Card], name: &str) -> Option<u8> {
+        find(cards, Some(name)).map(|at| at as u8)
+    }
+}
+
 /// The card that a device's name means.
 fn find(cards: &[Card], device: Option<&str>) -> Option<usize> {
     let Some(device) = device else { return (!cards.is_empty()).then_some(0) };

@@ -63,7 +63,7 @@ balance <balance>
 hash-type {consistent|map-based|~<word>} {sdbm|djb2|wt6|crc32|~<word>|~} {{avalanche|~<word>}|}
 hash-balance-factor {0|150|~<number>}
 rate-limit sessions <number>
-source {10.0.0.7|~10.0.0.7:<number>|~<address>} {~interface eth0|}
+source {10.0.0.7|~10.0.0.7:<number>|~<address>} {interface eth0|}
 {disabled|enabled}
 ~errorfile {400|503|999|~<word>} /etc/haproxy/errors/503.http
 {clitcpka|srvtcpka}-{cnt <number>|idle <time>|intvl <time>|~cnt <time>}
@@ -123,14 +123,14 @@ srvtcpka|tcpka|contstats|socket-stats|log-health-checks|persist|tcp-smart-accept
 
 BIND = """
 accept-proxy|backlog <number>|defer-accept|tfo|id <number>|maxconn <number>|name <word>|nice <number>|tcp-ut <time>|mode 600|level admin
-v4v6|v6only|gid 0|expose-fd listeners|~accept-netscaler-cip 5|~interface eth0|~mss <number>|~user root|~process 1|~thread 1|~transparent
+v4v6|v6only|gid 0|expose-fd listeners|~accept-netscaler-cip 5|interface eth0|~mss <number>|~user root|~process 1|~thread 1|~transparent
 ~severity-output number|~shards 2|~namespace x|~<word>
 """
 
 SERVER = """
 check|no-check|backup|no-backup|disabled|enabled|weight <number>|maxconn <number>|minconn <number>|maxqueue <number>|inter <time>|fastinter <time>
 downinter <time>|rise <number>|fall <number>|slowstart <time>|port <number>|addr {10.0.0.9|<address>}|send-proxy|send-proxy-v2|no-send-proxy
-check-send-proxy|proxy-v2-options {crc32c|unique-id|crc32c,unique-id|~<word>}|source {10.0.0.7|~10.0.0.7:<number>|~10.0.0.7:1000-2000|~<address>}
+check-send-proxy|proxy-v2-options {crc32c|unique-id|crc32c,unique-id|~<word>}|source {10.0.0.7|~10.0.0.7:<number>|~10.0.0.7:1000-2000|~<address>} {interface eth0|}
 on-marked-down {shutdown-sessions|~<word>}|on-marked-up {shutdown-backup-sessions|~<word>}|observe {layer4|~layer7|~none|~<word>}
 on-error {mark-down|fastinter|fail-check|sudden-death|~<word>}|error-limit <number>|id <number>|non-stick|stick|tfo|no-tfo|tcp-ut <time>
 init-addr {none|last,libc,none|10.0.0.1|~<word>}|~resolve-prefer {ipv4|ipv6|<word>}|~cookie <word>|~track {b1/s1|s1|<word>}|~redir /x

@@ -40,11 +40,13 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
             let setup = proxy::setup(&options.configurations, words, &environment, lenient)?;
             let mut ground = Ground::open(&boot.machine, &options.taps)?;
             let cores = ground.cores();
-            setup.check(cores)?;
+            setup.check(cores).map_err(|lines| proxy::alerts(&lines))?;
+            let cards = setup.cards(|name| ground.find_card(name));
+            let cards = cards.map_err(|lines| proxy::alerts(&lines))?;
             let capacity = setup.suited(ground.capacity(), cores);
             ground.holds(capacity, &Needs::of(setup, cores))?;
             setup.summary().iter().for_each(report::say);
-            let app = |core| Proxy::new(setup, core, cores, &capacity);
+            let app = |core| Proxy::new(setup, cards, core, cores, &capacity);
             let manners = Manners::own(options.grace, options.stats);
             ground.settle(&boot.machine, app, manners, None)?
         }

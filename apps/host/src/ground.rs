@@ -27,6 +27,7 @@ use crate::report::say;
 /// The devices, opened, and what the stack is to know.
 pub(crate) struct Ground {
     taps: Vec<Tap>,
+    cards: Vec<Card>,
     config: Config,
     cores: rfd::Cores,
     /// What the control plane is told.
@@ -59,13 +60,19 @@ impl Ground {
                 say(format_args!("tap {name}: its other end is down: ip link set {name} up"));
             }
         }
-        let (config, plan) = assemble(machine, &taps, count)?;
-        Ok(Ground { taps, config, cores, plan })
+        let cards: Vec<Card> = taps.iter().map(card).collect();
+        let (config, plan) = assemble(machine, &cards, count)?;
+        Ok(Ground { taps, cards, config, cores, plan })
     }
 
     /// The station of the first device, at our end.
     pub(crate) fn station(&self) -> Option<Mac> {
         self.taps.first().map(|tap| tap.mac)
+    }
+
+    /// The number of the device of this name, or of `ethN`.
+    pub(crate) fn find_card(&self, name: &str) -> Option<u8> {
+        Card::find(&self.cards, name)
     }
 
     /// How many cores there are to be.
@@ -106,7 +113,7 @@ impl Ground {
         manners: Manners,
         log: Option<File>,
     ) -> Result<House, Vec<String>> {
-        let Ground { taps, config, cores, plan } = self;
+        let Ground { taps, cards: _, config, cores, plan } = self;
         let told = |error: io::Error| vec![error.to_string()];
         let bells: Result<Vec<Bell>, io::Error> = (0..cores.count()).map(|_| Bell::new()).collect();
         let orders = Orders {
@@ -164,21 +171,16 @@ fn lanes(taps: Vec<Tap>, cores: rfd::Cores) -> Vec<Vec<(TapQueue, Post)>> {
     lanes
 }
 
-fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<(Config, Plan), Vec<String>> {
-    let cards: Vec<Card> = taps
-        .iter()
-        .map(|Tap { name, mtu, mac, .. }| Card {
-            name: name.clone(),
-            mac: *mac,
-            mtu: *mtu,
-            steering: Steering::Unknown,
-        })
-        .collect();
+fn card(Tap { name, mtu, mac, .. }: &Tap) -> Card {
+    Card { name: name.clone(), mac: *mac, mtu: *mtu, steering: Steering::Unknown }
+}
+
+fn assemble(machine: &Machine, cards: &[Card], cores: u16) -> Result<(Config, Plan), Vec<String>> {
     let mut seed = [0; 32];
     if getrandom(&mut seed, GetRandomFlags::empty()) != Ok(seed.len()) {
         return Err(vec!["no random bytes from the kernel".to_owned()]);
     }
-    let config = machine.assemble(&cards, cores, seed).map_err(|errors| lines(&errors))?;
+    let config = machine.assemble(cards, cores, seed).map_err(|errors| lines(&errors))?;
     for route in &config.routes {
         if let (Some(gateway), Some(card)) = (route.gateway, cards.get(route.interface as usize)) {
             say(format_args!("gateway {gateway} on {}", card.name));
@@ -186,7 +188,7 @@ fn assemble(machine: &Machine, taps: &[Tap], cores: u16) -> Result<(Config, Plan
     }
     print_faults(machine);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut plan = Plan::of(machine, &cards, seed);
+    let mut plan = Plan::of(machine, cards, seed);
     plan.clock = Some((Duration(since_1970.as_micros() as u64), "the host's"));
     Ok((config, plan))
 }

@@ -129,7 +129,8 @@ fn start(launch: &Launch) -> Result<Option<House>, String> {
     let ground = Ground::open(&machine, std::slice::from_ref(&link.name)).map_err(first)?;
     link.join(ground.station().unwrap_or_default())?;
     let (capacity, cores) = (ground.capacity(), ground.cores());
-    let app = |core| Proxy::new(setup, core, cores, &capacity);
+    let cards = setup.cards(|name| ground.find_card(name)).map_err(first)?;
+    let app = |core| Proxy::new(setup, cards, core, cores, &capacity);
     let manners = Manners::haproxy(porter::open(doors).map_err(|error| error.to_string())?);
     ground.settle(&machine, app, manners, None).map(Some).map_err(first)
 }

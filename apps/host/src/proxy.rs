@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use penstock_config::haproxy::grammar::{File, Input};
+use penstock_config::haproxy::grammar::{File, Input, Severity};
 use penstock_proxy::{Proxy, Setup, Statistics};
 use penstock_stack::{Counters, Cx};
 
@@ -44,6 +44,12 @@ impl Service for Proxy {
     fn console_line(&mut self) -> Option<&[u8]> {
         self.take_line()
     }
+}
+
+/// What is wrong with a configuration on this machine, as HAProxy says it.
+pub(crate) fn alerts(lines: &[String]) -> Vec<String> {
+    let head = format!("{}({}) : ", Severity::Alert.label(), std::process::id());
+    lines.iter().map(|line| format!("{head}{line}")).collect()
 }
 
 /// Reads the files of a configuration, or the one that stands in the boot string, and says what there

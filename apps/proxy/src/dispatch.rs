@@ -265,13 +265,12 @@ impl Proxy {
             self.connection_failed(cx, id, Failure::AtOnce);
             return;
         };
-        let (from, ports) = self.setup.origin(server);
+        let origin = self.cards.origins[server as usize];
         let user_timeout = description.user_timeout;
         let patient = self.setup.backend(backend).options.smart_connect != Some(false);
         let opening = Opening {
             server: endpoint,
-            from,
-            ports,
+            origin,
             options: SocketOptions { user_timeout, patient, ..OPTIONS },
             manners: self.setup.manners_of(frontend, backend),
             said,
@@ -288,7 +287,7 @@ impl Proxy {
                 self.connection_failed(cx, id, Failure::AtOnce)
             }
             // Of those that `source` names: one may be free by the next try.
-            Err(ConnectError::PortsExhausted) if ports.is_some() => {
+            Err(ConnectError::PortsExhausted) if origin.ports.is_some() => {
                 self.connection_failed(cx, id, Failure::AtOnce);
             }
             Err(

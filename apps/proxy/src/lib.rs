@@ -26,6 +26,7 @@ pub mod acl;
 mod admin;
 mod backend;
 mod balance;
+mod cards;
 pub mod check;
 mod cores;
 mod counters;
@@ -74,6 +75,7 @@ mod variables;
 mod view;
 mod watch;
 
+pub use cards::Cards;
 pub use known::Known;
 pub use memory::Needs;
 pub use proxy::{Proxy, StartError};

@@ -4,20 +4,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use penstock_config::haproxy::{Backend, Server, Source};
+use penstock_config::haproxy::{Backend, Source};
 use penstock_stack::Cx;
 use penstock_stack::rfd::PortRange;
-use penstock_wire::Addr;
 
 use crate::setup::Setup;
 
 impl Setup {
-    /// The address and the ports that connections to a server leave from; `None`: as the stack
-    /// chooses.
-    pub(crate) fn origin(&self, server: u16) -> (Option<Addr>, Option<PortRange>) {
-        let backend = self.backend(self.backend_of(server));
-        let Some(source) = source_of(backend, self.server(server)) else { return (None, None) };
-        (Some(source.addr).filter(|addr| !addr.is_unspecified()), ports_of(source))
+    /// What `source` says of a server, or of its backend.
+    pub(crate) fn source_of(&self, server: u16) -> Option<&Source> {
+        let backend = || self.backend(self.backend_of(server)).source.as_ref();
+        self.server(server).source.as_ref().or_else(backend)
     }
 
     /// Tells a core of all ports that connections leave from.
@@ -49,7 +46,8 @@ impl Setup {
         if lines.is_empty() { Ok(()) } else { Err(lines) }
     }
 
-    fn sources(&self) -> impl Iterator<Item = (&Backend, &Source)> {
+    /// Every `source`, with its backend.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&Backend, &Source)> {
         self.proxies().backends.iter().flat_map(|backend| {
             let sources = backend.servers.iter().filter_map(|server| server.source.as_ref());
             sources.chain(&backend.source).map(move |source| (backend, source))
@@ -57,11 +55,7 @@ impl Setup {
     }
 }
 
-fn source_of<'a>(backend: &'a Backend, server: &'a Server) -> Option<&'a Source> {
-    server.source.as_ref().or(backend.source.as_ref())
-}
-
-fn ports_of(source: &Source) -> Option<PortRange> {
+pub(crate) fn ports_of(source: &Source) -> Option<PortRange> {
     let ports = source.ports.as_ref()?;
     PortRange::new(*ports.start(), *ports.end())
 }

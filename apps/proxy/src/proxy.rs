@@ -15,6 +15,7 @@ use penstock_stack::{
 use penstock_wire::Addr;
 
 use crate::backend::Backend;
+use crate::cards::Cards;
 use crate::counters::Counters;
 use crate::farewell::Farewell;
 use crate::gauges::Gauges;
@@ -38,6 +39,7 @@ use crate::watch::Watch;
 #[derive(Debug)]
 pub struct Proxy {
     pub(crate) setup: &'static Setup,
+    pub(crate) cards: &'static Cards,
     pub(crate) core: u16,
     pub(crate) cores: u16,
     /// By [`ConnId::index`].
@@ -105,6 +107,8 @@ pub(crate) enum Role {
 pub struct StartError {
     /// Where it was to listen.
     pub at: BindAddress,
+    /// On which card.
+    pub card: Option<&'static str>,
     /// Why it cannot.
     pub error: ListenError,
 }
@@ -112,12 +116,16 @@ pub struct StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let BindAddress { addr, port } = self.at;
-        let why = match self.error {
-            ListenError::InUse => "something else listens there",
-            ListenError::NoSuchAddress => "the address is none of this machine's",
-            ListenError::TooMany => "there are too many listeners",
-        };
-        write!(f, "cannot listen on {addr} port {port}: {why}")
+        write!(f, "cannot listen on {addr} port {port}")?;
+        if let Some(card) = self.card {
+            write!(f, " of {card}")?;
+        }
+        f.write_str(match (self.error, self.card) {
+            (ListenError::InUse, _) => ": something else listens there",
+            (ListenError::NoSuchAddress, None) => ": the address is none of this machine's",
+            (ListenError::NoSuchAddress, Some(_)) => ": the address is none of this card's",
+            (ListenError::TooMany, _) => ": there are too many listeners",
+        })
     }
 }
 
@@ -126,7 +134,13 @@ impl core::error::Error for StartError {}
 impl Proxy {
     /// The proxy of core `core` of `cores`, with these bounds. All memory it will ever use is taken
     /// here and in [`start`](Self::start).
-    pub fn new(setup: &'static Setup, core: u16, cores: u16, capacity: &Capacity) -> Proxy {
+    pub fn new(
+        setup: &'static Setup,
+        cards: &'static Cards,
+        core: u16,
+        cores: u16,
+        capacity: &Capacity,
+    ) -> Proxy {
         let proxies = setup.proxies();
         let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
         let servers: Vec<Server> = servers.map(Server::new).collect();
@@ -144,6 +158,7 @@ impl Proxy {
         let (fronts, backs) = (proxies.frontends.len(), proxies.backends.len());
         Proxy {
             setup,
+            cards,
             core,
             cores,
             roles: alloc::vec![Role::None; capacity.connections as usize].into(),
@@ -188,11 +203,12 @@ impl Proxy {
             if self.setup.frontend(frontend).disabled {
                 continue;
             }
-            let &Bind { at, both_families, .. } = self.setup.bind(frontend, bind);
+            let &Bind { at, both_families, ref interface, .. } = self.setup.bind(frontend, bind);
+            let card = self.cards.doors[usize::from(door)];
             let addr = (!both_families).then_some(at.addr);
             let listener = cx
-                .listen(addr, at.port, self.client_options(frontend, bind))
-                .map_err(|error| StartError { at, error })?;
+                .listen_on(card, addr, at.port, self.client_options(frontend, bind))
+                .map_err(|error| StartError { at, card: interface.as_deref(), error })?;
             let index = listener.0 as usize;
             if self.doors.len() <= index {
                 self.doors.resize(index + 1, None);

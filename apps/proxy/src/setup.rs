@@ -277,6 +277,17 @@ impl Setup {
         self.first_servers[backend as usize]..self.first_servers[backend as usize + 1]
     }
 
+    /// How many there are in all backends.
+    pub(crate) fn servers_count(&self) -> u16 {
+        self.server_backends.len() as u16
+    }
+
+    /// Whether a frontend and its backend are one section.
+    pub(crate) fn is_listen(&self, frontend: &Frontend) -> bool {
+        let own = frontend.default_backend.map(|id| self.backend(id.0));
+        own.is_some_and(|backend| backend.name == frontend.name)
+    }
+
     /// The backend of a server.
     pub(crate) fn backend_of(&self, server: u16) -> u16 {
         self.server_backends[server as usize]

@@ -42,8 +42,7 @@ impl Setup {
     fn line_of(&self, frontend: &Frontend) -> String {
         let Frontend { name, binds, routes, default_backend, disabled, .. } = frontend;
         let own = default_backend.map(|id| self.backend(id.0));
-        let is_listen = own.is_some_and(|backend| backend.name == *name);
-        let kind = if is_listen { "listen" } else { "frontend" };
+        let kind = if self.is_listen(frontend) { "listen" } else { "frontend" };
         if *disabled {
             return format!("proxy: {kind} {name}: disabled");
         }
@@ -91,21 +90,25 @@ impl fmt::Display for Count {
     }
 }
 
-/// Where it listens; ports of an address that follow each other as one range.
+/// Where it listens, as `ss` has it: `*%eth0:80` is one card's; ports of an address that follow each other as one range.
 fn addresses(binds: &[Bind]) -> Vec<String> {
-    let follows =
-        |a: &Bind, b: &Bind| a.at.addr == b.at.addr && a.at.port.checked_add(1) == Some(b.at.port);
+    let follows = |a: &Bind, b: &Bind| {
+        (a.at.addr, &a.interface) == (b.at.addr, &b.interface)
+            && a.at.port.checked_add(1) == Some(b.at.port)
+    };
     binds
         .chunk_by(follows)
         .filter_map(|run| {
             let (first, last) = (run.first()?.at, run.last()?.at);
+            let card = run.first()?.interface.as_ref().map(|name| format!("%{name}"));
+            let card = card.unwrap_or_default();
             let address = match first.addr {
                 addr if addr.is_v4() && addr.is_unspecified() => "*".to_string(),
                 addr if addr.is_v4() => addr.to_string(),
                 addr => format!("[{addr}]"),
             };
             let until = if run.len() > 1 { format!("-{}", last.port) } else { String::new() };
-            Some(format!("{address}:{}{until}", first.port))
+            Some(format!("{address}{card}:{}{until}", first.port))
         })
         .collect()
 }
@@ -141,7 +144,7 @@ mod tests {
         let said = summary(
             "frontend tls\n bind :443\n use_backend mail if { src 10.0.0.0/8 }\n \
              use_backend mail if { src 10.1.0.0/16 }\n default_backend www\n\
-             frontend none\n bind :1\n\
+             frontend none\n bind :1-2 interface eth0\n bind :3\n\
              frontend off\n disabled\n bind :2\n\
              backend www\n server a 10.0.0.3:80 check\n server b 10.0.0.4:80 check backup\n\
              backend mail\n server a 10.0.0.5:80\n\
@@ -151,10 +154,10 @@ mod tests {
             said,
             [
                 "proxy: frontend tls: *:443 -> www (2 servers, 2 checked, 1 backup), mail (1 server)",
-                "proxy: frontend none: *:1 -> nobody",
+                "proxy: frontend none: *%eth0:1-2, *:3 -> nobody",
                 "proxy: frontend off: disabled",
                 "proxy: listen db: 10.0.0.2:5000-5009, [::]:5432 -> 2 servers",
-                "proxy: 4 frontends, 13 listeners, 3 backends, 5 servers, 2 checked",
+                "proxy: 4 frontends, 15 listeners, 3 backends, 5 servers, 2 checked",
             ]
         );
     }

@@ -236,11 +236,8 @@ impl Proxy {
             }
         }
         if let Some(remote) = open {
-            let opened = match self.setup.origin(probe.server) {
-                (from, None) => cx.connect(remote, from, OPTIONS),
-                (from, Some(ports)) => cx.connect_within(remote, from, ports, OPTIONS),
-            };
-            match opened {
+            let origin = self.cards.origins[usize::from(probe.server)];
+            match cx.connect_from(remote, origin, OPTIONS) {
                 Ok(conn) => {
                     self.roles[conn.index()] = Role::Check(number);
                     probe.conn = Some(conn);

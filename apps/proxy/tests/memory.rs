@@ -68,9 +68,10 @@ fn setup(text: &str) -> &'static Setup {
 }
 
 fn bytes_taken(setup: &'static Setup, cores: u16, connections: u32) -> usize {
+    let cards = setup.cards(|_| None).expect("it names none");
     let capacity = Capacity { connections, ..Capacity::default() };
     let region = Region::new(ALLOCATOR);
-    let proxy = Box::new(Proxy::new(setup, 0, cores, &capacity));
+    let proxy = Box::new(Proxy::new(setup, cards, 0, cores, &capacity));
     let change = region.change();
     drop(proxy);
     change.bytes_allocated - change.bytes_deallocated

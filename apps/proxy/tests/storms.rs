@@ -254,7 +254,9 @@ impl Storm {
         let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
         let Storm { seed, weather, cores, chunks, .. } = *self;
         let servers = self.servers.clone();
-        Plan { seed, weather, proxies, cores, connections: 256, chunks, servers }.world()
+        let has_two_cards = false;
+        let connections = 256;
+        Plan { seed, weather, proxies, cores, has_two_cards, connections, chunks, servers }.world()
     }
 
     /// Nothing goes wrong.

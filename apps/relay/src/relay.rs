@@ -3,11 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use penstock_stack::rfd::PortRange;
 use penstock_stack::{
-    Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions,
+    Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, Origin, SocketOptions,
 };
-use penstock_wire::Addr;
 
 use crate::timeouts::{NEVER, Spans, Timeouts, left_ms};
 
@@ -44,10 +42,8 @@ pub struct Manners {
 pub struct Opening {
     /// Where the server is.
     pub server: Endpoint,
-    /// The address to come from; `None`: one that suits.
-    pub from: Option<Addr>,
-    /// The ports to come from, [claimed](Cx::claim_ports); `None`: those of the stack.
-    pub ports: Option<PortRange>,
+    /// Where to come from.
+    pub origin: Origin,
     /// Options of the server's connection.
     pub options: SocketOptions,
     /// Which of the [`Manners`].
@@ -189,10 +185,10 @@ impl Relay {
         client: ConnId,
         opening: Opening,
     ) -> Result<ConnId, ConnectError> {
-        let Opening { server, from, ports, options, manners, said, has_ended } = opening;
-        let conn = match ports {
-            None => cx.connect(server, from, options)?,
-            Some(ports) => cx.connect_within(server, from, ports, options)?,
+        let Opening { server, origin, options, manners, said, has_ended } = opening;
+        let conn = match origin.is_plain() {
+            true => cx.connect(server, origin.addr, options)?,
+            false => cx.connect_from(server, origin, options)?,
         };
         let now = cx.now().millis();
         let end = End { manners, read_at: now, written_at: now, ..End::NONE };

@@ -3,7 +3,7 @@
 
 use penstock_http::Status;
 use penstock_relay::{Ended, Opening, Reason, Said};
-use penstock_stack::{ConnId, ConnectError, Cx};
+use penstock_stack::{ConnId, ConnectError, Cx, Origin};
 
 use crate::client::{Client, Stage};
 use crate::server::{OPTIONS, Server};
@@ -15,8 +15,7 @@ impl Server {
         self.backend_next = (self.backend_next + 1) % self.backends.len();
         let opening = Opening {
             server: backend,
-            from: None,
-            ports: None,
+            origin: Origin::default(),
             options: OPTIONS,
             manners: 0,
             said: Said::Stored,

@@ -40,6 +40,16 @@ pub fn config(last: u8, cores: u16, connections: u32, chunks: u32) -> Config {
     }
 }
 
+/// Gives a host a second card, at 10.0.0.(100 + `last`), on the same wire as all others.
+pub fn second_card(config: &mut Config, last: u8) {
+    config.interfaces.push(Interface {
+        mac: Mac([2, 0, 0, 0, 1, last]),
+        mtu: 1500,
+        addresses: vec![(addr(100 + u32::from(last)), 24)],
+        steering: Steering::Unknown,
+    });
+}
+
 /// A worker for each core of that host, started; `app` makes the application of a core.
 ///
 /// # Panics
@@ -52,7 +62,7 @@ pub fn workers<A: App>(
     let worker = |(core, post)| {
         let app = app(core, &config.capacity);
         let chunks = Chunks::new(config.capacity.chunks);
-        let queues = vec![Cable::new()];
+        let queues = config.interfaces.iter().map(|_| Cable::new()).collect();
         let mut worker =
             Worker::new(config.clone(), core, queues, chunks, post, app).expect("valid");
         worker.start(BEGIN);

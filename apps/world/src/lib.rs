@@ -15,7 +15,7 @@ mod wire;
 mod world;
 
 pub use cable::Cable;
-pub use hosts::{BEGIN, addr, config, later, watched_turn, workers};
+pub use hosts::{BEGIN, addr, config, later, second_card, watched_turn, workers};
 pub use wire::{Weather, Wire, core_of};
 pub use world::{Judge, World};
 

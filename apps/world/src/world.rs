@@ -28,7 +28,11 @@ pub type Judge<A> = Box<dyn FnMut(&mut [Worker<Cable, A>], Instant)>;
 impl<C: App, A: App, S: App> World<C, A, S> {
     /// A client connects to `port` of the machine; `None` when none of its own is free.
     pub fn connect(&mut self, port: u16, options: SocketOptions) -> Option<ConnId> {
-        let remote = Endpoint { addr: addr(2), port };
+        self.connect_to(Endpoint { addr: addr(2), port }, options)
+    }
+
+    /// The same to any address.
+    pub fn connect_to(&mut self, remote: Endpoint, options: SocketOptions) -> Option<ConnId> {
         self.clients.with(self.now, |_, cx| cx.connect(remote, None, options)).ok()
     }
 
@@ -106,7 +110,9 @@ impl<C: App, A: App, S: App> World<C, A, S> {
             frames.for_each(|frame| wire.carry(*now, from, frame));
         };
         send(1, clients.queue_mut(0));
-        cores.iter_mut().for_each(|core| send(2, core.queue_mut(0)));
+        for core in cores {
+            (0..CARDS_MAX).for_each(|card| send(2, core.queue_mut(card)));
+        }
         for (last, server) in (3..).zip(servers) {
             send(last, server.as_mut().and_then(|server| server.queue_mut(0)));
         }
@@ -126,7 +132,9 @@ impl<C: App, A: App, S: App> World<C, A, S> {
             if from != 2 {
                 let core = core_of(&frame, self.cores.len());
                 let cores = core.map_or(0..self.cores.len(), |core| core..core + 1);
-                self.cores[cores].iter_mut().for_each(|core| feed(core.queue_mut(0)));
+                for core in &mut self.cores[cores] {
+                    (0..CARDS_MAX).for_each(|card| feed(core.queue_mut(card)));
+                }
             }
             for (last, server) in (3..).zip(&mut self.servers) {
                 if from != last && !self.wire.is_cut(last) {
@@ -136,3 +144,6 @@ impl<C: App, A: App, S: App> World<C, A, S> {
         }
     }
 }
+
+/// Cards of the machine: those that it does not have get and send nothing.
+const CARDS_MAX: usize = 2;

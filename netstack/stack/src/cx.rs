@@ -10,7 +10,7 @@ use crate::app::{ConnId, Endpoint, ListenerId, UdpId};
 use crate::config::SocketOptions;
 use crate::core::Core;
 use crate::counters::{Counters, Event};
-use crate::departure::Departure;
+use crate::departure::{Departure, Origin};
 use crate::forward::Forwarded;
 use crate::hash::Tuple;
 use crate::limits;
@@ -229,20 +229,22 @@ impl<'a> Cx<'a> {
         local: Option<Addr>,
         options: SocketOptions,
     ) -> Result<ConnId, ConnectError> {
-        self.open(remote, local, None, options)
+        self.open(remote, Origin { addr: local, interface: None, ports: None }, options)
     }
 
-    /// `within` is known where this is called: the ordinary way pays nothing for it.
+    /// What of the origin is said is known where this is called: the ordinary way pays nothing for it.
     #[inline(always)]
     pub(crate) fn open(
         &mut self,
         remote: Endpoint,
-        local: Option<Addr>,
-        within: Option<PortRange>,
+        origin: Origin,
         options: SocketOptions,
     ) -> Result<ConnId, ConnectError> {
         let core = &mut *self.core;
-        let departure = core.departure(remote, local)?;
+        let departure = match origin.interface {
+            None => core.departure(remote, origin.addr)?,
+            by => core.departure_by(remote, origin.addr, by)?,
+        };
         if core.is_full() {
             return Err(ConnectError::TooManyConnections);
         }
@@ -250,7 +252,7 @@ impl<'a> Cx<'a> {
         let millis = core.env.millis;
         let hop = core.neighbours.resolve(millis, departure.interface, departure.next);
         let hop = hop.map_err(|_| ConnectError::NoMemory)?;
-        let Some((tuple, successor)) = core.choose_port(&departure, remote, within) else {
+        let Some((tuple, successor)) = core.choose_port(&departure, remote, origin.ports) else {
             core.counters.event(Event::TcpNoPortsLeft);
             return Err(ConnectError::PortsExhausted);
         };

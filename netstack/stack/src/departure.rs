@@ -18,6 +18,25 @@ use crate::hash::AddrId;
 use crate::limits;
 use crate::rfd::PortRange;
 
+/// Where a connection leaves from; what is not said, the stack chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address.
+    pub addr: Option<Addr>,
+    /// The interface, by one of whose routes it leaves (`SO_BINDTODEVICE`).
+    pub interface: Option<u8>,
+    /// The ports, which were [claimed](Cx::claim_ports).
+    pub ports: Option<PortRange>,
+}
+
+impl Origin {
+    /// Nothing but the address is said: [`Cx::connect`] does it for less.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.interface.is_none() && self.ports.is_none()
+    }
+}
+
 /// The way to one destination.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Departure {
@@ -61,25 +80,23 @@ impl Departures {
 }
 
 impl Cx<'_> {
-    /// [`connect`](Self::connect) from a port of `within`, which was [claimed](Self::claim_ports): one that the answers
-    /// name this core by, and from which nothing goes to `remote`. It takes one look at each port of
-    /// the range at most.
+    /// [`connect`](Self::connect) from `origin`. Of its ports it takes one that the answers name this
+    /// core by, and from which nothing goes to `remote`, with one look at each at most.
     ///
     /// # Errors
     /// See [`ConnectError`].
     #[cold]
     #[inline(never)]
-    pub fn connect_within(
+    pub fn connect_from(
         &mut self,
         remote: Endpoint,
-        local: Option<Addr>,
-        within: PortRange,
+        origin: Origin,
         options: SocketOptions,
     ) -> Result<ConnId, ConnectError> {
-        self.open(remote, local, Some(within), options)
+        self.open(remote, origin, options)
     }
 
-    /// Connections may leave from these ports ([`connect_within`](Self::connect_within)) where nothing
+    /// Connections may leave from these ports ([`connect_from`](Self::connect_from)) where nothing
     /// listens. To be said on every core before the first does.
     pub fn claim_ports(&mut self, range: PortRange) {
         self.core.rfd.claim(range);
@@ -106,22 +123,35 @@ impl Core {
         remote: Endpoint,
         from: Option<Addr>,
     ) -> Result<Departure, ConnectError> {
+        let departure = self.departure_by(remote, from, None)?;
+        self.departures.places[place_of(remote)] = Some(Known { remote, from, departure });
+        Ok(departure)
+    }
+
+    /// The same by an interface, if that matters; nobody remembers it.
+    pub(crate) fn departure_by(
+        &self,
+        remote: Endpoint,
+        from: Option<Addr>,
+        interface: Option<u8>,
+    ) -> Result<Departure, ConnectError> {
         let addr = remote.addr;
         let is_nobody = addr.is_group() || addr.is_unspecified() || !self.config.may_speak(addr);
         if is_nobody || self.interfaces.is_nobody(addr) || remote.port == 0 {
             return Err(ConnectError::BadDestination);
         }
-        let (interface, next) =
-            self.routes.lookup(&self.interfaces, addr).ok_or(ConnectError::NoRoute)?;
+        let way = match interface {
+            Some(interface) => self.routes.lookup_on(&self.interfaces, interface, addr),
+            None => self.routes.lookup(&self.interfaces, addr),
+        };
+        let (interface, next) = way.ok_or(ConnectError::NoRoute)?;
         let local = match from {
             Some(own) => self.interfaces.find(interface, own),
             None => self.interfaces.source_for(interface, addr),
         };
         let local = local.ok_or(ConnectError::NoAddress)?;
         let port_offset = self.secrets.port_offset(local, addr, remote.port);
-        let departure = Departure { interface, next, local, port_offset };
-        self.departures.places[place_of(remote)] = Some(Known { remote, from, departure });
-        Ok(departure)
+        Ok(Departure { interface, next, local, port_offset })
     }
 }
 

@@ -82,6 +82,7 @@ pub use config::{
 };
 pub use counters::{Counters, Drop, Event};
 pub use cx::{ConnectError, Cx, Info, ListenError, UdpError};
+pub use departure::Origin;
 pub use forward::Forwarded;
 pub use interface::ConfigError;
 pub use limits::{RECEIVE_WINDOW_BYTES_MAX, RECEIVE_WINDOW_BYTES_MIN};

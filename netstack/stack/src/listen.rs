@@ -298,7 +298,8 @@ mod tests {
         assert_eq!(listeners.lookup(six, 80, 0), None);
         assert_eq!(listeners.lookup_only(80, four), Some(every_v4));
         assert_eq!(listeners.lookup_only(80, six), None);
-        let every_v6 = listeners.open(Some(Addr::UNSPECIFIED), 80, None, 2).expect("another family");
+        let every_v6 =
+            listeners.open(Some(Addr::UNSPECIFIED), 80, None, 2).expect("another family");
         assert_eq!(listeners.lookup(four, 80, 0), Some(Found::Here(every_v4, 1)));
         assert_eq!(listeners.lookup(six, 80, 0), Some(Found::Here(every_v6, 2)));
         assert_eq!(listeners.open(Some(Addr::v4(0)), 80, None, 3), Err(ListenError::InUse));

@@ -3,8 +3,8 @@
 use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::rfd::{self, PortRange};
 use penstock_stack::{
-    App, Capacity, Config, ConnectError, Cx, Endpoint, Instant, Interface, SocketOptions, Steering,
-    Tcp, Worker, mail,
+    App, Capacity, Config, ConnectError, Cx, Endpoint, Instant, Interface, Origin, SocketOptions,
+    Steering, Tcp, Worker, mail,
 };
 use penstock_wire::{Addr, Mac};
 
@@ -46,7 +46,8 @@ fn a_range_is_kept_to_until_it_is_used_up() {
         cx.listen(None, 1002, options).expect("free");
         let near = Endpoint { addr: addr(2), port: 80 };
         let far = Endpoint { port: 81, ..near };
-        let leave = |cx: &mut Cx<'_>, to| cx.connect_within(to, Some(addr(1)), range, options);
+        let origin = Origin { addr: Some(addr(1)), ports: Some(range), interface: None };
+        let leave = |cx: &mut Cx<'_>, to| cx.connect_from(to, origin, options);
         let conns: Vec<_> = (0..3).map(|_| leave(cx, near).expect("a port")).collect();
         let port = |cx: &Cx<'_>, conn| cx.endpoints(conn).expect("there").0.port;
         let mut ports: Vec<u16> = conns.iter().map(|&conn| port(cx, conn)).collect();

@@ -29,6 +29,8 @@ pub struct Bind {
     pub at: BindAddress,
     /// On the IPv6 wildcard, without `v6only`: IPv4 comes in too.
     pub both_families: bool,
+    /// `interface`: only clients that come in by this card.
+    pub interface: Option<String>,
     /// `accept-proxy`: every connection begins with a PROXY header, or is closed.
     pub accept_proxy: bool,
     /// `maxconn`: connections at once on this listener.
@@ -54,6 +56,7 @@ impl Bind {
             id: 0,
             at,
             both_families: at.addr == Addr::UNSPECIFIED,
+            interface: None,
             accept_proxy: false,
             maxconn: None,
             backlog: None,

@@ -201,6 +201,8 @@ pub struct Source {
     pub addr: Addr,
     /// Ports; `None`: any.
     pub ports: Option<core::ops::RangeInclusive<u16>>,
+    /// `interface`: the card that they leave by; `None`: the one that the route to a server names.
+    pub interface: Option<String>,
 }
 
 /// What happens to the sessions of a server that goes down.

@@ -9,7 +9,7 @@ use penstock_config::haproxy::Proxies;
 use penstock_config::haproxy::grammar::{File, Input, read};
 use penstock_proxy::{Proxy, Setup};
 use penstock_stack::{Capacity, ConnId, SocketOptions, Worker};
-use penstock_world::{BEGIN, Cable, Judge, Weather, Wire, config, workers};
+use penstock_world::{BEGIN, Cable, Judge, Weather, Wire, config, second_card, workers};
 
 use client::{Client, Clients};
 use server::{Server, Ways};
@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) weather: Weather,
     pub(crate) proxies: Proxies,
     pub(crate) cores: u16,
+    /// The proxy is at 10.0.0.102 too, with a card of its own: `eth1`.
+    pub(crate) has_two_cards: bool,
     /// Connections, and payload chunks, of each of the proxy's cores.
     pub(crate) connections: u32,
     pub(crate) chunks: u32,
@@ -43,6 +45,7 @@ impl Plan {
             weather: Weather::default(),
             proxies,
             cores,
+            has_two_cards: false,
             connections: 4096,
             chunks: ROOMY,
             servers: servers.to_vec(),
@@ -53,8 +56,16 @@ impl Plan {
     pub(crate) fn world(&self) -> World {
         let Plan { seed, weather, cores, connections, chunks, ref proxies, .. } = *self;
         let setup = Setup::freeze(proxies.clone()).expect("a good configuration");
-        let proxy = |core, capacity: &Capacity| Proxy::new(setup, core, cores, capacity);
-        let mut cores = workers(&config(2, cores, connections, chunks), proxy);
+        let mut machine = config(2, cores, connections, chunks);
+        if self.has_two_cards {
+            second_card(&mut machine, 2);
+        }
+        let names = ["eth0", "eth1"].into_iter().take(machine.interfaces.len());
+        let number = |name: &str| names.clone().position(|known| known == name);
+        let cards = setup.cards(|name| number(name).map(|at| at as u8));
+        let cards = cards.unwrap_or_else(|lines| panic!("{lines:?}"));
+        let proxy = |core, capacity: &Capacity| Proxy::new(setup, cards, core, cores, capacity);
+        let mut cores = workers(&machine, proxy);
         for core in &mut cores {
             core.with(BEGIN, |app, cx| app.start(cx)).expect("free ports");
         }

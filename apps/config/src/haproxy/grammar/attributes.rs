@@ -499,20 +499,22 @@ fn server_source(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> R
                 .to_owned(),
         );
     }
-    let source = source(line.value(), true).map_err(|wrong| {
+    let mut source = source(line.value(), true).map_err(|wrong| {
         let value = line.value();
         format!("\n  'source {value}' : {}\n  \n", wrong.trim_end_matches('\n'))
     })?;
     line.taken = 1;
-    let at = line.at + 2;
-    match &line.words[at] {
-        "interface" if !line.words.has(at + 1) => {
-            return Err("'server' : missing interface name".to_owned());
+    loop {
+        let at = line.at + 1 + line.taken;
+        match &line.words[at] {
+            "interface" if !line.words.has(at + 1) => {
+                return Err("'server' : missing interface name".to_owned());
+            }
+            "interface" => source.interface = Some(readable(&line.words[at + 1])),
+            "usesrc" => return Err("'source .. usesrc' is not supported yet".to_owned()),
+            _ => break,
         }
-        option @ ("interface" | "usesrc") => {
-            return Err(format!("'source .. {option}' is not supported yet"));
-        }
-        _ => {}
+        line.taken += 2;
     }
     it.server.source = Some(source);
     Ok(())

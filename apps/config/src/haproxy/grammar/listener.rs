@@ -97,9 +97,12 @@ const OPTIONS: &[(&str, Option_)] = &[
     ("id", Value(id)),
     (
         "interface",
-        Value(|_, _, name, value| match value {
-            "" => Err(format!("'{name}' : missing interface name")),
-            _ => Err(format!("'bind .. {name}' is not supported yet.")),
+        Value(|_, binds, name, value| {
+            if value.is_empty() {
+                return Err(format!("'{name}' : missing interface name"));
+            }
+            binds.iter_mut().for_each(|bind| bind.interface = Some(readable(value)));
+            Ok(())
         }),
     ),
     ("level", Idle("it is for control ports", 1)),

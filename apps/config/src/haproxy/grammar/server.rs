@@ -10,7 +10,7 @@ use super::attributes;
 use super::cx::Cx;
 use super::draft::{Draft, Kind};
 use super::lines::Spot;
-use super::text::{invalid_in_name, leading_int};
+use super::text::{invalid_in_name, leading_int, readable};
 use super::words::Words;
 use crate::haproxy::{Address, AgentCheck, Port, ProxyHeader, Server, ServerCheck, Source};
 use penstock_stack::Duration;
@@ -260,7 +260,7 @@ pub(super) fn source(text: &str, range: bool) -> Result<Source, String> {
     };
     let (first, last) = (parsed.port as u16, parsed.last as u16);
     let ports = (first > 0).then_some(first..=last);
-    Ok(Source { addr, ports })
+    Ok(Source { addr, ports, interface: None })
 }
 
 /// The keyword `source` of a backend.
@@ -271,16 +271,24 @@ pub(super) fn proxy_source(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
             "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.",
         );
     }
-    let source = match source(&words[1], false) {
+    let mut source = match source(&words[1], false) {
         Ok(source) => source,
         Err(wrong) => return cx.alert(&format!("'source {}' : {wrong}", &words[1])),
     };
-    match &words[2] {
-        "" => draft.source = Some(source),
-        "interface" if !words.has(3) => cx.alert("'source' : missing interface name."),
-        option @ ("interface" | "usesrc") => {
-            cx.alert(&format!("'source .. {option}' is not supported yet."));
+    let mut at = 2;
+    while words.has(at) {
+        match &words[at] {
+            "interface" if !words.has(at + 1) => {
+                return cx.alert("'source' : missing interface name.");
+            }
+            "interface" => source.interface = Some(readable(&words[at + 1])),
+            "usesrc" => return cx.alert("'source .. usesrc' is not supported yet."),
+            _ => {
+                return cx
+                    .alert("'source' only supports optional keywords 'interface' and 'usesrc'.");
+            }
         }
-        _ => cx.alert("'source' only supports optional keywords 'interface' and 'usesrc'."),
+        at += 2;
     }
+    draft.source = Some(source);
 }

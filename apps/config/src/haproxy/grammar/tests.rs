@@ -11,7 +11,8 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptes
 use super::*;
 use crate::haproxy::{
     Action, Address, Algorithm, CheckStep, Converter, ExpectMatch, Fetch, Goal, Item, LogFormat,
-    LogTo, Matching, Mode, OnMarkedDown, Port, ProxyCheck, ProxyHeader, Redispatch, Variable,
+    LogTo, Matching, Mode, OnMarkedDown, Port, ProxyCheck, ProxyHeader, Redispatch, Source,
+    Variable,
 };
 
 const NONE: &[File<'_>] = &[];
@@ -204,16 +205,42 @@ fn a_distributions_file_boots() {
 }
 
 #[test]
+fn cards_are_named_by_listeners_and_sources() {
+    let proxies = good(&format!(
+        "{DEFAULTS}frontend f\n bind :80,:81 interface eth1\n bind :82\n default_backend b\n\
+         backend b\n source 10.0.0.2 interface eth0 interface eth1\n server a 10.0.0.3:80\n \
+         server c 10.0.0.4:80 source 10.0.0.2:7-9 interface eth2 weight 7\n"
+    ));
+    let cards: Vec<_> =
+        proxies.frontends[0].binds.iter().map(|it| it.interface.as_deref()).collect();
+    assert_eq!(cards, [Some("eth1"), Some("eth1"), None]);
+    let backend = &proxies.backends[0];
+    let card = |source: &Option<Source>| source.as_ref().and_then(|it| it.interface.clone());
+    assert_eq!(card(&backend.source).as_deref(), Some("eth1"), "the last one counts");
+    let [a, c] = &backend.servers[..] else { panic!("{backend:?}") };
+    assert_eq!((card(&a.source), card(&c.source).as_deref(), c.weight), (None, Some("eth2"), 7));
+    for (line, wrong) in [
+        ("bind :81 interface", "'interface' : missing interface name"),
+        ("source 10.0.0.2 interface", "'source' : missing interface name."),
+        ("source 10.0.0.2 interface x eth0", "'source' only supports optional keywords"),
+        ("server x 10.0.0.1 source 10.0.0.2 interface", "'server' : missing interface name"),
+    ] {
+        let text = format!("{DEFAULTS}listen l\n bind :80\n server a 10.0.0.1:80\n {line}\n");
+        let said = said(&text).join("\n");
+        assert!(said.contains(wrong), "{line}: {said}");
+    }
+}
+
+#[test]
 fn what_is_not_here_yet_is_named() {
     for (line, named) in [
         ("mode http", "'mode http' is not supported yet"),
         ("http-request deny", "'http-request'"),
         ("option spop-check", "'option spop-check'"),
         ("acl x path /", "'path' is not supported yet"),
-        ("bind :81 interface eth0", "'bind .. interface' is not supported yet"),
-        ("source 10.0.0.2 interface eth0", "'source .. interface' is not supported yet"),
         ("source 10.0.0.2 usesrc clientip", "'source .. usesrc' is not supported yet"),
-        ("server x 10.0.0.1 source 10.0.0.2:9 interface eth0", "'source .. interface' is not"),
+        ("source 10.0.0.2 interface eth0 usesrc client", "'source .. usesrc' is not"),
+        ("server x 10.0.0.1 source 10.0.0.2:9 interface eth0 usesrc client", "'source .. usesrc'"),
         ("filter trace", "'filter'"),
         ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),
         ("tcp-request content use-service lua.x", "use-service"),
@@ -239,7 +266,7 @@ fn who_asks_for_it_goes_without_what_is_missing() {
     let text = format!(
         "{DEFAULTS}cache c\n total-max-size 4\n\
          listen web\n mode http\n bind :8404\n stats enable\n http-request deny if nothing\n\
-         frontend l\n bind :80\n bind :443 ssl crt /x\n bind :81 interface eth0\n acl api path /api\n acl own src 10.0.0.0/8\n\
+         frontend l\n bind :80\n bind :443 ssl crt /x\n bind :81 namespace x\n acl api path /api\n acl own src 10.0.0.0/8\n\
          tcp-request content reject if api own\n tcp-request content reject if !own\n\
          use_backend web if own\n default_backend b\n\
          backend b\n server s 10.0.0.3:80\n server t 10.0.0.3:443 ssl verify none\n"
