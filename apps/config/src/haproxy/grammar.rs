@@ -22,6 +22,7 @@
 //! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
 //! | `finish.rs`, `validity.rs` | the configuration as a whole |
+//! | `web.rs` | what belongs to HTTP |
 //! | `known.rs` | HAProxy's other keywords |
 
 mod acl;
@@ -67,6 +68,7 @@ mod text;
 mod timeout;
 mod validity;
 mod variables;
+mod web;
 mod words;
 
 use alloc::borrow::Cow;

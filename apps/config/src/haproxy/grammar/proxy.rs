@@ -10,7 +10,9 @@ use super::number::{NoTime, Unit};
 use super::option::{self, Prefix};
 use super::text::{leading_int, leading_number, readable};
 use super::words::Words;
-use super::{acl, balance, checks, listener, logs, routing, server, tables, tcp_rules, timeout};
+use super::{
+    acl, balance, checks, listener, logs, routing, server, tables, tcp_rules, timeout, web,
+};
 use crate::haproxy::Mode;
 
 /// A keyword's function.
@@ -27,7 +29,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("clitcpka-intvl", |cx, draft, words, _| probes(cx, draft, words)),
     ("clitimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("contimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
-    ("cookie", |cx, draft, words, _| http_statement(cx, draft, words)),
+    ("cookie", |cx, draft, words, _| web::http_statement(cx, draft, words)),
     ("declare", |cx, draft, words, _| captures::declare(cx, draft, words)),
     ("default-server", |cx, draft, words, _| server::default_server(cx, draft, words)),
     ("default_backend", |cx, draft, words, _| routing::default_backend(cx, draft, words)),
@@ -44,13 +46,13 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     }),
     ("dispatch", |cx, draft, words, _| server::dispatch(cx, draft, words)),
     ("error-log-format", |cx, draft, words, _| error_log_format(cx, draft, words)),
-    ("errorfile", |cx, draft, words, _| errorfile(cx, draft, words)),
+    ("errorfile", |cx, draft, words, _| web::errorfile(cx, draft, words)),
     ("force-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
     ("fullconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.fullconn)),
     ("hash-balance-factor", |cx, draft, words, _| balance::factor(cx, draft, words)),
     ("hash-type", |cx, draft, words, _| balance::hash_type(cx, draft, words)),
     ("http-check", |cx, draft, words, _| checks::http_check(cx, draft, words)),
-    ("http-reuse", |cx, draft, words, _| http_reuse(cx, draft, words)),
+    ("http-reuse", |cx, draft, words, _| web::http_reuse(cx, draft, words)),
     ("id", |cx, draft, words, _| id(cx, draft, words)),
     ("ignore-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
     ("log", |cx, draft, words, prefix| logs::in_proxy(cx, draft, words, prefix)),
@@ -73,7 +75,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("srvtcpka-idle", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtcpka-intvl", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
-    ("stats", |cx, draft, words, _| http_statement(cx, draft, words)),
+    ("stats", |cx, draft, words, _| web::http_statement(cx, draft, words)),
     ("persist", |cx, draft, words, _| routing::persist(cx, draft, words)),
     ("stick", |cx, draft, words, _| tables::stick(cx, draft, words)),
     ("stick-table", |cx, draft, words, _| tables::stick_table(cx, draft, words)),
@@ -298,76 +300,4 @@ fn no_time(wrong: NoTime, keyword: &str, value: &str) -> alloc::string::String {
             format!("unexpected character '{at}' in argument to <{keyword}>.\n")
         }
     }
-}
-
-fn http_reuse(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
-    wants_backend(cx, draft, &words[0]);
-    match &words[1] {
-        "never" | "safe" | "aggressive" | "always" => {
-            cx.at_most(words, 0, 1);
-        }
-        _ => cx.alert(&format!(
-            "'{}' only supports 'never', 'safe', 'aggressive', 'always'.",
-            &words[0]
-        )),
-    }
-}
-
-/// `errorfile`: a body of HTTP, of which the ones that are here are built in.
-fn errorfile(cx: &mut Cx<'_>, _: &mut Draft, words: &Words) {
-    let (keyword, status, path) = (&words[0], &words[1], &words[2]);
-    if status.is_empty() || path.is_empty() {
-        return cx.alert(&format!("{keyword} : expects <status_code> and <file> as arguments.\n"));
-    }
-    let code = leading_number(status);
-    if !HTTP_ERRORS.contains(&code) {
-        return cx.alert(&format!("{keyword} : status code '{code}' not handled."));
-    }
-    if cx.delivered(path).is_some() {
-        return;
-    }
-    if path.starts_with("/etc/haproxy/errors/") || path == "/dev/null" {
-        let text = format!(
-            "'{keyword} {status}' : '{path}' was not delivered: the built-in body is used."
-        );
-        return cx.notice("errorfile", &text);
-    }
-    cx.alert(&format!("{keyword} : error opening file '{path}'."));
-}
-
-const HTTP_ERRORS: &[i64] = &[
-    200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504,
-];
-
-/// Statements about HTTP that HAProxy reads in mode `tcp` and warns about; those with arguments that
-/// it would look into are not read here.
-fn http_statement(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
-    let said = match (&words[0], &words[1]) {
-        ("stats", "enable" | "hide-version" | "show-legends" | "show-modules") => Some("stats"),
-        ("stats", "uri" | "realm" | "auth" | "scope") if words.has(2) => Some("stats"),
-        ("cookie", name)
-            if !name.is_empty() && words.rest(2).iter().all(|word| is_cookie_word(word)) =>
-        {
-            None
-        }
-        _ => {
-            let (keyword, section) = (&words[0], cx.section);
-            return cx.alert(&format!(
-                "keyword '{keyword}' in '{section}' section is not supported yet: it belongs to mode http."
-            ));
-        }
-    };
-    if &words[0] == "cookie" {
-        wants_backend(cx, draft, "cookie");
-        draft.has_cookie = true;
-    }
-    if let Some(said) = said
-        && !draft.http_only.contains(&said)
-    {
-        draft.http_only.push(said);
-    }
-}
-
-fn is_cookie_word(word: &str) -> bool {
-    matches!(word, "insert" | "indirect" | "nocache" | "postonly" | "httponly" | "secure")
 }
