@@ -22,7 +22,8 @@
 //! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
 //! | `finish.rs`, `validity.rs` | the configuration as a whole |
-//! | `web.rs` | what belongs to HTTP |
+//! | `web.rs`, `users.rs` | what belongs to HTTP |
+//! | `peers.rs` | who else keeps the tables |
 //! | `known.rs` | HAProxy's other keywords |
 
 mod acl;
@@ -55,6 +56,7 @@ mod nearest;
 mod number;
 mod option;
 mod patterns;
+mod peers;
 mod proxy;
 mod readymade;
 mod resolvers;
@@ -66,6 +68,7 @@ mod tables;
 mod tcp_rules;
 mod text;
 mod timeout;
+mod users;
 mod validity;
 mod variables;
 mod web;

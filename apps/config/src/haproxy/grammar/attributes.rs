@@ -198,6 +198,7 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
         it.check.inter = penstock_stack::Duration::from_millis(u64::from(ms));
         Ok(())
     }),
+    ("max-reuse", 1, true, reuse),
     ("maxconn", 1, true, |_, it, line| {
         it.server.maxconn = bound(line);
         Ok(())
@@ -274,6 +275,9 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
             Err(format!("'on-marked-up' expects 'shutdown-backup-sessions' but got '{value}'"))
         }
     }),
+    ("pool-low-conn", 1, true, reuse),
+    ("pool-max-conn", 1, true, reuse),
+    ("pool-purge-delay", 1, true, reuse),
     ("port", 1, true, |_, it, line| {
         if line.value().is_empty() {
             return Err("'port' expects a port number as argument.".to_owned());
@@ -425,6 +429,32 @@ fn id(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), S
         ));
     }
     (it.server.id, it.has_id) = (id as u32, true);
+    Ok(())
+}
+
+/// Connections that wait for another request: there are none without HTTP.
+fn reuse(cx: &mut Cx<'_>, _: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
+    let (option, value) = (line.option(), line.value());
+    match option {
+        _ if value.is_empty() => return Err(format!("'{option}' expects <value> as argument.")),
+        "pool-max-conn" if leading_int(value) < -1 => {
+            return Err(format!("'{option}' must be >= -1"));
+        }
+        "pool-purge-delay" => {
+            cx.time(value, Unit::Milliseconds).map_err(|wrong| match wrong {
+                NoTime::Over => format!(
+                    "timer overflow in argument '{value}' to '{option}' (maximum value is \
+                     2147483647 ms or ~24.8 days)"
+                ),
+                NoTime::At(at) => {
+                    let at = at.unwrap_or_default();
+                    format!("unexpected character '{at}' in argument to <{option}>.")
+                }
+            })?;
+        }
+        _ => {}
+    }
+    cx.notice(option, &format!("'{option}' has no effect: connections are not used again."));
     Ok(())
 }
 

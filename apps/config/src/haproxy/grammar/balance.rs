@@ -15,6 +15,7 @@ pub(super) fn balance(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     wants_backend(cx, draft, &words[0]);
     let (name, keyword) = (&words[1], &words[0]);
     draft.balance_sample = None;
+    draft.http_only.retain(|&said| said != "balance");
     draft.algorithm = Some(match name {
         "" | "roundrobin" => Algorithm::RoundRobin,
         "static-rr" => Algorithm::StaticRoundRobin,
@@ -38,8 +39,13 @@ pub(super) fn balance(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
             Ok(draws) => Algorithm::Random { draws },
             Err(wrong) => return cx.alert(&format!("{keyword} random : {wrong}")),
         },
-        "uri" | "url_param" => return of_http(cx, name),
-        _ if name.starts_with("hdr(") => return of_http(cx, "hdr()"),
+        _ if matches!(name, "uri" | "url_param") || name.starts_with("hdr(") => {
+            if let Err(wrong) = of_http(words) {
+                return cx.alert(&format!("{keyword} {wrong}"));
+            }
+            draft.belongs_to_http("balance");
+            Algorithm::RoundRobin
+        }
         _ if name.starts_with("rdp-cookie") => match cookie(&name["rdp-cookie".len()..]) {
             Some(cookie) => Algorithm::Hash(Fetch::RdpCookie(Some(cookie.into())).into()),
             None => return cx.alert(&format!("{keyword} rdp-cookie : missing cookie name.")),
@@ -53,8 +59,54 @@ pub(super) fn balance(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     });
 }
 
-fn of_http(cx: &mut Cx<'_>, name: &str) {
-    cx.alert(&format!("'balance {name}' is not supported yet: it belongs to mode http."));
+/// What is hashed of a request: nothing, in mode `tcp`.
+///
+/// # Errors
+/// HAProxy's words.
+fn of_http(words: &Words) -> Result<(), String> {
+    let (name, first) = (&words[1], &words[2]);
+    match name {
+        "uri" => {
+            let mut at = 2;
+            while words.has(at) {
+                let (option, value) = (&words[at], &words[at + 1]);
+                match option {
+                    "len" | "depth" if leading_int(value) <= 0 => {
+                        return Err(format!(
+                            "uri : '{option}' expects a positive integer (got '{value}')."
+                        ));
+                    }
+                    "len" | "depth" => at += 2,
+                    "whole" | "path-only" => at += 1,
+                    _ => {
+                        return Err(format!(
+                            "uri only accepts parameters 'len', 'depth', 'path-only', and 'whole' \
+                             (got '{option}')."
+                        ));
+                    }
+                }
+            }
+        }
+        "url_param" if !words.has(2) => {
+            return Err("url_param requires an URL parameter name.".to_owned());
+        }
+        "url_param" => {
+            let third = &words[3];
+            if !matches!(third, "" | "check_post") {
+                return Err(format!(
+                    "url_param only accepts 'check_post' modifier (got '{third}')."
+                ));
+            }
+        }
+        _ if matches!(name["hdr(".len()..].find(')'), None | Some(0)) => {
+            return Err("hdr requires an http header field name.".to_owned());
+        }
+        _ if !matches!(first, "" | "use_domain_only") => {
+            return Err(format!("{name} only accepts 'use_domain_only' modifier (got '{first}')."));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The number in `random(2)`.

@@ -12,6 +12,8 @@ use super::lines::Spot;
 use super::message::Messages;
 use super::names::Names;
 use super::number::{self, NoTime, Unit};
+use super::peers::Peers;
+use super::users::UserList;
 use super::variables::VariableNames;
 use super::words::Words;
 use crate::haproxy::{BindAddress, Place};
@@ -28,6 +30,10 @@ pub(super) struct Cx<'i> {
     pub(super) messages: Messages,
     /// `resolvers` sections.
     pub(super) resolvers: Vec<crate::haproxy::Resolvers>,
+    /// `peers` sections.
+    pub(super) peers: Vec<Peers>,
+    /// `userlist` sections.
+    pub(super) users: Vec<UserList>,
     /// The line.
     pub(super) spot: Spot,
     /// The name of its section's keyword.
@@ -90,11 +96,16 @@ impl Cx<'_> {
     /// Something of this line has no effect here, or another one than in HAProxy. Told once for
     /// each keyword.
     pub(super) fn notice(&mut self, keyword: &str, text: &str) {
-        if !self.noticed.iter().any(|known| known == keyword) {
+        if !self.has_noticed(keyword) {
             self.noticed.push(keyword.into());
             let text = format!("{} : {text}", self.at());
             self.messages.notice(text);
         }
+    }
+
+    /// Whether that was told of this keyword.
+    pub(super) fn has_noticed(&self, keyword: &str) -> bool {
+        self.noticed.iter().any(|known| known == keyword)
     }
 
     /// Complains when there is more than `most` words behind the first `1 + skipped`.

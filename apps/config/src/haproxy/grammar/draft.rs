@@ -121,8 +121,8 @@ pub(super) struct Draft {
     pub(super) redispatch: Option<i32>,
     /// Statements that only mean something in mode `http`, as HAProxy's warnings name them.
     pub(super) http_only: Vec<&'static str>,
-    /// `cookie`.
-    pub(super) has_cookie: bool,
+    /// `load-server-state-from-file global`.
+    pub(super) loads_state: bool,
     pub(super) log_format: Option<(LogText, Spot)>,
     pub(super) error_log_format: Option<(String, Spot)>,
     pub(super) unique_id_format: Option<(String, Spot)>,
@@ -155,6 +155,8 @@ pub(super) struct Draft {
     pub(super) routes: Vec<RouteDraft>,
     pub(super) default_backend: Option<String>,
     pub(super) table: Option<StickTable>,
+    /// `peers` of that.
+    pub(super) table_peers: Option<String>,
     pub(super) sticks: Vec<StickDraft>,
     /// `persist rdp-cookie`.
     pub(super) persist_rdp_cookie: Option<Vec<u8>>,
@@ -200,7 +202,7 @@ impl Draft {
             dispatch: None,
             redispatch: None,
             http_only: Vec::new(),
-            has_cookie: false,
+            loads_state: false,
             log_format: None,
             error_log_format: None,
             unique_id_format: None,
@@ -228,6 +230,7 @@ impl Draft {
             routes: Vec::new(),
             default_backend: None,
             table: None,
+            table_peers: None,
             sticks: Vec::new(),
             persist_rdp_cookie: None,
             persist_rules: Vec::new(),
@@ -258,7 +261,20 @@ impl Draft {
         if kind == Kind::Backend {
             heir.log_format = None;
         }
+        let lost: &[&str] = match kind {
+            Kind::Frontend => &["cookie", "balance"],
+            Kind::Backend => &["monitor-uri"],
+            Kind::Listen | Kind::Defaults => &[],
+        };
+        heir.http_only.retain(|said| !lost.contains(said));
         heir
+    }
+
+    /// Keeps in mind that something was said that means nothing in mode `tcp`.
+    pub(super) fn belongs_to_http(&mut self, said: &'static str) {
+        if !self.http_only.contains(&said) {
+            self.http_only.push(said);
+        }
     }
 
     /// What may be looked at, of the bytes that go this way.

@@ -10,7 +10,7 @@ use super::fetches::{BE_SET_SERVER, FE_SET_BACKEND, LOGS};
 use super::format::{self, How};
 use super::number::limit;
 use super::sample::{self, Context, Scope};
-use super::validity;
+use super::{peers, validity};
 use crate::haproxy::{
     Algorithm, Backend, BackendOptions, BackendTimeouts, Counter, Frontend, FrontendOptions,
     FrontendTimeouts, Goal, LogFormat, Mode, Persistence, Place, Probes, Proxies, Redispatch,
@@ -38,6 +38,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
             use_servers(cx, draft, &mut backend);
             stick(cx, draft, &drafts, &mut backend);
             validity::tracks(cx, draft, &drafts);
+            peers::of_table(cx, draft);
             log_formats(cx, draft, &mut frontend);
             balance(cx, draft, &mut backend);
             validity::after(cx, draft);

@@ -129,7 +129,7 @@ const INT_ONCE: Shape = Once("expects an integer argument.");
 const NO_PROCESS: &str = "this machine has no other processes";
 const NO_USERS: &str = "this machine has no users";
 const NO_KERNEL: &str = "this machine has no other kernel";
-const NO_STATE: &str = "how servers stood is not kept over a restart";
+pub(super) const NO_STATE: &str = "how servers stood is not kept over a restart";
 const NO_TLS: &str = "no listener speaks TLS";
 
 /// Keywords about an operating system, or about what cannot be configured here; and why.

@@ -1,4 +1,5 @@
-//! Names of servers that the delivered `etc/hosts` knows; the others are DNS's.
+//! Names that the delivered `etc/hosts` knows, and `localhost`, which every machine knows. A server's
+//! other names are DNS's.
 
 use core::net::IpAddr;
 
@@ -7,14 +8,19 @@ use penstock_wire::Addr;
 use super::cx::Cx;
 use crate::haproxy::Address;
 
-/// The address of a name, or the name.
+/// The address of a server's name, or the name.
 pub(super) fn resolve(cx: &Cx<'_>, name: &str) -> Address {
-    let file = cx.delivered("/etc/hosts").unwrap_or_default();
-    match lookup(&file, name) {
-        Some(addr) => Address::Addr(addr),
-        None => Address::Name(name.into()),
-    }
+    find(cx, name).map_or_else(|| Address::Name(name.into()), Address::Addr)
 }
+
+/// The address of a name that must be known before anything runs: a listener's, or a log's.
+pub(super) fn find(cx: &Cx<'_>, name: &str) -> Option<Addr> {
+    let file = cx.delivered("/etc/hosts").unwrap_or_default();
+    let is_this_machine = name.eq_ignore_ascii_case("localhost");
+    lookup(&file, name).or_else(|| is_this_machine.then_some(LOCALHOST))
+}
+
+const LOCALHOST: Addr = Addr::v4(0x7f00_0001);
 
 /// The first address of a name in such a file (`hosts(5)`): IPv4 if there is one.
 fn lookup(file: &[u8], name: &str) -> Option<Addr> {

@@ -110,11 +110,9 @@ const GONE: &[(&str, &str)] = &[
 /// Keywords of proxies.
 #[rustfmt::skip]
 pub(super) const PROXY: &[&str] = &[
-    "capture", "compression", "dynamic-cookie-key", "email-alert", "errorfiles", "errorloc",
-    "errorloc302", "errorloc303", "external-check", "filter", "http-after-response", "http-error",
-    "http-request", "http-response", "http-send-name-header", "load-server-state-from-file",
-    "log-format-sd", "max-keep-alive-queue", "max-session-srv-conns", "monitor", "monitor-uri",
-    "redirect", "retry-on", "server-state-file-name", "transparent",
+    "dynamic-cookie-key", "email-alert", "errorfiles", "external-check", "filter",
+    "http-after-response", "http-error", "http-request", "http-response", "log-format-sd",
+    "max-keep-alive-queue", "max-session-srv-conns", "redirect", "retry-on", "transparent",
     "unique-id-header", "use-fcgi-app",
 ];
 
@@ -181,7 +179,7 @@ pub(super) const SUGGESTED_IN_GLOBAL: &[&str] = &[
 /// Options of `bind`.
 #[rustfmt::skip]
 pub(super) const BIND: &[&str] = &[
-    "accept-netscaler-cip", "namespace", "process", "proto", "thread", "transparent", "allow-0rtt",
+    "accept-netscaler-cip", "namespace", "proto", "transparent", "allow-0rtt",
     "alpn", "ca-file", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-verify-file", "ciphers",
     "ciphersuites", "crl-file", "crt", "crt-ignore-err", "crt-list", "curves", "ecdhe",
     "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13",
@@ -196,10 +194,10 @@ pub(super) const SERVER: &[&str] = &[
     "allow-0rtt", "alpn",
     "ca-file", "check-alpn", "check-proto", "check-sni", "check-ssl", "check-via-socks4", "ciphers",
     "ciphersuites", "crl-file", "crt", "force-sslv3", "force-tlsv10", "force-tlsv11",
-    "force-tlsv12", "force-tlsv13", "log-proto", "max-reuse", "namespace", 
+    "force-tlsv12", "force-tlsv13", "log-proto", "namespace",
     "no-check-ssl", "no-send-proxy-v2-ssl", "no-send-proxy-v2-ssl-cn", "no-ssl", "no-ssl-reuse",
     "no-sslv3", "no-tls-tickets", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13", "npn",
-    "pool-low-conn", "pool-max-conn", "pool-purge-delay", "proto", "redir", "resolve-net",
+    "proto", "redir", "resolve-net",
     "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "sni", "socks4",
     "ssl", "ssl-max-ver", "ssl-min-ver", "ssl-reuse", "tls-tickets", "verify", "verifyhost", "ws",
 ];

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::directive::{self, Blocks, Misplaced, NESTED_MAX, Unparsable};
 use super::message::Severity;
-use super::text::{characters, is_space};
+use super::text::{characters, invalid_in_name, is_space};
 use super::words::{self, Variables, Words};
 use super::{File, Input};
 
@@ -145,9 +145,8 @@ impl Cutter<'_> {
 
     fn read(&mut self, raw: &str) -> Further {
         let line = raw.trim_start_matches(is_space);
-        if line.starts_with('[') {
-            let text = format!("{} : scopes are not supported yet.", self.at());
-            return self.say(text);
+        if let Some(inner) = line.strip_prefix('[') {
+            return self.scope(inner);
         }
         let words = match words::split(line, &*self) {
             Ok(words) => words,
@@ -183,6 +182,26 @@ impl Cutter<'_> {
             self.keep(words);
         }
         true
+    }
+
+    /// `[name]`: to whom the sections below it are addressed. HAProxy itself looks at all of them.
+    fn scope(&mut self, inner: &str) -> Further {
+        let at = self.at();
+        let (name, behind) = match inner.split_once(']') {
+            Some((name, behind)) if !name.is_empty() => (name, behind),
+            _ => return self.say(format!("{at} : empty scope name is forbidden.")),
+        };
+        if let Some(wrong) = invalid_in_name(name) {
+            let why = "is not permitted in a scope name.";
+            return self.stop(format!("{at} : character '{wrong}' {why}"));
+        }
+        match behind.trim_start_matches(is_space).chars().next() {
+            None | Some('#') => true,
+            Some(other) => {
+                let why = "is not permitted after scope declaration.";
+                self.stop(format!("{at} : character '{other}' {why}"))
+            }
+        }
     }
 
     fn keep(&mut self, words: Words) {

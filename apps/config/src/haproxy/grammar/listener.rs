@@ -13,7 +13,7 @@ use super::number::{self, NoTime, Unit};
 use super::proxy::{not_in_defaults, wants_frontend};
 use super::text::{is_space, leading_int, readable};
 use super::words::Words;
-use super::{known, text};
+use super::{hosts, known, text};
 use crate::haproxy::{Bind, BindAddress};
 
 /// At most so many listeners in one section: a range of ports is one for each.
@@ -53,7 +53,7 @@ pub(super) fn bind(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
 
 /// One listener for each address and port.
 fn listeners(cx: &Cx<'_>, text: &str) -> Result<Vec<Bind>, String> {
-    let allowed = Allowed { port_mandatory: true, range: true, ..Allowed::default() };
+    let allowed = Allowed { port_mandatory: true, range: true, name: true, ..Allowed::default() };
     let mut binds = Vec::new();
     for address in text.split(',').filter(|part| !part.is_empty()) {
         let inherited = address.strip_prefix("fd@").and_then(|number| cx.inherited(number));
@@ -62,7 +62,12 @@ fn listeners(cx: &Cx<'_>, text: &str) -> Result<Vec<Bind>, String> {
             continue;
         }
         let parsed = address::parse(address, allowed)?;
-        let Host::Addr(addr) = parsed.host else { continue };
+        let addr = match parsed.host {
+            Host::Addr(addr) => addr,
+            Host::Name(name) => hosts::find(cx, &name)
+                .ok_or_else(|| format!("invalid address: '{name}' in '{address}'\n"))?,
+            Host::Local(_) => continue,
+        };
         for port in parsed.port..=parsed.last {
             let at = BindAddress { addr, port: port as u16 };
             binds.push(Bind { place: cx.place(), ..Bind::new(at) });
@@ -133,6 +138,7 @@ const OPTIONS: &[(&str, Option_)] = &[
             )),
         }),
     ),
+    ("process", Value(process)),
     ("severity-output", Idle("it is for control ports", 1)),
     (
         "shards",
@@ -148,6 +154,7 @@ const OPTIONS: &[(&str, Option_)] = &[
     ),
     ("tcp-ut", Value(user_timeout)),
     ("tfo", Flag(|bind| bind.fast_open = true)),
+    ("thread", Value(process)),
     ("uid", Idle("there are no users", 1)),
     ("user", Idle("there are no users", 1)),
     // As on Linux, the IPv6 wildcard takes both unless told otherwise, and `v6only` is the stronger.
@@ -178,6 +185,15 @@ fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) ->
                 cx.notice(name, &format!("'bind .. {name}' has no effect: {why}."));
                 at += values;
             }
+        }
+        if name == "process" {
+            let instead = value.split_once('/').map(|(_, threads)| threads);
+            let instead = instead.map(|threads| format!(" Please use 'thread {threads}' instead."));
+            cx.warn(&format!(
+                "'bind {address}' in section '{section}' : 'process {value}' on 'bind' lines is \
+                 deprecated and will be removed in 2.7.{}",
+                instead.unwrap_or_default()
+            ));
         }
         if name == "id"
             && let Some(id) = binds.first().map(|bind| bind.id)
@@ -251,6 +267,20 @@ fn id(_: &mut Cx<'_>, binds: &mut [Bind], name: &str, value: &str) -> Result<(),
             Ok(())
         }
     }
+}
+
+/// `process`, `thread`: which of them accept.
+fn process(cx: &mut Cx<'_>, _: &mut [Bind], name: &str, value: &str) -> Result<(), String> {
+    let is_set = |text: &str| {
+        let mut ends = text.split('-').map(text::digits);
+        matches!(text, "all" | "odd" | "even")
+            || ends.all(|(number, behind)| (1..=64).contains(&number) && behind.is_empty())
+    };
+    if let Some(wrong) = value.split('/').find(|part| !is_set(part)) {
+        return Err(format!("'{name}' : '{wrong}' is not a valid number/range (1..64)"));
+    }
+    cx.notice(name, &format!("'bind .. {name}' has no effect: each core accepts its own."));
+    Ok(())
 }
 
 fn mss(_: &mut Cx<'_>, binds: &mut [Bind], name: &str, value: &str) -> Result<(), String> {

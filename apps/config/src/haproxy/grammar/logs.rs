@@ -9,6 +9,7 @@ use core::ops::RangeInclusive;
 use super::address::{self, Allowed, Host};
 use super::cx::Cx;
 use super::draft::Draft;
+use super::hosts;
 use super::option::Prefix;
 use super::text::{digits, leading_int};
 use super::words::Words;
@@ -119,7 +120,8 @@ fn to(cx: &mut Cx<'_>, text: &str) -> Result<LogTo, String> {
     if text.starts_with("ring@") {
         return Err(format!("'{text}': rings are not supported yet"));
     }
-    let allowed = Allowed { local: true, datagram: true, stream_too: true, ..Allowed::default() };
+    let allowed =
+        Allowed { name: true, local: true, datagram: true, stream_too: true, ..Allowed::default() };
     if matches!(text, "stdout" | "stderr") {
         cx.notice(text, &format!("'log {text}' goes to the console."));
         return Ok(LogTo::Console);
@@ -128,18 +130,19 @@ fn to(cx: &mut Cx<'_>, text: &str) -> Result<LogTo, String> {
     if ["tcp@", "tcp4@", "tcp6@", "stream+"].iter().any(|prefix| text.starts_with(prefix)) {
         return Err(format!("'{text}': logs over TCP are not supported yet"));
     }
-    Ok(match parsed.host {
-        Host::Addr(addr) => {
-            LogTo::Udp { addr, port: if parsed.port == 0 { 514 } else { parsed.port as u16 } }
-        }
-        Host::Local(_) | Host::Name(_) => {
+    let addr = match parsed.host {
+        Host::Addr(addr) => addr,
+        Host::Name(name) => hosts::find(cx, &name)
+            .ok_or_else(|| format!("invalid address: '{name}' in '{text}'\n"))?,
+        Host::Local(_) => {
             cx.notice(
                 text,
                 &format!("'log {text}' goes to the console: this machine has no such socket."),
             );
-            LogTo::Console
+            return Ok(LogTo::Console);
         }
-    })
+    };
+    Ok(LogTo::Udp { addr, port: if parsed.port == 0 { 514 } else { parsed.port as u16 } })
 }
 
 /// `1,3-4:10`: which of each ten lines.

@@ -338,9 +338,7 @@ fn add_header(
             _ => return cx.alert(&format!("'{option}' {expected}")),
         }
     }
-    if !draft.http_only.contains(&name) {
-        draft.http_only.push(name);
-    }
+    draft.belongs_to_http(name);
 }
 
 fn restrict_names(cx: &mut Cx<'_>, _: &mut Draft, words: &Words) {

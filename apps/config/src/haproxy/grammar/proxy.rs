@@ -24,12 +24,14 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("backlog", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.backlog)),
     ("balance", |cx, draft, words, _| balance::balance(cx, draft, words)),
     ("bind", |cx, draft, words, _| listener::bind(cx, draft, words)),
+    ("capture", |cx, draft, words, _| web::capture(cx, draft, words)),
     ("clitcpka-cnt", |cx, draft, words, _| probes(cx, draft, words)),
     ("clitcpka-idle", |cx, draft, words, _| probes(cx, draft, words)),
     ("clitcpka-intvl", |cx, draft, words, _| probes(cx, draft, words)),
     ("clitimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("contimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
-    ("cookie", |cx, draft, words, _| web::http_statement(cx, draft, words)),
+    ("compression", |cx, draft, words, _| web::compression(cx, draft, words)),
+    ("cookie", |cx, draft, words, _| web::cookie(cx, draft, words)),
     ("declare", |cx, draft, words, _| captures::declare(cx, draft, words)),
     ("default-server", |cx, draft, words, _| server::default_server(cx, draft, words)),
     ("default_backend", |cx, draft, words, _| routing::default_backend(cx, draft, words)),
@@ -46,15 +48,20 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     }),
     ("dispatch", |cx, draft, words, _| server::dispatch(cx, draft, words)),
     ("error-log-format", |cx, draft, words, _| error_log_format(cx, draft, words)),
-    ("errorfile", |cx, draft, words, _| web::errorfile(cx, draft, words)),
+    ("errorfile", |cx, _, words, _| web::errorfile(cx, words)),
+    ("errorloc", |cx, _, words, _| web::errorloc(cx, words)),
+    ("errorloc302", |cx, _, words, _| web::errorloc(cx, words)),
+    ("errorloc303", |cx, _, words, _| web::errorloc(cx, words)),
     ("force-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
     ("fullconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.fullconn)),
     ("hash-balance-factor", |cx, draft, words, _| balance::factor(cx, draft, words)),
     ("hash-type", |cx, draft, words, _| balance::hash_type(cx, draft, words)),
     ("http-check", |cx, draft, words, _| checks::http_check(cx, draft, words)),
     ("http-reuse", |cx, draft, words, _| web::http_reuse(cx, draft, words)),
+    ("http-send-name-header", |cx, draft, words, _| web::send_name_header(cx, draft, words)),
     ("id", |cx, draft, words, _| id(cx, draft, words)),
     ("ignore-persist", |cx, draft, words, _| routing::persist_rule(cx, draft, words)),
+    ("load-server-state-from-file", |cx, draft, words, _| state_from_file(cx, draft, words)),
     ("log", |cx, draft, words, prefix| logs::in_proxy(cx, draft, words, prefix)),
     ("log-format", |cx, draft, words, _| log_format(cx, draft, words)),
     ("log-tag", |cx, draft, words, _| {
@@ -65,17 +72,20 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     }),
     ("maxconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.maxconn)),
     ("mode", |cx, draft, words, _| mode(cx, draft, words)),
+    ("monitor", |cx, draft, words, _| web::monitor(cx, draft, words)),
+    ("monitor-uri", |cx, draft, words, _| web::monitor_uri(cx, draft, words)),
     ("option", option::option),
     ("rate-limit", |cx, draft, words, _| timeout::rate_limit(cx, draft, words)),
     ("retries", |cx, draft, words, _| retries(cx, draft, words)),
     ("server", |cx, draft, words, _| server::server(cx, draft, words)),
     ("server-template", |cx, draft, words, _| server::template(cx, draft, words)),
+    ("server-state-file-name", |cx, draft, words, _| state_file_name(cx, draft, words)),
     ("source", |cx, draft, words, _| server::proxy_source(cx, draft, words)),
     ("srvtcpka-cnt", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtcpka-idle", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtcpka-intvl", |cx, draft, words, _| probes(cx, draft, words)),
     ("srvtimeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
-    ("stats", |cx, draft, words, _| web::http_statement(cx, draft, words)),
+    ("stats", |cx, draft, words, _| web::stats(cx, draft, words)),
     ("persist", |cx, draft, words, _| routing::persist(cx, draft, words)),
     ("stick", |cx, draft, words, _| tables::stick(cx, draft, words)),
     ("stick-table", |cx, draft, words, _| tables::stick_table(cx, draft, words)),
@@ -211,6 +221,28 @@ fn description(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         return cx.alert_tight(&format!("'{}' expects a string argument.", &words[0]));
     }
     draft.description = Some(readable(&words.rest(1).join(" ")));
+}
+
+/// `load-server-state-from-file`: a machine that has just booted remembers nothing.
+fn state_from_file(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    let (keyword, from) = (&words[0], &words[1]);
+    wants_backend(cx, draft, keyword);
+    draft.loads_state = match from {
+        "global" => true,
+        "local" | "none" => false,
+        _ => {
+            return cx
+                .alert(&format!("'{keyword}' expects 'global', 'local' or 'none'. Got '{from}'"));
+        }
+    };
+    if from != "none" {
+        cx.notice(keyword, &format!("'{keyword}' has no effect: {}.", super::global::NO_STATE));
+    }
+}
+
+fn state_file_name(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    wants_backend(cx, draft, &words[0]);
+    cx.at_most(words, 1, 0);
 }
 
 /// A format and nothing else in a line.

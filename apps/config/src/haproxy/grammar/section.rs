@@ -17,7 +17,7 @@ use super::option::Prefix;
 use super::text::invalid_in_name;
 use super::variables::VariableNames;
 use super::words::Words;
-use super::{Input, Reading, finish, known, proxy, resolvers};
+use super::{Input, Reading, finish, known, peers, proxy, resolvers, users};
 use crate::haproxy::Mode;
 
 /// Where lines go.
@@ -30,8 +30,10 @@ enum Current {
     Defaults(usize),
     Proxy(usize),
     /// A section that is not supported: its lines are passed over.
-    Resolvers,
     Unsupported,
+    Resolvers,
+    Peers,
+    Users,
 }
 
 struct Sections {
@@ -57,6 +59,8 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         names: Names::of(&entries),
         variables: VariableNames::default(),
         resolvers: Vec::new(),
+        peers: Vec::new(),
+        users: Vec::new(),
         messages: Messages { lenient: input.lenient, ..Messages::default() },
         spot: nowhere.clone(),
         section: "",
@@ -77,6 +81,9 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         heirs: Vec::new(),
     };
     sections.read_all(&mut cx, entries);
+    if !cx.messages.fatal {
+        users::finish(&mut cx);
+    }
     if cx.messages.fatal {
         hint(&mut cx.messages);
         if !cx.messages.abort {
@@ -183,6 +190,14 @@ impl Sections {
                     self.current = Current::Resolvers;
                     resolvers::begin(cx, &words);
                 }
+                "peers" => {
+                    self.current = Current::Peers;
+                    peers::begin(cx, &words);
+                }
+                "userlist" => {
+                    self.current = Current::Users;
+                    users::begin(cx, &words);
+                }
                 "global" => {
                     self.current = Current::Global;
                     cx.at_most(&words, 0, 0);
@@ -205,6 +220,8 @@ impl Sections {
             }
             Current::Unsupported => {}
             Current::Resolvers => resolvers::line(cx, &words),
+            Current::Peers => peers::line(cx, &words),
+            Current::Users => users::line(cx, &words),
             Current::NoProxy => cx.alert("'listen' or 'defaults' expected."),
             Current::Global => global::line(cx, &words, prefix),
             Current::Defaults(at) => Self::proxy_line(cx, &mut self.defaults[at], &words, prefix),

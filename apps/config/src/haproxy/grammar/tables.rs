@@ -110,7 +110,11 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
                     }
                 }
             }
-            "peers" | "srvkey" => {
+            "peers" if value.is_empty() => {
+                return cx.alert("stick-table: missing argument after 'peers'.");
+            }
+            "peers" => draft.table_peers = Some(value.to_owned()),
+            "srvkey" => {
                 return cx.alert(&format!("stick-table: '{name}' is not supported yet."));
             }
             _ => return cx.alert(&format!("stick-table: unknown argument '{name}'.")),

@@ -50,9 +50,17 @@ pub(super) fn no_http(cx: &mut Cx<'_>, draft: &Draft) {
 /// What is said of HTTP and means nothing in mode `tcp`.
 fn without_http(cx: &mut Cx<'_>, draft: &Draft) {
     let (noun, name) = (draft.kind.noun(), &draft.name);
-    if draft.has_cookie {
-        cx.messages
-            .warn(format!("cookie will be ignored for {noun} '{name}' (needs 'mode http')."));
+    for said in ["cookie", "monitor-uri"] {
+        if draft.http_only.contains(&said) {
+            cx.messages
+                .warn(format!("{said} will be ignored for {noun} '{name}' (needs 'mode http')."));
+        }
+    }
+    if draft.http_only.contains(&"balance") {
+        cx.messages.warn(format!(
+            "Layer 7 hash not possible for {noun} '{name}' (needs 'mode http'). Falling back to \
+             round robin."
+        ));
     }
     let Some((text, spot)) = &draft.log_format else { return };
     let option = match text {
@@ -246,6 +254,12 @@ pub(super) fn after(cx: &mut Cx<'_>, draft: &Draft) {
              'connect', 'server'."
         ));
     }
+    if draft.loads_state && draft.is_backend() && !cx.has_noticed("server-state-file") {
+        cx.messages.warn(format!(
+            "backend '{name}' configured to load server state file from global section \
+             'server-state-file' directive. Unfortunately, 'server-state-file' is not set!"
+        ));
+    }
     if draft.check.unused_tcp {
         cx.messages.warn(format!(
             "{noun} '{name}' uses tcp-check rules without 'option tcp-check', so the rules are ignored."
@@ -280,10 +294,12 @@ pub(super) fn last(cx: &mut Cx<'_>, draft: &Draft, frontend: &Frontend) {
     if draft.mode == Mode::Http {
         return;
     }
-    if draft.http_only.contains(&"stats") {
-        cx.messages.warn(format!(
-            "'stats' statement ignored for {noun} '{name}' as it requires HTTP mode."
-        ));
+    for said in ["stats", "capture"] {
+        if draft.http_only.contains(&said) {
+            cx.messages.warn(format!(
+                "'{said}' statement ignored for {noun} '{name}' as it requires HTTP mode."
+            ));
+        }
     }
     let headers = ["forwardfor", "originalto"].into_iter();
     let headers = headers.filter(|option| draft.http_only.contains(option));
