@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penstock_config::{Boot, Card as Description, Driver, Error, Machine as Settings, Steer};
-use penstock_control::{self as control, Application, WithControl};
+use penstock_control::{self as control, WithControl};
 use penstock_hw::Mapped;
 use penstock_ixgbe::Seed;
 use penstock_kernel::leave::{self, Outcome};
@@ -25,7 +25,8 @@ use crate::capacity::{self, Room};
 use crate::card::{self, Card, Plan};
 use crate::departure::Departure;
 use crate::proxy;
-use crate::serve::{Nics, Opening, Service, instant, serve};
+use crate::serve::{Nics, Opening, instant, serve};
+use crate::tenant::Tenant;
 
 /// What an image begins with.
 pub fn run(mut machine: Machine) {
@@ -69,8 +70,8 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         Wanted::Server(arguments) => {
             arguments.check(cores).map_err(|errors| lines(&errors))?;
             let appetite = Appetite {
-                wanted: |usual| usual,
-                bytes: |_, connections| Server::bytes(connections),
+                wanted: &|usual| usual,
+                bytes: &|_, connections| Server::bytes(connections),
                 most: String::new(),
             };
             let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
@@ -82,17 +83,18 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
             }
             let facts = about::facts(machine, &ground.cards, cores, &ground.config.capacity);
             let board = Arc::new(Board::new(cores, facts));
-            ground.settle(machine, move |_, capacity: &Capacity| {
-                Server::new(arguments.clone(), capacity).on_board(board.clone())
-            });
+            let tenant = move |_, capacity: &Capacity| {
+                Tenant::Server(Server::new(arguments.clone(), capacity).on_board(board.clone()))
+            };
+            ground.settle(machine, Arc::new(tenant));
         }
         Wanted::Proxy => {
             let setup = proxy::setup(words, &delivered, &boot.environment, settings.lenient)?;
             setup.check(cores)?;
             let needs = Needs::of(setup, cores);
             let appetite = Appetite {
-                wanted: |usual| setup.suited(usual, cores),
-                bytes: |core, connections| needs.bytes(core, connections),
+                wanted: &|usual| setup.suited(usual, cores),
+                bytes: &|core, connections| needs.bytes(core, connections),
                 most: format!(" ({needs})"),
             };
             let ground = Ground::prepare(machine, &settings, plan, hosts, appetite)?;
@@ -102,20 +104,21 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
             if let Some(line) = setup.beyond(&ground.config.capacity, cores) {
                 warning!("{line}");
             }
-            ground.settle(machine, move |core, capacity: &Capacity| {
-                Proxy::new(setup, cards, core, cores, capacity)
-            });
+            let tenant = move |core, capacity: &Capacity| {
+                Tenant::Proxy(Proxy::new(setup, cards, core, cores, capacity))
+            };
+            ground.settle(machine, Arc::new(tenant));
         }
     }
     Ok(())
 }
 
 /// What an application takes of the machine's memory.
-struct Appetite<W, B> {
+struct Appetite<'a> {
     /// The capacity that suits it, from the usual one.
-    wanted: W,
+    wanted: &'a dyn Fn(Capacity) -> Capacity,
     /// Bytes on a core, with so many connections.
-    bytes: B,
+    bytes: &'a dyn Fn(u16, u32) -> usize,
     /// What it takes the most for, for a person.
     most: String,
 }
@@ -125,6 +128,9 @@ enum Wanted {
     Server(Arguments),
     Proxy,
 }
+
+/// The application of a core, by its number and what it may hold.
+type TenantOf = dyn Fn(u16, &Capacity) -> Tenant + Send + Sync;
 
 /// Everything that cores are given, before they are.
 struct Ground {
@@ -147,7 +153,7 @@ impl Ground {
         settings: &Settings,
         plan: Plan,
         hosts: String,
-        appetite: Appetite<impl Fn(Capacity) -> Capacity, impl Fn(u16, u32) -> usize>,
+        appetite: Appetite<'_>,
     ) -> Result<Ground, Vec<String>> {
         heap::take_for("the cards");
         let begin = clock::now_ns();
@@ -159,12 +165,8 @@ impl Ground {
         Ok(Ground { cards, config, beneath, plan, with_cards_ns, cards_ns })
     }
 
-    /// Gives each core its queues, and what `app` makes of its number.
-    fn settle<A: Service + Application + 'static>(
-        self,
-        machine: &mut Machine,
-        app: impl Fn(u16, &Capacity) -> A + Clone + Send + 'static,
-    ) {
+    /// Gives each core its queues and its tenant.
+    fn settle(self, machine: &mut Machine, tenant: Arc<TenantOf>) {
         heap::take_for("tables and pools");
         let Ground { cards, config, beneath, plan, with_cards_ns, cards_ns } = self;
         let (nics, lanes) = deal(cards, plan.cores);
@@ -173,19 +175,20 @@ impl Ground {
         let posts = mail::network(plan.cores, mail_frames);
         let departures = Departure::of_cores(plan.cores.count());
         for (((number, seeds), post), departure) in (0..).zip(lanes).zip(posts).zip(departures) {
-            let (config, beneath, app) = (config.clone(), beneath.clone(), app.clone());
+            let (config, beneath, tenant) = (config.clone(), beneath.clone(), tenant.clone());
             let nics = nics.take().unwrap_or_default();
             machine.start(number as usize, move |mut core: Core| {
                 let queues = seeds.into_iter().map(Seed::start).collect();
                 let chunks = Chunks::new(config.capacity.chunks);
-                let app = WithControl::new(app(number, &config.capacity), number, &beneath);
+                let tenant = tenant(number, &config.capacity);
+                let app = WithControl::new(tenant, number, &beneath);
                 let worker = Worker::new(config, number, queues, chunks, post, app);
                 let mut worker = match worker {
                     Ok(worker) => worker,
                     Err(error) => refuse(&error.to_string()),
                 };
                 worker.start(instant(clock::now_ns()));
-                let listens = worker.with(instant(clock::now_ns()), |app, cx| app.start(cx));
+                let listens = worker.with(instant(clock::now_ns()), crate::control::start);
                 if let Err(error) = listens {
                     refuse(&error);
                 }
@@ -248,7 +251,7 @@ fn assemble(
     settings: &Settings,
     cards: &[Card],
     cores: Cores,
-    appetite: Appetite<impl Fn(Capacity) -> Capacity, impl Fn(u16, u32) -> usize>,
+    appetite: Appetite<'_>,
 ) -> Result<(Config, control::Plan), Vec<String>> {
     let descriptions = card::descriptions(cards);
     let mut seed = [0; 32];
@@ -257,7 +260,7 @@ fn assemble(
     let mut config = config.map_err(|errors| lines(&errors))?;
     heap::take_rest();
     let (_, free) = heap::usage();
-    let room = Room { cores: cores.count(), bytes: free, application: &appetite.bytes };
+    let room = Room { cores: cores.count(), bytes: free, application: appetite.bytes };
     config.capacity = room.fitted((appetite.wanted)(config.capacity)).map_err(|least| {
         let (cores, free, least) = (cores.count(), free >> 10, least >> 10);
         let (cores, fewer) = match cores {

@@ -1,4 +1,4 @@
-//! The proxy as something an image can run, and where its configuration comes from.
+//! Where the proxy's configuration comes from.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,47 +7,7 @@ use penstock_config::haproxy::Delivery;
 use penstock_config::haproxy::grammar::{File, Input, Message, Severity};
 use penstock_kernel::log::{self, Level};
 use penstock_kernel::{info, machine};
-use penstock_proxy::{Proxy, Setup, Statistics};
-use penstock_stack::{Counters, Cx};
-
-use crate::serve::Service;
-
-impl Service for Proxy {
-    type Done = Statistics;
-
-    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        Proxy::start(self, cx).map_err(|error| error.to_string())
-    }
-
-    fn has_stopped(&self) -> bool {
-        Proxy::has_stopped(self)
-    }
-
-    fn is_watched(&self) -> bool {
-        false
-    }
-
-    fn done(&self, _: &Counters) -> Statistics {
-        self.statistics()
-    }
-
-    fn since(now: &Statistics, before: &Statistics) -> Statistics {
-        now.since(before)
-    }
-
-    fn stop(&mut self, cx: &mut Cx<'_>) {
-        Proxy::stop(self, cx);
-    }
-
-    #[inline]
-    fn has_console_line(&self) -> bool {
-        self.has_line()
-    }
-
-    fn console_line(&mut self) -> Option<&[u8]> {
-        self.take_line()
-    }
-}
+use penstock_proxy::Setup;
 
 /// The files that a machine was given, out of their archives: what comes later counts.
 ///

@@ -1,6 +1,6 @@
 //! The loop of a core: turn, rest, turn. And how it ends.
 
-use penstock_control::{Application, WithControl};
+use penstock_control::WithControl;
 use penstock_hw::Mapped;
 use penstock_ixgbe::{Link, Nic, Queue, Report};
 use penstock_kernel::idle::Sleeper;
@@ -8,66 +8,26 @@ use penstock_kernel::log::{self, Level};
 use penstock_kernel::machine::Core;
 use penstock_kernel::pci::Address;
 use penstock_kernel::{clock, idle, info, notice, warning};
-use penstock_stack::{App, Counters, Cx, Instant, Worker};
+use penstock_stack::{Instant, Worker};
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::control;
 use crate::departure::{Departure, Step};
 use crate::report;
+use crate::tenant::{Done, Tenant};
 
 /// The cards, as core 0 looks after them.
 pub(crate) type Nics = Vec<(Address, Nic<Mapped>)>;
 
 /// A worker on the cards' queue pairs of its core.
-pub(crate) type Served<A> = Worker<Queue<Mapped>, A>;
-
-/// What is asked of an application beside the stack's upcalls.
-pub(crate) trait Service: App {
-    /// What it has done, in a line that costs no memory.
-    type Done: Copy + Default + PartialEq + fmt::Display;
-
-    /// Begins: listens.
-    ///
-    /// # Errors
-    /// A line for a person.
-    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String>;
-
-    /// Lets nobody new in; who is there may finish.
-    fn stop(&mut self, cx: &mut Cx<'_>);
-
-    /// Whether it has done what there is to do about that, whoever is still there.
-    fn has_stopped(&self) -> bool {
-        true
-    }
-
-    /// Whether somebody wants to see it work, each second.
-    fn is_watched(&self) -> bool;
-
-    /// What was done so far.
-    fn done(&self, counters: &Counters) -> Self::Done;
-
-    /// What was done since.
-    fn since(now: &Self::Done, before: &Self::Done) -> Self::Done;
-
-    /// Whether it has a line for the console.
-    #[inline]
-    fn has_console_line(&self) -> bool {
-        false
-    }
-
-    /// The next such line.
-    fn console_line(&mut self) -> Option<&[u8]> {
-        None
-    }
-}
+pub(crate) type Served = Worker<Queue<Mapped>, WithControl<Tenant>>;
 
 /// Serves until the machine is to stop and whoever was there has left, or has had his time.
-pub(crate) fn serve<A: Service + Application>(
+pub(crate) fn serve(
     core: &mut Core,
-    mut worker: Served<WithControl<A>>,
+    mut worker: Served,
     mut nics: Nics,
     mut opening: Option<Opening>,
     mut departure: Departure,
@@ -94,15 +54,15 @@ pub(crate) fn serve<A: Service + Application>(
         if worker.app().has_lines() {
             control::say(&mut worker, now);
         }
-        if worker.app().has_console_line() {
+        if worker.app().app().has_console_line() {
             say_console_lines(&mut worker);
         }
         if core.stop_requested() {
-            let left = worker.census().connections + u32::from(!worker.app().has_stopped());
+            let left = worker.census().connections + u32::from(!worker.app().app().has_stopped());
             match departure.step(now_ns, left) {
                 Step::Serve => {}
                 Step::Stop => {
-                    worker.with(now, |app, cx| app.stop(cx));
+                    worker.with(now, control::stop);
                     continue;
                 }
                 Step::Leave => break,
@@ -121,7 +81,7 @@ pub(crate) fn serve<A: Service + Application>(
             core.rest(deadline.min(look).min(ends).min(seen), &mut Resting(&mut worker));
         }
     }
-    let done = worker.app().done(worker.counters());
+    let done = worker.app().app().done(worker.counters());
     info!("core {}: {done}, {} connections cut", core.id(), worker.census().connections);
     report::core(core.id(), worker.counters());
     for (address, mut nic) in nics {
@@ -134,8 +94,8 @@ pub(crate) fn serve<A: Service + Application>(
 
 /// Prints what the application logs to the console.
 #[cold]
-fn say_console_lines<A: Service + Application>(worker: &mut Served<WithControl<A>>) {
-    while let Some(line) = worker.app_mut().console_line() {
+fn say_console_lines(worker: &mut Served) {
+    while let Some(line) = worker.app_mut().app_mut().console_line() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         log::line(Level::Info, format_args!("{}", Printable(line)));
     }
@@ -175,29 +135,25 @@ impl Opening {
 }
 
 /// Says each second what was done in it, where somebody wants to see that.
-struct Watcher<D> {
+struct Watcher {
     next_ns: u64,
-    before: D,
+    before: Done,
 }
 
-impl<D: Copy + Default + PartialEq + fmt::Display> Watcher<D> {
-    fn of<A: Service<Done = D>>(worker: &Served<A>) -> Watcher<D> {
-        let next_ns = if worker.app().is_watched() { 0 } else { u64::MAX };
-        Watcher { next_ns, before: D::default() }
+impl Watcher {
+    fn of(worker: &Served) -> Watcher {
+        let tenant = worker.app().app();
+        let next_ns = if tenant.is_watched() { 0 } else { u64::MAX };
+        Watcher { next_ns, before: tenant.done(worker.counters()) }
     }
 
-    fn look<A: Service<Done = D> + Application>(
-        &mut self,
-        core: usize,
-        now_ns: u64,
-        worker: &mut Served<WithControl<A>>,
-    ) {
+    fn look(&mut self, core: usize, now_ns: u64, worker: &mut Served) {
         if now_ns < self.next_ns {
             return;
         }
-        let now = worker.app().done(worker.counters());
+        let now = worker.app().app().done(worker.counters());
         if now != self.before {
-            let since = A::since(&now, &self.before);
+            let since = now.since(self.before);
             control::tell(worker, instant(now_ns), format_args!("core {core}: {since}"));
         }
         self.before = now;
@@ -236,9 +192,9 @@ fn tell(address: Address, report: Report) {
 }
 
 /// A worker about to sleep: woken by its cards, looked at once more for frames and mail.
-struct Resting<'w, A: App>(&'w mut Served<A>);
+struct Resting<'w>(&'w mut Served);
 
-impl<A: App> Sleeper for Resting<'_, A> {
+impl Sleeper for Resting<'_> {
     fn has_work(&mut self) -> bool {
         let mut queues = (0..).map_while(|interface| self.0.queue(interface));
         queues.any(Queue::has_work) || self.0.has_mail()
