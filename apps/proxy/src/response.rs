@@ -150,7 +150,10 @@ impl Proxy {
                 return rest.len();
             }
         }
-        let taken = if passes {
+        let taken = if rest.is_empty() {
+            // Nothing came just now: no sign of life of the server.
+            0
+        } else if passes {
             self.relay.on_data(cx, conn, rest)
         } else {
             self.relay.sent(conn, rest.len() as u64);

@@ -454,6 +454,29 @@ fn a_silent_server_is_given_its_own_time() {
     assert_eq!(world.client(visit).end, Some(penstock_stack::Close::Finished));
 }
 
+/// What rules held back is let go when their time is over, and that is no sign of life of the server.
+#[test]
+fn a_server_has_been_silent_since_it_spoke_and_not_since_it_was_heard() {
+    let mut world = Plan::fair(
+        world::proxies(
+            "listen be\n bind :80\n timeout connect 1s\n timeout client 20s\n timeout server 4s\n \
+             tcp-response inspect-delay 1s\n tcp-response content accept if { res.len gt 9 }\n \
+             server s 10.0.0.3:80\n",
+        ),
+        1,
+        &[Ways::default()],
+    )
+    .world();
+    world.warm();
+    let visit = world.visit(80, Client::default());
+    world.pass_ms(500);
+    assert_eq!(world.client(visit).heard, b"");
+    world.pass_ms(1_000);
+    assert_eq!(world.client(visit).heard, b"\x03");
+    let ms = 1_500 + ended_after_ms(&mut world, visit);
+    assert!((3_950..4_100).contains(&ms), "{ms}");
+}
+
 #[test]
 fn a_fin_begins_another_time() {
     let set = |proxies: &mut Proxies| {
