@@ -48,7 +48,7 @@ def wait_for(look, what, seconds=10):
             return seen
         if time.monotonic() > deadline:
             raise Failure(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.01)
+        time.sleep(0.003)
 
 
 def enter():
@@ -98,12 +98,54 @@ def prepare():
 
 
 def make_tap(name, address, address6=None):
-    """A TAP device that lasts until the namespace ends, so that a process may come and go."""
+    """A TAP device that lasts until somebody deletes it, so that a process may come and go."""
     run("ip", "tuntap", "add", name, "mode", "tap", "multi_queue")
     run("ip", "address", "add", f"{address}/24", "dev", name)
     if address6:
         run("ip", "-6", "address", "add", f"{address6}/64", "dev", name, "nodad")
     run("ip", "link", "set", name, "up")
+
+
+@contextlib.contextmanager
+def tap(name, address):
+    """A TAP device for as long as the block."""
+    make_tap(name, address)
+    try:
+        yield
+    finally:
+        run("ip", "link", "delete", name)
+
+
+def listening(kind):
+    """Addresses and ports that are open on Linux's side, of "tcp", "tcp6", "udp" or "udp6"."""
+    with open(f"/proc/net/{kind}", encoding="ascii") as table:
+        lines = [line.split() for line in table.readlines()[1:]]
+    # TCP_LISTEN and TCP_CLOSE: a datagram socket without a peer.
+    ours = [line[1].split(":") for line in lines if line[3] == ("0A" if kind.startswith("tcp") else "07")]
+    family = socket.AF_INET6 if kind.endswith("6") else socket.AF_INET
+    words = [re.findall("." * 8, address) for address, _ in ours]
+    packed = [b"".join(bytes.fromhex(word)[::-1] for word in each) for each in words]
+    return {(socket.inet_ntop(family, address), int(port, 16)) for address, (_, port) in zip(packed, ours)}
+
+
+def settle(child):
+    """Waits until a process has done what there was to do: what a packet woke is runnable from the moment
+    at which it was sent, and whoever has slept at several looks has seen to it."""
+    asleep = 0
+
+    def look():
+        nonlocal asleep
+        asleep = asleep + 1 if all(state in "SI" for state in thread_states(child.pid)) else 0
+        return asleep == 3
+
+    wait_for(look, "a process comes to rest")
+
+
+def thread_states(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
+                yield stat.read().rsplit(") ", 1)[1][0]
 
 
 def run(*command, seconds=60, accept=(0,)):

@@ -3,23 +3,27 @@ clients and servers see, and what is logged, must be the same.
 
 HAProxy listens on Linux's end of the TAP, Penstock on the other; servers are scripts on Linux's end.
 Of a log line all is compared but the process number, dates, ports and how long things took: of times
-only whether they were reached, and to within a tenth of a second.
+only whether they were reached, and to within LATE tenths of a second.
+
+A scene waits for what it sees, or for the process to have come to rest (`settle`), and never for a while
+to pass, but where the while is what is tried.
 """
 
 import concurrent.futures
 import contextlib
-import os
+import dataclasses
 import re
 import socket
 import struct
 import subprocess
 import time
 
-from lab import LINUX, PENSTOCK, Failure, Host, expect, is_open, process, wait_for
+from lab import LINUX, PENSTOCK, Failure, expect, listening, process, settle, wait_for
 
 HEAD = """
 global
     log {log} local0
+    nbthread 1
 defaults
     mode tcp
     log global
@@ -31,21 +35,36 @@ defaults
 """
 # The servers that scripts play, and a port where nobody listens.
 SERVERS, NOBODY = [8081, 8082, 8083], 8089
-# The first server of a twin where both play at once.
-OWN_SERVER = {"haproxy": 8081, "penstock": 8091}
+# Those of a twin where both play at once: the first is `{server}` in a configuration, then `{second}`, `{third}`.
+OWN_SERVERS = {"haproxy": [8081, 8082, 8083], "penstock": [8091, 8092, 8093]}
+# Two digits with which ports begin that are a twin's alone: `{own}` in a configuration.
+OWN_PORTS = {"haproxy": 83, "penstock": 84}
+# So many tenths of a second may one be later than the other: machines are busy.
+LATE = 3
 
 
+class Tenths(int):
+    """When something was, or how long it took, in tenths of a second."""
+
+
+@dataclasses.dataclass
 class Twin:
     """One of the two: where it listens, what it has logged, its process and what that has printed."""
 
-    def __init__(self, name, address, log, child, printed):
-        self.name, self.address, self.socket = name, address, log
-        self.child, self.printed = child, printed
+    name: str
+    address: str
+    socket: socket.socket
+    child: subprocess.Popen
+    printed: str
 
     def connect(self, port):
         client = socket.create_connection((self.address, port), 5)
         client.settimeout(10)
         return client
+
+    def settle(self):
+        """Waits until it has seen to all that was sent to it."""
+        settle(self.child)
 
     def logged(self, count=1):
         """So many lines, without what may differ."""
@@ -56,6 +75,17 @@ class Twin:
                 lines.append(plain(self.socket.recv(4096).decode()))
             except TimeoutError:
                 lines.append("no line")
+        return lines
+
+    def said(self):
+        """The lines that it has logged when it has nothing more to do."""
+        if self.child.poll() is None:
+            self.settle()
+        lines = []
+        self.socket.settimeout(0.05)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                lines.append(plain(self.socket.recv(4096).decode()))
         return lines
 
 
@@ -111,15 +141,17 @@ def plain(line):
 
 
 def alike(this, that):
-    """Whether two saw the same; moments, in tenths of a second, may be one apart: machines are busy."""
+    """Whether two saw the same: everything is, but moments nearly."""
+    if type(this) is not type(that):
+        return False
     if isinstance(this, list | tuple):
-        return type(this) is type(that) and len(this) == len(that) and all(map(alike, this, that))
-    if isinstance(this, int) and isinstance(that, int):
-        return abs(this - that) <= 1
-    if isinstance(this, str) and isinstance(that, str) and this.startswith("<"):
+        return len(this) == len(that) and all(map(alike, this, that))
+    if isinstance(this, Tenths):
+        return abs(this - that) <= LATE
+    if isinstance(this, str) and this.startswith("<"):
         parts = [re.split(r" (-?\d+(?:/-?\d+)+) ", line, maxsplit=1) for line in (this, that)]
         if [len(part) for part in parts] == [3, 3]:
-            times = [tuple(map(int, part[1].split("/"))) for part in parts]
+            times = [[Tenths(time) for time in part[1].split("/")] for part in parts]
             known = [[time < 0 for time in each] for each in times]
             return known[0] == known[1] and alike(*times) and parts[0][::2] == parts[1][::2]
     return this == that
@@ -137,7 +169,11 @@ def hear(connection):
         heard = connection.recv(65536)
     except OSError as error:
         heard = type(error).__name__
-    return heard, round((time.monotonic() - begin) * 10)
+    return heard, tenths_since(begin)
+
+
+def tenths_since(begin):
+    return Tenths(round((time.monotonic() - begin) * 10))
 
 
 @contextlib.contextmanager
@@ -148,38 +184,38 @@ def twins(lab, sections, cores=1):
         for name, address, port in (("haproxy", LINUX, 8098), ("penstock", PENSTOCK, 8099)):
             log = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             log.bind((LINUX, port))
-            server = f"{LINUX}:{OWN_SERVER[name]}"
-            text = HEAD.format(log=f"{LINUX}:{port}") + sections.format(address=address, server=server)
+            servers = [f"{LINUX}:{port}" for port in OWN_SERVERS[name]]
+            own = dict(zip(("server", "second", "third"), servers), own=OWN_PORTS[name])
             path = lab.file(f"{name}.cfg")
             with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
-            first = int(re.search(r"bind \S+:(\d+)", sections).group(1))
+                file.write(HEAD.format(log=f"{LINUX}:{port}") + sections.format(address=address, **own))
             if name == "haproxy":
-                checked = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True,
-                                         check=False)
-                expect(checked.returncode == 0, f"haproxy refuses its configuration: {checked.stderr}")
-                printed = lab.file("haproxy.log")
-                child = stack.enter_context(process(["haproxy", "-db", "-f", path], printed))
+                last = re.findall(r"bind \S+:(\d+)", sections)[-1]
+                child, printed = stack.enter_context(haproxy(lab, path, int(last))), lab.file("haproxy.log")
             else:
                 penstock = stack.enter_context(host(lab, path, cores))
                 child, printed = penstock.child, penstock.log
             both.append(Twin(name, address, log, child, printed))
-            wait_for(lambda: is_open(address, first), f"{name} listens")
-            drain(log)
         yield both
+
+
+@contextlib.contextmanager
+def haproxy(lab, path, port):
+    """The real one with a configuration, of which this is the last port."""
+    checked = subprocess.run(["haproxy", "-c", "-f", path], capture_output=True, text=True, check=False)
+    expect(checked.returncode == 0, f"haproxy refuses its configuration: {checked.stderr}")
+    with process(["haproxy", "-db", "-f", path], lab.file("haproxy.log")) as child:
+        wait_for(lambda: child.poll() is not None or (LINUX, port) in listening("tcp"), "haproxy listens")
+        with open(lab.file("haproxy.log"), encoding="utf-8") as printed:
+            expect(child.poll() is None, f"haproxy did not start: {printed.read()}")
+        settle(child)
+        yield child
 
 
 def host(lab, path, cores=1, **more):
     """Penstock with a configuration of the proxy."""
     boot = f"maxcpus={cores}"
     return lab.host(boot, options=("-f", path), **more)
-
-
-def drain(log):
-    log.settimeout(0.5)
-    with contextlib.suppress(TimeoutError):
-        while True:
-            log.recv(4096)
 
 
 def play(scene, twin, ports):
@@ -196,13 +232,13 @@ def play(scene, twin, ports):
 def compare(lab, sections, *scenes, at_once=False):
     """Plays each scene with both, and compares what was seen and logged. Returns how many lines.
 
-    At once, each has a server of its own: `{server}` in its configuration."""
+    At once, each has servers of its own: `{server}`, `{second}` and `{third}` in its configuration."""
     lines, different = 0, []
     with twins(lab, sections) as both:
         for scene in scenes:
             if at_once:
                 with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                    haproxy, penstock = pool.map(lambda twin: play(scene, twin, [OWN_SERVER[twin.name]]), both)
+                    haproxy, penstock = pool.map(lambda twin: play(scene, twin, OWN_SERVERS[twin.name]), both)
             else:
                 haproxy, penstock = (play(scene, twin, SERVERS) for twin in both)
             if not alike(haproxy, penstock):
@@ -215,7 +251,7 @@ def compare(lab, sections, *scenes, at_once=False):
 LISTEN = """
 listen one
     bind {address}:8001
-    server a 10.82.0.1:8081
+    server a {server}
 listen refused
     bind {address}:8002
     server a 10.82.0.1:8089
@@ -223,10 +259,10 @@ listen moves
     bind {address}:8003
     option redispatch
     server a 10.82.0.1:8089
-    server b 10.82.0.1:8081
+    server b {server}
 listen nobody
     bind {address}:8004
-    server a 10.82.0.1:8081 disabled
+    server a {server} disabled
 frontend nowhere
     bind {address}:8005
 """
@@ -291,7 +327,7 @@ def proxy_endings(lab):
 
     def refused_and_left(twin, servers):
         client = twin.connect(8002)
-        time.sleep(0.3)
+        twin.settle()
         client.close()
         return twin.logged()
 
@@ -312,7 +348,7 @@ def proxy_endings(lab):
         return [hear(twin.connect(8005))] + twin.logged()
 
     lines = compare(lab, LISTEN, normal, server_first, client_silent, server_silent, client_resets,
-                    server_resets, refused, refused_and_left, moved, no_server, no_backend)
+                    server_resets, refused, refused_and_left, moved, no_server, no_backend, at_once=True)
     return f"11 ways to end, {lines} log lines alike"
 
 
@@ -322,7 +358,7 @@ listen waits
     tcp-request inspect-delay 400ms
     tcp-request content accept if {{ req.len gt 3 }}
     tcp-request content reject
-    server a 10.82.0.1:8081
+    server a {server}
 frontend routes
     bind {address}:8002
     tcp-request inspect-delay 400ms
@@ -330,16 +366,16 @@ frontend routes
     use_backend second if {{ req.payload(0,1) -m str B }}
     default_backend first
 backend first
-    server a 10.82.0.1:8081
+    server a {server}
 backend second
-    server b 10.82.0.1:8082
+    server b {second}
 frontend local
     bind {address}:8003
     tcp-request connection reject if {{ src 10.82.0.1 }}
     default_backend first
 listen hello
     bind {address}:8004 accept-proxy
-    server a 10.82.0.1:8081 send-proxy
+    server a {server} send-proxy
 """
 
 
@@ -354,10 +390,10 @@ def proxy_rules(lab):
     def enough_in_pieces(twin, servers):
         client = twin.connect(8001)
         client.sendall(b"ab")
-        time.sleep(0.1)
+        twin.settle()
         client.sendall(b"cd")
         server = servers.accept()
-        time.sleep(0.1)
+        twin.settle()
         seen = [hear(server)]
         server.close()
         seen.append(hear(client))
@@ -391,7 +427,7 @@ def proxy_rules(lab):
         client = twin.connect(8004)
         client.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 4000 443\r\nhello")
         server = servers.accept()
-        time.sleep(0.1)
+        twin.settle()
         seen = [hear(server)]
         server.close()
         seen.append(hear(client))
@@ -404,35 +440,37 @@ def proxy_rules(lab):
         return [hear(client)] + twin.logged()
 
     lines = compare(lab, INSPECT, too_little, enough_in_pieces, closed_before, by_first_letter,
-                    not_from_here, with_header, without_header)
+                    not_from_here, with_header, without_header, at_once=True)
     return f"7 scenes, {lines} log lines alike"
 
 
 QUEUES = """
 listen one
     bind {address}:8001
-    timeout queue 500ms
-    server a 10.82.0.1:8081 maxconn 1
+    timeout queue 1s
+    timeout client 5s
+    timeout server 5s
+    server a {server} maxconn 1
 listen turns
     bind {address}:8002
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082 weight 2
-    server c 10.82.0.1:8083
+    server a {server}
+    server b {second} weight 2
+    server c {third}
 listen least
     bind {address}:8003
     balance leastconn
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082
+    server a {server}
+    server b {second}
 listen static
     bind {address}:8004
     balance static-rr
-    server a 10.82.0.1:8081 weight 3
-    server b 10.82.0.1:8082 weight 1
-    server c 10.82.0.1:8083 weight 2
+    server a {server} weight 3
+    server b {second} weight 1
+    server c {third} weight 2
 listen backup
     bind {address}:8005
-    server a 10.82.0.1:8081 backup
-    server b 10.82.0.1:8082 backup
+    server a {server} backup
+    server b {second} backup
 """
 
 
@@ -442,7 +480,7 @@ def proxy_balance(lab):
     def queued(twin, servers):
         first, server = twin.connect(8001), servers.accept()
         second = twin.connect(8001)
-        time.sleep(0.1)
+        twin.settle()
         server.close()
         seen = [hear(first)]
         first.close()
@@ -465,7 +503,7 @@ def proxy_balance(lab):
     def queued_and_left(twin, servers):
         first, server = twin.connect(8001), servers.accept()
         second = twin.connect(8001)
-        time.sleep(0.1)
+        twin.settle()
         second.close()
         lines = twin.logged()
         server.close()
@@ -504,9 +542,8 @@ def proxy_balance(lab):
     def backup(twin, servers):
         return turn(twin, servers, 8005, 3)
 
-    lines = compare(lab, QUEUES, queued, queued_too_long, queued_and_left, turns, least, static, backup)
+    lines = compare(lab, QUEUES, queued, queued_too_long, queued_and_left, turns, least, static, backup, at_once=True)
     return f"7 scenes, {lines} log lines alike, the same server each time"
-
 
 
 NAMES = """
@@ -514,11 +551,11 @@ listen named
     bind {address}:8001
     unique-id-format %{{+X}}o\\ %ci_%rt_%{{-X}}ms
     log-format "%{{+Q}}ID %rt %{{+X}}rt"
-    server a 10.82.0.1:8081 send-proxy-v2 proxy-v2-options unique-id
+    server a {server} send-proxy-v2 proxy-v2-options unique-id
 listen nameless
     bind {address}:8002
     log-format "%ID"
-    server a 10.82.0.1:8081 send-proxy-v2 proxy-v2-options unique-id
+    server a {server} send-proxy-v2 proxy-v2-options unique-id
 """
 
 
@@ -544,7 +581,8 @@ def proxy_names(lab):
     def nameless(twin, servers):
         return called(twin, servers, 8002)
 
-    lines = compare(lab, NAMES, named, nameless)
+    lines = compare(lab, NAMES, named, nameless, at_once=True)
     return f"4 sessions called the same, {lines} log lines alike"
+
 
 ALL = [proxy_endings, proxy_rules, proxy_balance, proxy_names]
