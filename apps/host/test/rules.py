@@ -1,19 +1,11 @@
 """Rules, samples and what they keep: the same through Debian's haproxy and through Penstock."""
 
 import re
-import time
 
 from lab import expect
 from twins import compare, hear
 
-# What is asked whether both are there yet: it leaves no line behind.
-PROBE = """
-frontend probe
-    bind {address}:8000
-    tcp-request connection reject
-"""
-
-VARIABLES = PROBE + """
+VARIABLES = """
 global
     set-var proc.limit int(3)
     set-var proc.more int(2),add(proc.limit)
@@ -40,8 +32,8 @@ backend first
     tcp-request content reject if {{ var(txn.first) -m str BAD }}
     tcp-request content reject if {{ var(txn.gone) -m found }}
     use-server b if {{ var(txn.first),strcmp(txn.word) gt 0 }}
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082
+    server a {server}
+    server b {second}
 frontend counts
     bind {address}:8002
     log-format "%[var(proc.count)] %ts"
@@ -88,21 +80,21 @@ def rules_variables(lab):
             seen += twin.logged()
         return seen
 
-    lines = compare(lab, VARIABLES, kept, refused, counted)
+    lines = compare(lab, VARIABLES, kept, refused, counted, at_once=True)
     return f"3 scenes, {lines} log lines alike"
 
 
-SILENT = PROBE + """
+SILENT = """
 listen session
     bind {address}:8001
     tcp-request inspect-delay 1s
     tcp-request content silent-drop if {{ req.payload(0,3) -m str bad }}
     tcp-request content accept if {{ req.len gt 0 }}
-    server a 10.82.0.1:8081
+    server a {server}
 listen connection
     bind {address}:8002
     tcp-request connection silent-drop if {{ src 10.82.0.0/16 }}
-    server a 10.82.0.1:8081
+    server a {server}
 """
 
 
@@ -135,11 +127,11 @@ def rules_silent_drop(lab):
         forsaken(twin, twin.connect(8002))
         return []
 
-    lines = compare(lab, SILENT, left_mute, by_content, by_address)
+    lines = compare(lab, SILENT, left_mute, by_content, by_address, at_once=True)
     return f"3 scenes, {lines} log lines alike"
 
 
-ROUTES = PROBE + """
+ROUTES = """
 frontend named
     bind {address}:8001
     tcp-request inspect-delay 1s
@@ -153,13 +145,13 @@ frontend named
     use_backend be_%[req.payload(0,1),lower] if {{ req.payload(0,1) -m found }}
     default_backend be_c
 backend be_a
-    server a 10.82.0.1:8081
+    server a {server}
 backend be_b
     use-server s%[capture.req.hdr(1)] if TRUE
-    server s1 10.82.0.1:8082
-    server s2 10.82.0.1:8083
+    server s1 {second}
+    server s2 {third}
 backend be_c
-    server c 10.82.0.1:8083
+    server c {third}
 """
 
 
@@ -181,11 +173,11 @@ def rules_routes(lab):
         return scene
 
     texts = [b"A1", b"b1", b"B2", b"b9", b"Zz-long-and-longer", b"a\x01|", b"a|x", b"As", b"Ae"]
-    lines = compare(lab, ROUTES, *map(say, texts))
+    lines = compare(lab, ROUTES, *map(say, texts), at_once=True)
     return f"{len(texts)} scenes, {lines} log lines alike"
 
 
-ADDRESSES = PROBE + """
+ADDRESSES = """
 listen content
     bind {address}:8001
     log-format "%ci:%cp %fi:%fp %[src]:%[src_port] %[fc_src] %[fc_dst]:%[fc_dst_port] %[dst_port] %ts"
@@ -238,7 +230,7 @@ def rules_addresses(lab):
     return f"4 scenes, {lines} log lines alike"
 
 
-STICK = PROBE + """
+STICK = """
 listen source
     bind {address}:8001
     stick-table type ip size 100 expire 1m
@@ -341,7 +333,7 @@ def rules_stick(lab):
     return "5 scenes, the same server each time"
 
 
-RESPONSES = PROBE + """
+RESPONSES = """
 listen waits
     bind {address}:8001
     tcp-response inspect-delay 400ms
@@ -350,26 +342,26 @@ listen waits
     tcp-response content close if {{ var(res.first) -m str C }}
     tcp-response content accept if {{ res.len gt 3 }}
     log-format "%ci [%t] %b/%s %Tw/%Tc/%Tt %B %ts %[var(res.first)]"
-    server a 10.82.0.1:8081
+    server a {server}
 listen at_once
     bind {address}:8002
     tcp-response content set-var(txn.seen) res.len
     tcp-response content reject if {{ res.len gt 0 }}
     log-format "%ci [%t] %b/%s %Tw/%Tc/%Tt %B %ts %[var(txn.seen)]"
-    server a 10.82.0.1:8081
+    server a {server}
 """
 
 
 def rules_responses(lab):
     """Rules on what servers say: that waits for them, is passed on, cut off, or nobody's."""
 
-    def answer(twin, servers, port, *pieces, pause=0.1, ends=True):
+    def answer(twin, servers, port, *pieces, ends=True):
         client, server = twin.connect(port), servers.accept()
         client.sendall(b"hello")
         seen = [hear(server)]
         for piece in pieces:
             server.sendall(piece)
-            time.sleep(pause)
+            twin.settle()
         if ends:
             server.close()
         seen += [hear(client), hear(client)]
@@ -381,10 +373,10 @@ def rules_responses(lab):
         return answer(twin, servers, 8001, b"ab", b"cd")
 
     def too_little(twin, servers):
-        return answer(twin, servers, 8001, b"ab", pause=0.65)
+        return answer(twin, servers, 8001, b"ab", ends=False)
 
     def ended(twin, servers):
-        return answer(twin, servers, 8001, b"ab", pause=0)
+        return answer(twin, servers, 8001, b"ab")
 
     def silent(twin, servers):
         return answer(twin, servers, 8001)
@@ -398,19 +390,19 @@ def rules_responses(lab):
     def at_once(twin, servers):
         return answer(twin, servers, 8002, b"late")
 
-    lines = compare(lab, RESPONSES, in_pieces, too_little, ended, silent, refused, closed, at_once)
+    lines = compare(lab, RESPONSES, in_pieces, too_little, ended, silent, refused, closed, at_once, at_once=True)
     return f"7 scenes, {lines} log lines alike"
 
 
-PRIORITIES = PROBE + """
+PRIORITIES = """
 listen one
     bind {address}:8001
     tcp-request inspect-delay 1s
     tcp-request content set-priority-class req.payload(0,2),lower if {{ req.payload(2,1) -m str c }}
-    tcp-request content set-priority-offset req.payload(0,2),lower,mul(100) if {{ req.payload(2,1) -m str o }}
+    tcp-request content set-priority-offset req.payload(0,2),lower,mul(1000) if {{ req.payload(2,1) -m str o }}
     tcp-request content accept if {{ req.len ge 3 }}
     timeout queue 5s
-    server a 10.82.0.1:8081 maxconn 1
+    server a {server} maxconn 1
 """
 
 
@@ -419,10 +411,10 @@ def rules_priorities(lab):
 
     def order(twin, servers):
         clients = {}
-        for text in (b"00x0", b"05c1", b"00x2", b"-9c3", b"05c4", b"-1o5", b"-5c6"):
+        for text in (b"00x0", b"05c1", b"00x2", b"-9c3", b"05c4", b"-1o5", b"-5c6", b"01o7", b"00x8"):
             clients[text] = twin.connect(8001)
             clients[text].sendall(text)
-            time.sleep(0.05)
+            twin.settle()
         heard = []
         for _ in clients:
             server = servers.accept()
@@ -430,11 +422,11 @@ def rules_priorities(lab):
             server.close()
             hear(clients[heard[-1]])
             clients[heard[-1]].close()
-        twin.logged(7)
+        twin.logged(len(clients))
         return heard
 
-    compare(lab, PRIORITIES, order)
-    return "six in one order"
+    compare(lab, PRIORITIES, order, at_once=True)
+    return "nine in one order"
 
 
 ALL = [
