@@ -5,6 +5,7 @@ Each of the two has servers of its own: a port of Linux's end for each backend, 
 one check after the other. Lines are compared backend by backend, without the duration of checks.
 """
 
+import concurrent.futures
 import contextlib
 import re
 import socket
@@ -39,9 +40,12 @@ GONE = b"HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
 ROUNDS_S = 8
 
+# So much may lie between two lines of one and not of the other.
+APART_S = 0.4
+
 # A backend: its lines, the words of its server, and what each check is answered: bytes, HALF of an
-# answer, SILENCE, and a number for a port that is shut for so many seconds before the next.
-HALF, SILENCE = "half", "silence"
+# answer, SILENCE; or the port is shut until the log says that it FAILED, or that the server is DOWN.
+HALF, SILENCE, FAILED, DOWN = "half", "silence", "failed", "is DOWN"
 BACKENDS = {
     "mysql": ("option mysql-check user u", "check inter 300ms", [MYSQL + MYSQL_OK] * 2 + [MYSQL + MYSQL_NO] * 3
               + [MYSQL + MYSQL_OK]),
@@ -53,8 +57,8 @@ BACKENDS = {
              [OK, OK, GONE, GONE, OK, OK, BAD, BAD, BAD, OK]),
     "half": ("option httpchk GET /", "check inter 300ms", [OK, HALF]),
     "flap": ("", "check inter 800ms fastinter 200ms downinter 400ms rise 2 fall 3",
-             [b"", b"", 1.4, b"", b"", b"", 0.9, b""]),
-    "once": ("", "check inter 300ms rise 1 fall 1", [b"", b"", 0.45, b"", 0.75, b""]),
+             [b"", b"", DOWN, b"", b"", b"", FAILED, b""]),
+    "once": ("", "check inter 300ms rise 1 fall 1", [b"", b"", DOWN, b"", b"", DOWN, b""]),
     "mute": ("option tcp-check\n tcp-check expect string hello", "check inter 500ms",
              [b"hello", SILENCE, b"hello"]),
     # Of a check that has nothing to send, haproxy leaves the last ACK of the handshake to Linux, which
@@ -84,11 +88,12 @@ class Server:
     """Answers checks in turn; the last answer is the answer to all that follow."""
 
     def __init__(self, port, answers):
-        self.port, self.answers, self.over = port, list(answers), threading.Event()
-        self.listening = None
+        self.port, self.answers, self.is_over = port, list(answers), False
+        # What is said of it in the log while its port is shut.
+        self.said, self.news = "", threading.Condition()
         self.listen()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
+        self.threads = [threading.Thread(target=self.run)]
+        self.threads[0].start()
 
     def listen(self):
         self.listening = socket.socket()
@@ -98,17 +103,37 @@ class Server:
         self.listening.listen(16)
 
     def run(self):
-        while not self.over.is_set():
-            with contextlib.suppress(OSError):
+        while not self.is_over:
+            with contextlib.suppress(TimeoutError):
                 connection, _ = self.listening.accept()
                 answer = self.answers[0]
                 if len(self.answers) > 1:
                     self.answers.pop(0)
-                if isinstance(self.answers[0], float):
+                is_shut = self.answers[0] in (FAILED, DOWN)
+                if is_shut:
                     self.listening.close()
-                    threading.Timer(self.answers.pop(0), self.listen).start()
-                threading.Thread(target=serve, args=(connection, answer), daemon=True).start()
+                    self.said = ""
+                self.threads.append(threading.Thread(target=serve, args=(connection, answer)))
+                self.threads[-1].start()
+                if is_shut:
+                    until = self.answers.pop(0)
+                    with self.news:
+                        self.news.wait_for(lambda: until in self.said or self.is_over)
+                    self.listen()
         self.listening.close()
+
+    def told(self, line):
+        """The log says this of it."""
+        with self.news:
+            self.said += line
+            self.news.notify()
+
+    def end(self):
+        with self.news:
+            self.is_over = True
+            self.news.notify()
+        for thread in self.threads:
+            thread.join()
 
 
 def serve(connection, answer):
@@ -135,7 +160,9 @@ def judged(lab, name, address, port, first):
         path = lab.file(f"{name}.cfg")
         with open(path, "w", encoding="utf-8") as file:
             file.write(HEAD.format(log=f"{LINUX}:{port}", address=address) + text)
-        servers = [Server(ports[backend], BACKENDS[backend][2]) for backend in BACKENDS]
+        servers = {backend: Server(ports[backend], BACKENDS[backend][2]) for backend in BACKENDS}
+        for server in servers.values():
+            stack.callback(server.end)
         if name == "haproxy":
             stack.enter_context(process(["haproxy", "-db", "-f", path], lab.file("haproxy.log")))
         else:
@@ -151,27 +178,17 @@ def judged(lab, name, address, port, first):
                 expect(found and found[1] in lines, f"{name} says of nobody: {line}")
                 line = re.sub(r"duration: \d+ms", "duration: ms", line)
                 lines[found[1]].append((now, line))
-        for server in servers:
-            server.over.set()
+                servers[found[1]].told(line)
     return lines
 
 
 def health(lab):
     """Checks and agents, of servers that are well, ill and gone: as with haproxy."""
-    count, wrong, late = compared(lab)
-    if late and not wrong:
-        # A machine that was busy elsewhere is late once; who waits for something else is so always.
-        count, wrong, late = compared(lab)
-    expect(not wrong + late, "; ".join(wrong + late))
-    return f"{count} lines of {len(BACKENDS)} backends are haproxy's, and as far apart"
-
-
-def compared(lab):
-    """How many lines there were, where they differ, and where their distance does."""
-    seen = {}
-    for name, address, port, first in (("haproxy", LINUX, 8098, 8100), ("penstock", PENSTOCK, 8099, 8150)):
-        seen[name] = judged(lab, name, address, port, first)
-    count, wrong, late = 0, [], []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        haproxy = pool.submit(judged, lab, "haproxy", LINUX, 8098, 8100)
+        penstock = pool.submit(judged, lab, "penstock", PENSTOCK, 8099, 8150)
+    seen = {"haproxy": haproxy.result(), "penstock": penstock.result()}
+    count, wrong = 0, []
     for backend in BACKENDS:
         both = [seen[name][backend] for name in ("haproxy", "penstock")]
         texts = [[line for _, line in lines] for lines in both]
@@ -185,11 +202,12 @@ def compared(lab):
                 break
         for at in range(1, least):
             gaps = [lines[at][0] - lines[at - 1][0] for lines in both]
-            if abs(gaps[0] - gaps[1]) > 0.4:
-                late.append(f"{backend}, line {at}: after {gaps[0]:.2f} s, and after {gaps[1]:.2f} s")
+            if abs(gaps[0] - gaps[1]) > APART_S:
+                wrong.append(f"{backend}, line {at}: after {gaps[0]:.2f} s, and after {gaps[1]:.2f} s")
                 break
         count += least
-    return count, wrong, late
+    expect(not wrong, "; ".join(wrong))
+    return f"{count} lines of {len(BACKENDS)} backends are haproxy's, and as far apart"
 
 
 ALL = [health]
