@@ -10,7 +10,7 @@ import time
 
 import clients
 from clients import Responses, connect, fetch, get
-from lab import LINUX, LINUX6, PENSTOCK, PENSTOCK6, Failure, Host, Lab, expect, is_open, make_tap, process, run, wait_for
+from lab import LINUX, LINUX6, PENSTOCK, PENSTOCK6, Failure, Host, Lab, expect, is_open, make_tap, process, run, tap, wait_for
 
 URL = f"http://{PENSTOCK}"
 SERVER = "-- server -a 0.0.0.0:80 -k"
@@ -203,10 +203,9 @@ def cores(lab):
 
 def interfaces(lab):
     """Clients in front on one interface, backends behind on another."""
-    tap, linux = "dut2", "10.84.0.1"
-    make_tap(tap, linux)
+    device, linux = "dut2", "10.84.0.1"
     boot = f"ip=10.84.0.2/24:::::eth1 -- server -a {PENSTOCK}:80 -x {linux}:8081"
-    with backend(lab, linux), lab.host(boot, options=["--tap", tap]) as host:
+    with tap(device, linux), backend(lab, linux), lab.host(boot, options=["--tap", device]) as host:
         figures = ab(f"{URL}/", 3000, 32)
         expect(figures["failed"] == 0, f"{figures['failed']} of 3,000 failed")
         expect(not is_open("10.84.0.2", 80), "it listens at the back, too")

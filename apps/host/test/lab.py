@@ -93,8 +93,12 @@ def prepare():
         "net.ipv4.tcp_max_syn_backlog": "16384",
         "net.core.somaxconn": "16384",
     }.items():
-        with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as knob:
-            knob.write(value)
+        set_sysctl(name, value)
+
+
+def set_sysctl(name, value):
+    with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as knob:
+        knob.write(value)
 
 
 def make_tap(name, address, address6=None):
