@@ -68,7 +68,7 @@ def proxy_rates(lab):
                 ends.append(isinstance(error, ConnectionResetError))
         return [ends, tenths_since(begin)]
 
-    compare(lab, RATES, of_a_frontend, of_the_process, who_is_refused_does_not_count, at_once=True)
+    compare(lab, RATES, of_a_frontend, of_the_process, who_is_refused_does_not_count)
     return "two rates, 32 clients let in at the same moments"
 
 
@@ -130,7 +130,7 @@ def proxy_stop(lab):
         lines = [re.sub(r" -- \d+/", " -- n/", line) for line in lines]
         return [served, ends, said, is_told, *lines, *sorted(logged)]
 
-    lines = compare(lab, STOP, stop, at_once=True)
+    lines = compare(lab, STOP, stop)
     return f"what is said and done alike, {lines} log lines"
 
 
@@ -170,7 +170,7 @@ def proxy_defer(lab):
         twin.connect(8001).close()
         return twin.logged()
 
-    lines = compare(lab, DEFER, speaks, says_nothing, closes, at_once=True)
+    lines = compare(lab, DEFER, speaks, says_nothing, closes)
     return f"3 scenes, {lines} log lines alike"
 
 
@@ -211,7 +211,7 @@ def proxy_growing(lab):
             look()
         return counts[1:]
 
-    compare(lab, GROWING, more_and_less, at_once=True)
+    compare(lab, GROWING, more_and_less)
     return "12 clients leave, at each moment as many connected"
 
 

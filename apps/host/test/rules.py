@@ -3,7 +3,7 @@
 import re
 
 from lab import expect
-from twins import compare, hear
+from twins import OWN_SERVERS, compare, hear
 
 VARIABLES = """
 global
@@ -80,7 +80,7 @@ def rules_variables(lab):
             seen += twin.logged()
         return seen
 
-    lines = compare(lab, VARIABLES, kept, refused, counted, at_once=True)
+    lines = compare(lab, VARIABLES, kept, refused, counted)
     return f"3 scenes, {lines} log lines alike"
 
 
@@ -127,7 +127,7 @@ def rules_silent_drop(lab):
         forsaken(twin, twin.connect(8002))
         return []
 
-    lines = compare(lab, SILENT, left_mute, by_content, by_address, at_once=True)
+    lines = compare(lab, SILENT, left_mute, by_content, by_address)
     return f"3 scenes, {lines} log lines alike"
 
 
@@ -173,7 +173,7 @@ def rules_routes(lab):
         return scene
 
     texts = [b"A1", b"b1", b"B2", b"b9", b"Zz-long-and-longer", b"a\x01|", b"a|x", b"As", b"Ae"]
-    lines = compare(lab, ROUTES, *map(say, texts), at_once=True)
+    lines = compare(lab, ROUTES, *map(say, texts))
     return f"{len(texts)} scenes, {lines} log lines alike"
 
 
@@ -185,25 +185,25 @@ listen content
     tcp-request content set-src-port int(4711)
     tcp-request content set-dst ipv4(198.51.100.7)
     tcp-request content set-dst-port int(443)
-    server a 10.82.0.1:8081 send-proxy
+    server a {server} send-proxy
 listen connection
     bind {address}:8002
     log-format "%ci %fi:%fp %[fc_src] %[fc_dst]:%[fc_dst_port] %ts"
     tcp-request connection set-src src,ipmask(24)
-    tcp-request connection set-dst-port int(8081)
+    tcp-request connection set-dst-port int({port})
     tcp-request connection set-dst ipv4(10.82.0.1)
     server a 0.0.0.0
 listen header
     bind {address}:8003 accept-proxy
     log-format "%ci:%cp %fi:%fp %[fc_src]:%[fc_src_port] %[fc_dst]:%[fc_dst_port] %[fc_rcvd_proxy] %ts"
     tcp-request session set-src-port src_port,add(1)
-    server a 10.82.0.1:8081
+    server a {server}
 listen text
     bind {address}:8004
     log-format "%ci %[fc_src] %ts"
     tcp-request session set-src str(not-an-address)
     tcp-request session set-src str(2001:db8::1)
-    server a 10.82.0.1:8081
+    server a {server}
 """
 
 
@@ -235,9 +235,9 @@ listen source
     bind {address}:8001
     stick-table type ip size 100 expire 1m
     stick on src
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082
-    server c 10.82.0.1:8083
+    server a {server}
+    server b {second}
+    server c {third}
 frontend words
     bind {address}:8002
     tcp-request inspect-delay 1s
@@ -248,9 +248,9 @@ backend keyed
     stick match req.payload(0,3) if {{ req.payload(3,1) -m str ! }}
     stick store-request req.payload(0,3)
     use-server c if {{ req.payload(4,1) -m str c }}
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082 id 20
-    server c 10.82.0.1:8083 non-stick
+    server a {server}
+    server b {second} id 20
+    server c {third} non-stick
 listen answers
     bind {address}:8003
     stick-table type binary len 4 size 100
@@ -260,25 +260,25 @@ listen answers
     tcp-response content accept if {{ res.len ge 4 }}
     stick match req.payload(0,4)
     stick store-response res.payload(0,4)
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082
-    server c 10.82.0.1:8083
+    server a {server}
+    server b {second}
+    server c {third}
 listen rdp
     bind {address}:8004
     tcp-request inspect-delay 1s
     tcp-request content accept if {{ rdp_cookie(msts) -m found }}
     persist rdp-cookie
-    server a 10.82.0.1:8081
-    server b 10.82.0.1:8082
-    server c 10.82.0.1:8083
+    server a {server}
+    server b {second}
+    server c {third}
 listen forced
     bind {address}:8005
     tcp-request inspect-delay 1s
     tcp-request content accept if {{ req.len ge 1 }}
     use-server a if TRUE
     force-persist if {{ req.payload(0,1) -m str f }}
-    server a 10.82.0.1:8081 disabled
-    server b 10.82.0.1:8082
+    server a {server} disabled
+    server b {second}
 """
 
 
@@ -319,7 +319,8 @@ def rules_stick(lab):
     def by_cookie(twin, servers):
         seen = []
         address = int.from_bytes(bytes([10, 82, 0, 1]), "little")
-        for port in (8083, 8082, 8081, 8083):
+        first, second, third = OWN_SERVERS[twin.name]
+        for port in (third, second, first, third):
             swapped = int.from_bytes(port.to_bytes(2, "big"), "little")
             cookie = f"Cookie: msts={address}.{swapped}.0000\r\n".encode()
             packet = b"\x03\0" + (11 + len(cookie)).to_bytes(2, "big") + b"\0\xe0\0\0\0\0\0" + cookie
@@ -390,7 +391,7 @@ def rules_responses(lab):
     def at_once(twin, servers):
         return answer(twin, servers, 8002, b"late")
 
-    lines = compare(lab, RESPONSES, in_pieces, too_little, ended, silent, refused, closed, at_once, at_once=True)
+    lines = compare(lab, RESPONSES, in_pieces, too_little, ended, silent, refused, closed, at_once)
     return f"7 scenes, {lines} log lines alike"
 
 
@@ -425,7 +426,7 @@ def rules_priorities(lab):
         twin.logged(len(clients))
         return heard
 
-    compare(lab, PRIORITIES, order, at_once=True)
+    compare(lab, PRIORITIES, order)
     return "nine in one order"
 
 

@@ -33,9 +33,8 @@ defaults
     timeout server 2s
     retries 1
 """
-# The servers that scripts play, and a port where nobody listens.
-SERVERS, NOBODY = [8081, 8082, 8083], 8089
-# Those of a twin where both play at once: the first is `{server}` in a configuration, then `{second}`, `{third}`.
+# The servers that scripts play: both play at once, each with its own, which are `{server}`, `{second}` and
+# `{third}` in a configuration, and `{port}` of the first. Nobody listens on 8089.
 OWN_SERVERS = {"haproxy": [8081, 8082, 8083], "penstock": [8091, 8092, 8093]}
 # Two digits with which ports begin that are a twin's alone: `{own}` in a configuration.
 OWN_PORTS = {"haproxy": 83, "penstock": 84}
@@ -178,14 +177,14 @@ def tenths_since(begin):
 
 @contextlib.contextmanager
 def twins(lab, sections, cores=1):
-    """Both, with this configuration: `{address}` in it is where each listens."""
+    """Both, with this configuration: `{address}` in it is where each listens, and see OWN_SERVERS."""
     both = []
     with contextlib.ExitStack() as stack:
         for name, address, port in (("haproxy", LINUX, 8098), ("penstock", PENSTOCK, 8099)):
             log = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             log.bind((LINUX, port))
             servers = [f"{LINUX}:{port}" for port in OWN_SERVERS[name]]
-            own = dict(zip(("server", "second", "third"), servers), own=OWN_PORTS[name])
+            own = dict(zip(("server", "second", "third"), servers), port=OWN_SERVERS[name][0], own=OWN_PORTS[name])
             path = lab.file(f"{name}.cfg")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(HEAD.format(log=f"{LINUX}:{port}") + sections.format(address=address, **own))
@@ -229,18 +228,12 @@ def play(scene, twin, ports):
         servers.close()
 
 
-def compare(lab, sections, *scenes, at_once=False):
-    """Plays each scene with both, and compares what was seen and logged. Returns how many lines.
-
-    At once, each has servers of its own: `{server}`, `{second}` and `{third}` in its configuration."""
+def compare(lab, sections, *scenes):
+    """Plays each scene with both at once, and compares what was seen and logged. Returns how many lines."""
     lines, different = 0, []
-    with twins(lab, sections) as both:
+    with twins(lab, sections) as both, concurrent.futures.ThreadPoolExecutor(2) as pool:
         for scene in scenes:
-            if at_once:
-                with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                    haproxy, penstock = pool.map(lambda twin: play(scene, twin, OWN_SERVERS[twin.name]), both)
-            else:
-                haproxy, penstock = (play(scene, twin, SERVERS) for twin in both)
+            haproxy, penstock = pool.map(lambda twin: play(scene, twin, OWN_SERVERS[twin.name]), both)
             if not alike(haproxy, penstock):
                 different.append(f"{scene.__name__}: haproxy {haproxy}, penstock {penstock}")
             lines += sum(str(part).startswith("<") for part in haproxy)
@@ -348,7 +341,7 @@ def proxy_endings(lab):
         return [hear(twin.connect(8005))] + twin.logged()
 
     lines = compare(lab, LISTEN, normal, server_first, client_silent, server_silent, client_resets,
-                    server_resets, refused, refused_and_left, moved, no_server, no_backend, at_once=True)
+                    server_resets, refused, refused_and_left, moved, no_server, no_backend)
     return f"11 ways to end, {lines} log lines alike"
 
 
@@ -440,7 +433,7 @@ def proxy_rules(lab):
         return [hear(client)] + twin.logged()
 
     lines = compare(lab, INSPECT, too_little, enough_in_pieces, closed_before, by_first_letter,
-                    not_from_here, with_header, without_header, at_once=True)
+                    not_from_here, with_header, without_header)
     return f"7 scenes, {lines} log lines alike"
 
 
@@ -542,7 +535,7 @@ def proxy_balance(lab):
     def backup(twin, servers):
         return turn(twin, servers, 8005, 3)
 
-    lines = compare(lab, QUEUES, queued, queued_too_long, queued_and_left, turns, least, static, backup, at_once=True)
+    lines = compare(lab, QUEUES, queued, queued_too_long, queued_and_left, turns, least, static, backup)
     return f"7 scenes, {lines} log lines alike, the same server each time"
 
 
@@ -581,7 +574,7 @@ def proxy_names(lab):
     def nameless(twin, servers):
         return called(twin, servers, 8002)
 
-    lines = compare(lab, NAMES, named, nameless, at_once=True)
+    lines = compare(lab, NAMES, named, nameless)
     return f"4 sessions called the same, {lines} log lines alike"
 
 
