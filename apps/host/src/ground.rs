@@ -127,7 +127,7 @@ impl Ground {
             log,
         };
         let mut lanes = lanes(taps, cores);
-        let mut ready = Vec::new();
+        let mut built = Vec::new();
         for (number, post) in (0..).zip(mail::network(cores, MAIL_FRAMES)) {
             let lane = lanes.remove(0);
             let files: io::Result<Vec<OwnedFd>> =
@@ -140,11 +140,16 @@ impl Ground {
             let chunks = Chunks::new(config.capacity.chunks);
             let app = WithControl::new(app(number), number, &plan);
             let worker = Worker::new(config.clone(), number, queues, chunks, post, app);
-            let mut worker = worker.map_err(|error| vec![error.to_string()])?;
+            let worker = worker.map_err(|error| vec![error.to_string()])?;
+            built.push((number, worker, files.map_err(told)?));
+        }
+        // The time of none begins while another is built: its first checks would be late already.
+        let mut ready = Vec::new();
+        for (number, mut worker, files) in built {
             worker.start(orders.now());
             let started = worker.with(orders.now(), |app, cx| app.start(cx));
             started.map_err(|line| vec![line])?;
-            let mut core = Core::new(number, worker, files.map_err(told)?);
+            let mut core = Core::new(number, worker, files);
             core.say_lines(orders.now());
             ready.push(core);
         }
