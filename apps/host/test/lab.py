@@ -89,6 +89,8 @@ def prepare():
         "net.ipv4.ip_local_reserved_ports": "8000-8999",
         # A cable that is pulled takes no address along.
         f"net.ipv6.conf.{TAP}.keep_addr_on_down": "1",
+        # Its router advertisements are for the other end.
+        f"net.ipv6.conf.{TAP}.accept_ra": "0",
         "net.ipv4.tcp_tw_reuse": "1",
         "net.ipv4.tcp_max_syn_backlog": "16384",
         "net.core.somaxconn": "16384",
