@@ -11,6 +11,13 @@ pub(crate) const TELL_AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// Before the same server is tried again (HAProxy: a second, or `timeout connect` if that is less).
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
+/// A machine that has no address yet, or no answer about a name, checks nobody for so long after its
+/// start: about as long as a silent DHCP server is given before an operator hears of it.
+pub(crate) const CHECKS_WAIT: Duration = Duration::from_secs(15);
+
+/// Meanwhile it looks again this often whether it has.
+pub(crate) const CHECKS_LOOK: Duration = Duration::from_millis(50);
+
 /// Who does not say anything for so long comes in all the same (`defer-accept`; Linux: when its SYN-ACK
 /// has been sent twice).
 pub(crate) const DEFERRED: Duration = Duration::from_secs(1);

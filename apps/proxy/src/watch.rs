@@ -18,8 +18,9 @@ use crate::check::{
     Todo, first_at, write_check,
 };
 use crate::journal::wall;
+use crate::limits;
 use crate::proxy::{OPTIONS, Proxy, Role};
-use crate::server::{Standing, WARM, awaits_address};
+use crate::server::{Server, Standing, WARM, awaits_address};
 use crate::setup::Setup;
 use crate::transition::{NOTICE, names};
 
@@ -30,6 +31,8 @@ pub(crate) struct Watch {
     desk: Desk,
     /// The first moment at which time makes a difference to any of them.
     due_at: Option<Instant>,
+    /// When the first could begin.
+    started_at: Instant,
 }
 
 /// The check of a server, or what its agent is asked.
@@ -76,7 +79,7 @@ impl Watch {
         if probes.is_empty() {
             return None;
         }
-        Some(Box::new(Watch { probes, desk: Desk::new(), due_at: None }))
+        Some(Box::new(Watch { probes, desk: Desk::new(), due_at: None, started_at: Instant(0) }))
     }
 
     pub(crate) fn due_at(&self) -> Option<Instant> {
@@ -109,6 +112,7 @@ impl Proxy {
     pub(crate) fn start_checks(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now();
         let Some(watch) = &mut self.watch else { return };
+        watch.started_at = now;
         let inters = watch.probes.iter().map(|probe| probe.with.inter);
         let shortest = inters.filter(|inter| *inter >= SPREAD_FROM).min().unwrap_or_default();
         let count = watch.probes.len() as u64;
@@ -141,8 +145,16 @@ impl Proxy {
         let Some(watch) = self.watch.as_ref().filter(|watch| is_due(watch.due_at)) else { return };
         let count = watch.probes.len();
         for number in 0..count as u16 {
-            let Some(watch) = &self.watch else { return };
-            if is_due(watch.probes[usize::from(number)].due_at()) {
+            let Some(watch) = &mut self.watch else { return };
+            let begun = now - watch.started_at;
+            let probe = &mut watch.probes[usize::from(number)];
+            if !is_due(probe.due_at()) {
+                continue;
+            }
+            if begun < limits::CHECKS_WAIT && is_too_early(cx, probe, &self.servers) {
+                probe.check.begin_at(now + limits::CHECKS_LOOK);
+                watch.find_due();
+            } else {
                 self.warm(cx, number);
                 self.check(cx, number, |check, subject, desk, now| {
                     check.on_time(subject, desk, now)
@@ -440,6 +452,13 @@ impl Proxy {
         standing.warmth = warmth.min(u64::from(WARM)) as u8;
         self.set_standing(cx, server, standing);
     }
+}
+
+/// Whether a machine that has just started has not learned yet what a check needs: an address of its
+/// own, which a lease may bring, or the server's, which a name server may know.
+fn is_too_early(cx: &Cx<'_>, probe: &Probe, servers: &[Server]) -> bool {
+    let addr = probe.with.addr.or(servers[usize::from(probe.server)].addr);
+    probe.check.is_idle() && addr.is_none_or(|addr| !cx.has_address(addr.is_v4()))
 }
 
 /// How long a server that comes up slowly keeps a weight: a twentieth of the whole, but a second.

@@ -58,11 +58,21 @@ fn proxies() -> Proxies {
 /// After two seconds, in which everybody has learned where everybody is.
 fn world(proxies: Proxies, cores: u16) -> World {
     let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
+    meet(&mut world);
+    world
+}
+
+fn meet(world: &mut World) {
     for _ in 0..8 {
         world.visit(80, Client::saying(b"x"));
     }
     world.pass_ms(2_000);
-    world
+}
+
+fn lose_address(world: &mut World) {
+    for core in &mut world.cores {
+        core.with(world.now, |_, cx| assert!(cx.remove_address(0, addr(2))));
+    }
 }
 
 fn refuse(world: &mut World, index: usize) {
@@ -295,4 +305,28 @@ fn nothing_stays_behind_when_it_stops() {
     }
     world.pass(20);
     assert_eq!(world.remains(), "");
+}
+
+/// A lease takes a second or two: until then nothing is known against anybody.
+#[test]
+fn nobody_is_checked_before_the_machine_has_an_address() {
+    for cores in [1, 4] {
+        let mut world = Plan::fair(proxies(), cores, &[Ways::default(); 2]).world();
+        lose_address(&mut world);
+        world.pass_ms(5_000);
+        assert_eq!(world.take_log(), [""; 0]);
+        for core in &mut world.cores {
+            core.with(world.now, |_, cx| cx.add_address(0, addr(2), 24)).expect("room");
+        }
+        meet(&mut world);
+        assert_eq!(world.take_log(), [""; 0]);
+        assert_eq!(who_answers(&mut world), [3, 4], "on {cores} cores");
+        // Later, an address that goes is nothing to wait for.
+        world.pass_ms(10_000);
+        lose_address(&mut world);
+        world.pass_ms(4_000);
+        let lines = world.take_log();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].contains("is DOWN"), "{lines:?}");
+    }
 }

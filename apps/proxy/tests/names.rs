@@ -15,15 +15,21 @@ use world::{Plan, Scene, World};
 
 /// Three servers of one name, of which two have somewhere to go.
 fn world(cores: u16) -> World {
+    let mut world =
+        with_servers(cores, "server-template s 3 web.example:80 resolvers mydns init-addr none");
+    world.pass_ms(1_000);
+    world
+}
+
+fn with_servers(cores: u16, servers: &str) -> World {
     let text = "resolvers mydns\n nameserver ns1 10.0.0.9:53\ndefaults\n timeout connect 1s\n \
                 timeout client 9s\n timeout server 9s\nlisten be\n bind :80\n log stdout format short \
-                daemon\n server-template s 3 web.example:80 resolvers mydns init-addr none\n";
+                daemon\n";
+    let text = format!("{text} {servers}\n");
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
     let reading = penstock_config::haproxy::grammar::read(&Input::of(&[file]));
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
-    let mut world = Plan::fair(proxies, cores, &[Ways::default(); 2]).world();
-    world.pass_ms(1_000);
-    world
+    Plan::fair(proxies, cores, &[Ways::default(); 2]).world()
 }
 
 fn resolve(world: &mut World, addresses: &[Addr]) -> Vec<String> {
@@ -83,5 +89,31 @@ fn servers_are_where_their_name_leads() {
         assert_eq!(lines[2], "<0>proxy be has no server available!\n");
         let id = ServerId { backend: BackendId(0), index: 0 };
         assert!(world.cores.iter().all(|core| core.app().standing(id).is_in_maintenance));
+    }
+}
+
+/// Without `resolvers` nothing is said of a name; but a check that has nowhere to go has failed.
+#[test]
+fn a_server_whose_name_nobody_knows_is_down_once_there_was_time_to_ask() {
+    for cores in [1, 4] {
+        let mut world = with_servers(cores, "server s1 web.example:80 check inter 1s");
+        world.pass_ms(14_000);
+        assert_eq!(world.take_log(), [""; 0], "the answer may be on its way");
+        world.pass_ms(2_500);
+        assert_eq!(
+            world.take_log(),
+            [
+                "<1>Server be/s1 is DOWN, reason: Layer4 connection problem, info: \"Name or \
+                 service not known\", check duration: 0ms. 0 active and 0 backup servers left. 0 \
+                 sessions active, 0 requeued, 0 remaining in queue.\n",
+                "<0>proxy be has no server available!\n"
+            ]
+        );
+        assert_eq!(resolve(&mut world, &[addr(3)]), [""; 0]);
+        world.pass_ms(3_500);
+        let lines = world.take_log();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("<5>Server be/s1 is UP"), "{lines:?}");
+        assert_eq!(who_answers(&mut world), [3], "on {cores} cores");
     }
 }

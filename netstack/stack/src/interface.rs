@@ -396,6 +396,12 @@ impl Interfaces {
         self.own(interface).map(|address| (address.addr, address.prefix_bits))
     }
 
+    /// Whether there is an address of one family that others than neighbours can answer.
+    pub(crate) fn has(&self, is_v4: bool) -> bool {
+        let is_wanted = |addr: Addr| addr.is_v4() == is_v4 && !addr.is_link_local_v6();
+        self.live().any(|(_, own)| is_wanted(own.addr))
+    }
+
     /// The addresses that nobody else can have: ours, and the two of each network that stand for all
     /// of it (RFC 1122 section 3.2.1.3; all zeros is 4.2BSD's).
     pub(crate) fn nobodies(&self) -> impl Iterator<Item = Addr> + '_ {

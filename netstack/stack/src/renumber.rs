@@ -72,6 +72,11 @@ impl Cx<'_> {
         self.core.interfaces.mac(interface)
     }
 
+    /// Whether the machine has any address of IPv4, or of IPv6, that others than neighbours can answer.
+    pub fn has_address(&self, is_v4: bool) -> bool {
+        self.core.interfaces.has(is_v4)
+    }
+
     /// The addresses of an interface, with the bits of their prefixes.
     pub fn addresses(&self, interface: u8) -> impl Iterator<Item = (Addr, u8)> + '_ {
         self.core.interfaces.links(interface)

@@ -73,6 +73,11 @@ impl Check {
         self.due_at = at;
     }
 
+    /// Between two checks, or before the first.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
     /// When time itself makes a difference; `None` while it is not checked.
     pub fn due_at(&self) -> Option<Instant> {
         (!self.is_paused).then_some(self.due_at)
@@ -147,8 +152,18 @@ impl Check {
         }
         match self.phase {
             Phase::Idle if subject.addr.is_none() => {
-                self.due_at = after(now, subject.check.inter);
-                Todo::default()
+                self.begun_at = now;
+                self.at = 0;
+                match subject.server.address {
+                    Address::Name(_) => {
+                        self.fail(subject, now, Status::Layer4Connection, NAMELESS)
+                    }
+                    // Each client's own destination: nobody can be asked how it is.
+                    Address::Addr(_) | Address::Client => {
+                        self.due_at = after(now, subject.check.inter);
+                        Todo::default()
+                    }
+                }
             }
             Phase::Idle => {
                 self.begun_at = now;
@@ -489,6 +504,9 @@ pub fn first_at(
     let within = check.inter.max(shortest).0;
     Instant(now.0 + within * position / count.max(1))
 }
+
+/// What is wrong with a name that has no address, in the C library's words.
+const NAMELESS: &str = "Name or service not known";
 
 fn after(now: Instant, span: Duration) -> Instant {
     Instant(now.0 + span.0)
