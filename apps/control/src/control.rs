@@ -217,6 +217,13 @@ impl Control {
                 let name = self.resolver.text_of(name);
                 self.lines.say(Severity::Warning, format_args!("dns: no answer about {name}"));
             }
+            resolver::Told::Nobody(name) => {
+                let name = self.resolver.text_of(name);
+                self.lines.say(
+                    Severity::Warning,
+                    format_args!("dns: nobody to ask about {name}: no name server is known"),
+                );
+            }
             resolver::Told::Answering(server) => say!(self, Notice, "dns: {server} answers again"),
         }
     }

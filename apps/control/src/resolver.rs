@@ -36,6 +36,8 @@ pub(crate) struct Resolver {
     has_news: bool,
     /// Nobody answered lately.
     is_silent: bool,
+    /// If there still is no name server then, somebody is told.
+    nobody_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,8 @@ pub(crate) enum Told {
     Silent(u16),
     /// One does again.
     Answering(Addr),
+    /// There is no server to ask, about this name for one.
+    Nobody(u16),
 }
 
 impl Resolver {
@@ -120,6 +124,7 @@ impl Resolver {
                 count: 0,
             },
             is_silent: false,
+            nobody_at: Some(now + NOBODY_AFTER),
         }
     }
 
@@ -144,7 +149,7 @@ impl Resolver {
     /// Asks nobody any more.
     pub(crate) fn stop(&mut self, cx: &mut Cx<'_>) {
         self.servers = [None; limits::SERVERS_MAX];
-        self.look_at = None;
+        (self.look_at, self.nobody_at) = (None, None);
         (0..self.questions.len()).for_each(|at| self.end(cx, at));
         if let Some(conn) = self.stream.conn.take() {
             cx.abort(conn);
@@ -173,7 +178,7 @@ impl Resolver {
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let questions = self.questions.iter().flatten().map(|question| question.deadline);
         let stream = self.stream.conn.map(|_| self.stream.look_at);
-        questions.chain(self.look_at).chain(stream).min()
+        questions.chain(self.look_at).chain(stream).chain(self.nobody_at).min()
     }
 
     pub(crate) fn owns(&self, socket: UdpId) -> bool {
@@ -198,7 +203,20 @@ impl Resolver {
         if self.look_at.is_some_and(|at| at <= now) {
             self.look(cx, random);
         }
+        if self.nobody_at.is_some_and(|at| at <= now) {
+            self.nobody_at = None;
+            told = told.or(self.miss_servers());
+        }
         told
+    }
+
+    /// There was time enough to learn of a name server.
+    fn miss_servers(&self) -> Told {
+        let is_open = |name: &Name| name.known.iter().any(|known| !known.is_settled);
+        match self.names.iter().position(is_open) {
+            Some(at) if self.servers.iter().all(Option::is_none) => Told::Nobody(at as u16),
+            _ => Told::Nothing,
+        }
     }
 
     /// An answer, perhaps.
@@ -507,6 +525,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_LOOK: Duration = Duration::from_millis(10);
 const WINDOW_FIRST: usize = 2;
+/// After so long it is worth a line that nobody can be asked: as long as a silent DHCP server is given.
+const NOBODY_AFTER: Duration = Duration::from_secs(15);
 /// How often each server is asked before a question is given up.
 const ROUNDS: u32 = 3;
 /// Then again after a second, and at most 32.

@@ -101,6 +101,29 @@ fn a_server_that_goes_and_comes_back() {
 }
 
 #[test]
+fn a_lease_without_an_end() {
+    let mut world = World::new(5, 1, FAIR);
+    world.servers.app_mut().leases.seconds = u32::MAX;
+    world.pass(5);
+    let line = "ip 10.0.0.50/24 on eth0, leased by 10.0.0.1 for ever";
+    assert!(world.lines.iter().any(|known| known == line), "{:?}", world.lines);
+}
+
+#[test]
+fn nobody_to_ask() {
+    let mut world = World::new(4, 2, FAIR);
+    world.servers.app_mut().are_silent = true;
+    world.pass(40);
+    let is_missed = |line: &&String| line.ends_with(": no name server is known");
+    let lines: Vec<_> = world.lines.iter().filter(is_missed).collect();
+    assert_eq!(lines.len(), 1, "{:?}", world.lines);
+    assert!(lines[0].starts_with("dns: nobody to ask about "), "{lines:?}");
+    world.servers.app_mut().are_silent = false;
+    world.pass(80);
+    judge(&mut world, "somebody is there after all");
+}
+
+#[test]
 fn another_address() {
     let mut world = World::new(3, 4, FAIR);
     world.pass(5);

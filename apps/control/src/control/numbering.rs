@@ -1,5 +1,7 @@
 //! What interfaces are called: leases, advertised prefixes, and who else has an address.
 
+use core::fmt;
+
 use penstock_stack::{Cx, Duration, Endpoint, Instant};
 use penstock_wire::icmp::{self, Message, Outgoing};
 use penstock_wire::{Addr, Mac, arp, ethernet, ip};
@@ -165,7 +167,7 @@ impl Control {
             Heard::Granted(lease) => self.check(cx, interface, lease.addr),
             Heard::Renewed(lease) => {
                 let Lease { addr, seconds, server, .. } = lease;
-                say!(self, Info, "ip {addr} on {name}: renewed by {server} for {seconds} s");
+                say!(self, Info, "ip {addr} on {name}: renewed by {server} for {}", Term(seconds));
                 if old.is_some_and(|old| old.prefix_bits != lease.prefix_bits) {
                     // Another network around the same address: its connections are of the old one.
                     self.lose(cx, interface, addr);
@@ -284,7 +286,8 @@ impl Control {
         let Some(client) = &mut link.dhcp else { return };
         let Some(lease) = client.accept() else { return };
         let Lease { prefix_bits, server, seconds, .. } = lease;
-        say!(self, Info, "ip {addr}/{prefix_bits} on {name}, leased by {server} for {seconds} s");
+        let term = Term(seconds);
+        say!(self, Info, "ip {addr}/{prefix_bits} on {name}, leased by {server} for {term}");
         self.own(cx, interface, addr, prefix_bits);
         self.adopt(cx, interface, &lease);
     }
@@ -363,3 +366,16 @@ const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// ff02::2.
 const ALL_ROUTERS: Addr = Addr { hi: 0xff02_0000_0000_0000, lo: 2 };
+
+/// How long a lease goes, for a person.
+struct Term(u32);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // RFC 2131 section 3.3.
+            u32::MAX => f.write_str("ever"),
+            seconds => write!(f, "{seconds} s"),
+        }
+    }
+}
