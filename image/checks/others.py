@@ -6,43 +6,69 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 from judge import DONE, PATIENCE, Failed, expect, pack
-from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, until, url_of,
-                 wire)
+from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, process, until,
+                 url_of, wire)
 
 
 @check()
 def runs_for_who_has_just_cloned_the_tree(start):
     """`make run` behind passt, by somebody who may do nothing special; Ctrl-C ends all that it started."""
-    log_path = os.path.join(LOGS, "make-run.log")
-    # Whoever this is, as somebody else, who may do nothing that takes a capability.
+    with ran("make-run.log", "answered from the image") as run:
+        fetched(HTTP + "127.0.0.1:8080/bytes/1000000")
+        with open(f"/proc/{run.pid}/status") as status:
+            expect(status.read(), r"^CapEff:\t0+$")
+        # As a terminal does it: to everybody in the foreground.
+        os.killpg(run.pid, signal.SIGINT)
+        run.wait(PATIENCE)
+        until("everything that it started has ended", lambda: not session(run.pid), 10)
+    if "8080" in command("ss", "-tln").decode():
+        raise Failed("something still listens on port 8080")
+
+
+@check()
+def runs_a_configuration_on_all_its_ports(start):
+    """`make run CFG=`: each port that the file binds is carried, low ones 8000 higher; one in use is named."""
+    with tempfile.TemporaryDirectory(prefix="penstock ") as folder:
+        path = os.path.join(folder, "haproxy.cfg")
+        with open(path, "w") as file:
+            file.write("defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n"
+                       "listen all\n bind :443,10.82.0.2:7007 name x\n bind *:80\n"
+                       " server here 10.82.0.1:7008 check\n")
+        behind = process(sys.executable, "-m", "http.server", "7008", "--bind", "127.0.0.1", cwd=folder)
+        with behind, ran("make-run-cfg.log", "ready: serving", CFG=path, PORT="8090"):
+            for port in (8443, 7007, 8090):
+                expect(fetched(f"{HTTP}127.0.0.1:{port}/haproxy.cfg").decode(), "bind :443,10.82.0.2:7007 name x")
+            beside = subprocess.run([os.path.join(TREE, "image/run")], env={**os.environ, "CFG": path}, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+            expect(beside.stdout, r"run: port 8443 is in use here")
+
+
+@contextlib.contextmanager
+def ran(log_name, text, **environment):
+    """`make run` by somebody who may do nothing that takes a capability, once it has said `text`."""
+    log_path = os.path.join(LOGS, log_name)
+    # Whoever this is, as somebody else.
     powerless = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
     with open(log_path, "wb") as log:
         run = subprocess.Popen([*powerless, os.path.join(TREE, "image/run")], stdin=subprocess.DEVNULL, stdout=log,
-                               stderr=log, start_new_session=True)
+                               stderr=log, start_new_session=True, env={**os.environ, **environment})
         try:
             deadline, said = time.monotonic() + PATIENCE, ""
-            while "answered from the image" not in said:
+            while text not in said:
                 if run.poll() is not None or time.monotonic() > deadline:
-                    raise Failed(f"did not say that it answered; log: {log_path}")
+                    raise Failed(f"did not say {text!r}; log: {log_path}")
                 time.sleep(0.1)
                 with open(log_path, encoding="utf-8", errors="replace") as file:
                     said = file.read()
-            fetched(HTTP + "127.0.0.1:8080/bytes/1000000")
-            with open(f"/proc/{run.pid}/status") as status:
-                expect(status.read(), r"^CapEff:\t0+$")
-            # As a terminal does it: to everybody in the foreground.
-            os.killpg(run.pid, signal.SIGINT)
-            run.wait(PATIENCE)
-            until("everything that it started has ended", lambda: not session(run.pid), 10)
+            yield run
         finally:
             if session(run.pid):
                 os.killpg(run.pid, signal.SIGKILL)
-    if "8080" in command("ss", "-tln").decode():
-        raise Failed("something still listens on port 8080")
 
 
 def session(leader):

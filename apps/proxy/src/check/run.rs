@@ -155,9 +155,7 @@ impl Check {
                 self.begun_at = now;
                 self.at = 0;
                 match subject.server.address {
-                    Address::Name(_) => {
-                        self.fail(subject, now, Status::Layer4Connection, NAMELESS)
-                    }
+                    Address::Name(_) => self.fail(subject, now, Status::Layer4Connection, NAMELESS),
                     // Each client's own destination: nobody can be asked how it is.
                     Address::Addr(_) | Address::Client => {
                         self.due_at = after(now, subject.check.inter);
