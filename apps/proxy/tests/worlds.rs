@@ -536,6 +536,24 @@ fn a_reset_reaches_the_other_side_and_an_end_stays_an_end() {
 }
 
 #[test]
+fn a_server_that_had_closed_and_hears_more_has_ended_in_order() {
+    let text = "log stdout format raw local0\nlisten be\n log global\n bind :80\n log-format %ts\n timeout \
+                client 9s\n timeout connect 9s\n timeout server 9s\n server s1 10.0.0.3:80\n";
+    let closes = Ways { closes: true, ..Ways::default() };
+    let proxies = world::proxies(&format!("global\n {text}"));
+    let mut world = Plan::fair(proxies, 1, &[closes]).world();
+    world.warm();
+    let visit = world.visit(80, Client { deaf_ms: 100, ..Client::default() });
+    world.pass_ms(50);
+    // Said to a server that is gone: a reset is the answer.
+    world.act(|_, cx| assert_eq!(cx.send(visit, b"x"), 1));
+    world.pass_ms(100);
+    assert_eq!(world.client(visit).heard, b"\x03");
+    assert_eq!(world.client(visit).end, Some(Close::Finished));
+    assert_eq!(world.take_log(), ["--\n"]);
+}
+
+#[test]
 fn a_client_that_leaves_while_it_waits_is_forgotten() {
     let mut proxies = proxies(Algorithm::RoundRobin, 1);
     proxies.backends[0].servers[0].maxconn = Some(1);

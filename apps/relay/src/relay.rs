@@ -289,6 +289,12 @@ impl Relay {
         if self.manners[self.ends[conn.index()].manners as usize].ends_softly {
             // What the server has said before still reaches the client.
             self.leave(cx, other);
+            let is_told_more = self.ends[other.index()].has(End::WAITS);
+            if reason == Close::Reset && flags & End::ENDED != 0 && !is_told_more {
+                // It had closed, and somebody said something to it that it did not want to hear:
+                // HAProxy never notices, unless there is more to say.
+                return self.end(conn, Reason::Finished);
+            }
         } else {
             cx.abort(other);
         }
@@ -394,6 +400,11 @@ impl Relay {
     /// The other end of `conn`, while they are a session.
     pub fn other(&self, conn: ConnId) -> Option<ConnId> {
         self.ends[conn.index()].other
+    }
+
+    /// Whether `conn`, an end of a session, will say no more.
+    pub fn has_ended(&self, conn: ConnId) -> bool {
+        self.ends[conn.index()].has(End::ENDED)
     }
 
     /// Nothing comes from `conn` any more.
