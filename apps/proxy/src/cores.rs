@@ -40,6 +40,9 @@ impl Proxy {
     /// tell is told.
     #[inline]
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+        if self.has_cuts {
+            self.cut_sessions(cx);
+        }
         if self.slots.is_busy() {
             self.serve_slots(cx);
         }

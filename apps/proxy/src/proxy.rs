@@ -83,6 +83,8 @@ pub struct Proxy {
     pub(crate) untold_failures: Box<[u16]>,
     /// When to see what time has brought to those who wait for a rate.
     pub(crate) look_at: Option<Instant>,
+    /// Some server's sessions are about to be cut off.
+    pub(crate) has_cuts: bool,
     /// The cores that have to be told again how servers stand, a bit for each.
     pub(crate) behind: u128,
 }
@@ -187,6 +189,7 @@ impl Proxy {
             tell_at: None,
             untold_failures: alloc::vec![0; if setup.observes { servers_count } else { 0 }].into(),
             look_at: None,
+            has_cuts: false,
             behind: 0,
         }
     }

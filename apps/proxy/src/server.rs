@@ -16,6 +16,8 @@ pub(crate) struct Server {
     pub(crate) is_resolved: bool,
     /// Sessions of this core that wait for it.
     pub(crate) queue: Queue,
+    /// Its sessions are about to be cut off, for this cause.
+    pub(crate) cut: Option<u8>,
 }
 
 /// How a server stands: decided on core 0, told to all.
@@ -54,6 +56,7 @@ impl Server {
             addr,
             is_resolved: false,
             queue: Queue::EMPTY,
+            cut: None,
         }
     }
 }

@@ -184,11 +184,6 @@ impl Termination {
     pub(crate) const QUEUE_FULL: Termination = Termination(*b"SQ");
     /// This machine has no port, record or memory for it.
     pub(crate) const RESOURCE: Termination = Termination(*b"RC");
-    /// Its server was marked down, and its sessions with it.
-    pub(crate) const SERVER_DOWN: Termination = Termination(*b"DD");
-    /// Servers are back that its backup server stood in for.
-    pub(crate) const SERVERS_UP: Termination = Termination(*b"UD");
-
     /// The proxy has stopped, and has waited for long enough.
     pub(crate) const KILLED: Termination = Termination(*b"K-");
 
@@ -205,6 +200,14 @@ impl Termination {
             Phase::Relayed => b'D',
         };
         Termination([cause, when])
+    }
+
+    /// It was cut off because of its server. HAProxy names no phase of those that had one already.
+    pub(crate) fn of_cut(cause: u8, phase: Phase) -> Termination {
+        match phase {
+            Phase::Relayed => Termination([cause, b'-']),
+            _ => Termination::of(cause, phase),
+        }
     }
 
     /// A client's connection broke. Once no rule waits for its bytes any more, HAProxy takes that for
@@ -224,3 +227,7 @@ pub(crate) const CLIENT_BROKE: u8 = b'C';
 pub(crate) const CLIENT_TIMEOUT: u8 = b'c';
 pub(crate) const SERVER_BROKE: u8 = b'S';
 pub(crate) const SERVER_TIMEOUT: u8 = b's';
+/// Its server was marked down, and its sessions with it.
+pub(crate) const SERVER_DOWN: u8 = b'D';
+/// Servers are back that its backup server stood in for.
+pub(crate) const SERVERS_UP: u8 = b'U';

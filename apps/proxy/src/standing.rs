@@ -6,9 +6,9 @@
 use penstock_config::haproxy::{OnMarkedDown, OnMarkedUp, ServerId};
 use penstock_stack::Cx;
 
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Role};
 use crate::server::Standing;
-use crate::session::{Session, SessionId, Termination};
+use crate::session::{self, Session, SessionId, Termination};
 
 impl Proxy {
     /// How a server stands, by its position in its backend.
@@ -51,16 +51,16 @@ impl Proxy {
         }
         let shuts = description.on_marked_down == OnMarkedDown::ShutdownSessions;
         if before.is_running() && !standing.is_running() && shuts {
-            let is_its_own = |at: u16| at == server;
-            self.shut_sessions(cx, is_its_own, Termination::SERVER_DOWN);
+            self.cut_later(server, session::SERVER_DOWN);
         }
         if !before.is_running()
             && standing.is_running()
             && description.on_marked_up == OnMarkedUp::ShutdownBackupSessions
         {
             let setup = self.setup;
-            let is_backup = |at: u16| setup.backend_of(at) == backend && setup.server(at).backup;
-            self.shut_sessions(cx, is_backup, Termination::SERVERS_UP);
+            for backup in setup.servers_of(backend).filter(|&at| setup.server(at).backup) {
+                self.cut_later(backup, session::SERVERS_UP);
+            }
         }
         if (before.warmth, before.maxconn) != (standing.warmth, standing.maxconn) {
             self.set_limits(backend);
@@ -100,14 +100,38 @@ impl Proxy {
         }
     }
 
-    /// Ends the sessions of some servers.
-    fn shut_sessions(&mut self, cx: &mut Cx<'_>, is_one: impl Fn(u16) -> bool, end: Termination) {
+    /// Has the sessions of `server` end once all is said: its line comes before theirs, and counts them.
+    fn cut_later(&mut self, server: u16, cause: u8) {
+        self.servers[usize::from(server)].cut = Some(cause);
+        self.has_cuts = true;
+    }
+
+    /// Ends the sessions of those servers.
+    #[inline(never)]
+    pub(crate) fn cut_sessions(&mut self, cx: &mut Cx<'_>) {
+        self.has_cuts = false;
         for number in 0..self.sessions.capacity() as u32 {
             let Some(session) = self.sessions.at(number) else { continue };
-            if !session.has(Session::IN_SERVER) || !session.server.is_some_and(&is_one) {
-                continue;
+            let server = session.server.filter(|_| session.has(Session::IN_SERVER));
+            if let Some(cause) = server.and_then(|server| self.servers[usize::from(server)].cut) {
+                self.cut(cx, SessionId(number), cause);
             }
-            self.shut(cx, SessionId(number), end);
         }
+        self.servers.iter_mut().for_each(|server| server.cut = None);
+    }
+
+    /// Both ends of a session see an end. One whose client has nothing more to say goes on, as with
+    /// HAProxy: its server may still answer.
+    fn cut(&mut self, cx: &mut Cx<'_>, id: SessionId, cause: u8) {
+        let Some(&Session { client, phase, .. }) = self.session(id) else { return };
+        if self.relay.has_ended(client) {
+            return;
+        }
+        let Some(ended) = self.relay.give_up(client) else { return };
+        self.roles[ended.server.index()] = Role::None;
+        cx.close(ended.server);
+        let bytes = (ended.client_bytes, ended.server_bytes);
+        self.finish(cx, id, Termination::of_cut(cause, phase), bytes);
+        self.let_go(cx, client, ended.is_stored);
     }
 }

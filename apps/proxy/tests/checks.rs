@@ -8,7 +8,7 @@ use penstock_config::haproxy::{
     Facility, Format, Frontend, Item, Level, LogTarget, LogTo, Observe, OnError, Port, Proxies,
     ProxyCheck, Retries, Server, ServerCheck, ServerId, Style,
 };
-use penstock_stack::Duration;
+use penstock_stack::{Close, Duration};
 use penstock_wire::Addr;
 
 use penstock_world::addr;
@@ -257,6 +257,55 @@ fn sessions_that_fail_count_as_checks() {
             let matches = lines.iter().zip(&wanted).all(|(line, wanted)| line.starts_with(wanted));
             assert!(matches && lines.len() >= wanted.len(), "{on_error:?} on {cores}: {lines:?}");
             assert!(!wanted.is_empty() || lines.is_empty(), "{on_error:?} on {cores}: {lines:?}");
+        }
+    }
+}
+
+/// HAProxy's lines for the same, recorded: the server's first, in which its sessions still count, and theirs
+/// without a phase, but of one who waits for an answer; one whose client has said all it had to say stays.
+#[test]
+fn sessions_are_cut_off_once_their_server_was_spoken_of() {
+    for cores in [1, 4] {
+        let text = "log stdout format raw local0\nlisten be\n log global\n bind :80\n log-format %s:%ts\n \
+                    timeout client 9s\n timeout connect 9s\n timeout server 9s\n server s1 10.0.0.3:80 \
+                    check inter 1s fall 1 rise 1 on-marked-down shutdown-sessions on-marked-up \
+                    shutdown-backup-sessions\n server s2 10.0.0.4:80 backup\n";
+        let mute = Ways { is_mute: true, ..Ways::default() };
+        let proxies = world::proxies(&format!("global\n {text}"));
+        let mut world = Plan::fair(proxies, cores, &[mute; 2]).world();
+        world.pass_ms(1_500);
+        for (change, cause, line) in [
+            (
+                refuse as fn(&mut World, usize),
+                "s1:D-",
+                "Server be/s1 is DOWN, reason: Layer4 connection \
+              problem, info: \"Connection refused\", check duration: 0ms. 0 active and 1 backup servers \
+              left. Running on backup. 3 sessions active, 0 requeued, 0 remaining in queue.",
+            ),
+            (
+                serve,
+                "s2:U-",
+                "Server be/s1 is UP, reason: Layer4 check passed, check duration: 0ms. 1 \
+              active and 1 backup servers online. 0 sessions requeued, 0 total in queue.",
+            ),
+        ] {
+            let stays = Client { says: b"x".to_vec(), shuts: true, ..Client::default() };
+            let stays = world.visit(80, stays);
+            let cut = [b"".as_slice(), b"x"]
+                .map(|says| world.visit(80, Client { says: says.to_vec(), ..Client::default() }));
+            world.pass_ms(100);
+            world.take_log();
+            change(&mut world, 0);
+            world.pass_ms(1_500);
+            let mut lines = world.take_log();
+            // Each core has a console of its own: here they are in order, core by core.
+            assert_eq!(lines.remove(0).trim_end(), line, "on {cores} cores");
+            assert_eq!(lines, [format!("{cause}\n"), format!("{cause}\n")], "on {cores} cores");
+            let end = |visit| world.client(visit).end;
+            assert_eq!(cut.map(end), [Some(Close::Finished); 2], "an end, not a reset");
+            assert_eq!(world.client(stays).ended_at, None);
+            world.pass(10);
+            assert_eq!(world.take_log().len(), 1, "its time was over");
         }
     }
 }
