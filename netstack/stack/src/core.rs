@@ -367,6 +367,16 @@ impl Core {
         }
     }
 
+    /// When to look at connection `index`, whose SYN has just left: where the first retransmission of
+    /// what follows will want its timer. Or it would be moved there by nearly every answer.
+    #[inline(always)]
+    pub(crate) fn opening_at(&mut self, index: u32) -> u32 {
+        let Opened { tcb, flight, env, .. } = self.open(index);
+        let at = env.millis.wrapping_add(env.rto_least_ms());
+        let due = tcb.deadline(flight.as_deref(), env);
+        due.filter(|due| (due.wrapping_sub(at) as i32) < 0).unwrap_or(at)
+    }
+
     /// Returns the flight if nothing is under way, and puts the timer where the next deadline is.
     #[inline]
     pub(crate) fn settle(&mut self, index: u32) {

@@ -1,13 +1,18 @@
-//! The segments that short connections get after their handshakes, done straight: of a client the
-//! request, and the FIN that ends it; of a server the answer, and its last acknowledgement.
+//! The segments that short connections get, done straight: of a client the request, and the FIN that
+//! ends it; of a server the SYN-ACK, the answer, and its last acknowledgement. And what they leave to
+//! say on the other connection: one segment.
 //!
 //! ```text
 //!   handshake complete ─▶ on_accept ┐
 //!   text in order, at rest ─────────┴▶ on_data ─▶ one segment: response, acknowledgement, FIN
+//!                                              └▶ refused whole: it waits in a chunk
 //!   FIN that acknowledges everything ─▶ on_acknowledged, on_remote_closed ─▶ ACK ─▶ TIME-WAIT
 //!
+//!   SYN-ACK ─▶ on_connected ─▶ one segment: request, acknowledgement
 //!   text that acknowledges everything ─▶ on_acknowledged, on_data (FIN behind it ─▶ on_remote_closed)
 //!   acknowledgement of our FIN, the last word ─▶ gone
+//!
+//!   a place in the ready list ─▶ one segment: SYN, or all that is queued
 //! ```
 //! [`deliver`](crate::deliver) serves every segment, and would serve these alike: each step here
 //! stands there too, among the steps for what cannot be the case. What the comparisons at the top
@@ -15,9 +20,11 @@
 //! [`Worker::conclude`], which takes a connection in any state.
 
 use penstock_queue::QueuePair;
+use penstock_wire::SeqNum;
 use penstock_wire::tcp::Flags;
 
 use crate::app::{App, Close, ConnId};
+use crate::core::Core;
 use crate::cx::Cx;
 use crate::neighbour::HopId;
 use crate::receive::{Arrival, Source};
@@ -44,8 +51,45 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         } else if arrival.seg.flags.has(Flags::FIN) {
             self.serve_end(index, arrival)
         } else {
-            tcb.state == State::LastAck && self.serve_last(index, arrival)
+            matches!(tcb.state, State::SynSent | State::LastAck) && self.serve_bare(index, arrival)
         }
+    }
+
+    /// The same of a segment that says nothing but what its flags do: the first of a server, or its
+    /// last.
+    #[inline(never)]
+    fn serve_bare(&mut self, index: u32, arrival: &Arrival) -> bool {
+        match self.core.conns[index].state {
+            State::SynSent => self.serve_syn_ack(index, arrival),
+            _ => self.serve_last(index, arrival),
+        }
+    }
+
+    /// Sends what an upcall of another connection gave connection `index` to say, if one segment holds
+    /// it all and there is nothing else to do.
+    #[inline(always)]
+    pub(crate) fn visit_predicted(&mut self, index: u32) -> bool {
+        let core = &mut self.core;
+        let tcb = &core.conns[index];
+        if tcb.wants_attention() {
+            return false;
+        }
+        let outcome = if tcb.has(Bits::SYN_NOW) {
+            match transmit::syn(core, &mut self.queues, index) {
+                Outcome::Sent => Outcome::Timed(core.opening_at(index)),
+                outcome => outcome,
+            }
+        } else if core.flights.at(tcb.flight).is_some_and(|flight| flight.max == tcb.una) {
+            transmit::whole(core, &mut self.queues, index, Whole::Queued)
+        } else {
+            return false;
+        };
+        match outcome {
+            Outcome::Unsent => return false,
+            Outcome::Sent => core.settle(index),
+            Outcome::Timed(at) => core.settle_at(index, at),
+        }
+        true
     }
 
     /// Text in order to a connection at rest.
@@ -69,6 +113,10 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let text = &bytes[range.clone()];
         let taken = self.app.on_data(&mut Cx::new(core), conn, text).min(text.len());
         if taken < text.len() {
+            if taken == 0 && core.keep_whole(index, seg.seq, text) {
+                core.current = NO_FLIGHT;
+                return true;
+            }
             let offer = Offer { seq: seg.seq, skip: 0, len: seg.payload_bytes, fin: false };
             self.refused(index);
             self.keep_rest(index, &offer, range, taken, source);
@@ -78,6 +126,40 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         let core = &mut self.core;
         let tcb = &mut core.conns[index];
         tcb.received(seg.payload_bytes as u32, &core.env);
+        match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
+            Outcome::Unsent => {
+                self.conclude(index);
+                return true;
+            }
+            Outcome::Sent => core.settle(index),
+            Outcome::Timed(at) => core.settle_at(index, at),
+        }
+        core.current = NO_FLIGHT;
+        true
+    }
+
+    /// The answer to our SYN.
+    #[inline(always)]
+    fn serve_syn_ack(&mut self, index: u32, arrival: &Arrival) -> bool {
+        let core = &mut self.core;
+        let (seg, opened) = (&arrival.seg, core.open(index));
+        let (tcb, flight) = (opened.tcb, opened.flight);
+        if !flight.is_some_and(|flight| tcb.expects_syn_ack(flight, seg)) {
+            return false;
+        }
+        let (hop, conn) = (HopId(tcb.hop), ConnId { index, generation: tcb.generation });
+        let profile = tcb.profile;
+        let mtu_mss = core.env.bounded_mss(core.path_mss(&arrival.tuple), profile);
+        let opened = core.open(index);
+        let verdict = opened.tcb.on_segment(opened.flight, seg, mtu_mss, opened.env);
+        debug_assert!(verdict.connected && verdict.drop.is_none() && verdict.offer.is_none());
+        core.current = index;
+        core.neighbours.confirm(hop, core.env.millis);
+        self.app.on_connected(&mut Cx::new(core), conn);
+        if core.conns[index].wants_attention() {
+            self.conclude(index);
+            return true;
+        }
         match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
             Outcome::Unsent => {
                 self.conclude(index);
@@ -148,7 +230,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     }
 
     /// The last acknowledgement of a connection whose peer closed first.
-    #[inline(never)]
+    #[inline(always)]
     fn serve_last(&mut self, index: u32, arrival: &Arrival) -> bool {
         let core = &mut self.core;
         let (seg, opened) = (&arrival.seg, core.open(index));
@@ -203,6 +285,38 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         core.current = NO_FLIGHT;
         if !orphan {
             self.app.on_closed(&mut Cx::new(core), conn, Close::Finished);
+        }
+        true
+    }
+}
+
+impl Core {
+    /// Keeps text in order that the application of connection `index`, which was at rest, takes nothing
+    /// of, and settles the connection; whether that was all there is to do. What
+    /// [`keep_rest`](Worker::keep_rest) would do, for a request whose server has not answered.
+    #[inline]
+    pub(crate) fn keep_whole(&mut self, index: u32, seq: SeqNum, text: &[u8]) -> bool {
+        let tcb = &self.conns[index];
+        let len = text.len() as u32;
+        if tcb.flight != NO_FLIGHT
+            || tcb.has(Bits(Bits::ORPHAN.0 | Bits::ABORT.0))
+            || tcb.room(None, seq, &self.env) < len
+            || self.is_exhausted()
+            || self.is_short_of_flights()
+        {
+            return false;
+        }
+        let Some(flight) = self.flights.of(&mut self.conns[index], index) else { return false };
+        if !flight.store.begin(&mut self.chunks, seq, text) {
+            return false;
+        }
+        let tcb = &mut self.conns[index];
+        tcb.set(Bits(Bits::PAUSED.0 | Bits::UNREAD.0));
+        tcb.received(len, &self.env);
+        if tcb.owes_now() {
+            self.enlist(index);
+        } else {
+            self.settle(index);
         }
         true
     }

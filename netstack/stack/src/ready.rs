@@ -153,6 +153,7 @@ impl Core {
         }
     }
 
+    #[inline(always)]
     fn append(&mut self, index: u32, which: Which) {
         if self.conns[index].flight == NO_FLIGHT && self.want_flight(index).is_none() {
             // Without a flight there is no place in a row; the next tick will do.
@@ -160,8 +161,9 @@ impl Core {
             return;
         }
         let number = self.conns[index].flight;
-        if self.flights.at(number).is_some_and(|flight| flight.ready) {
-            if which != Which::Ready || !self.flights.at(number).is_some_and(|f| f.awaits_slot) {
+        let Some(flight) = self.flights.at(number) else { return };
+        if flight.ready {
+            if which != Which::Ready || !flight.awaits_slot {
                 return;
             }
             // There may be more to do than to send.
@@ -219,7 +221,9 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     pub(crate) fn serve_ready(&mut self) {
         for _ in 0..limits::READY_PER_TURN {
             let Some(index) = self.core.next_ready() else { return };
-            self.conclude(index);
+            if !self.visit_predicted(index) {
+                self.conclude(index);
+            }
         }
     }
 }

@@ -170,7 +170,7 @@ fn note(here: Here<'_>, packet: &ip::Packet, tuple: Tuple, arrival: &mut Arrival
     arrival.payload_at = headers + arrival.seg.header_bytes as u16;
     arrival.tuple = tuple;
     arrival.hash = here.core.hash.hash(&tuple);
-    let expected = !arrival.seg.flags.has(Flags::SYN);
+    let expected = !arrival.seg.is_first();
     arrival.touched = here.core.table.touch(arrival.hash, expected);
 }
 
@@ -371,7 +371,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
     fn on_arrival(&mut self, arrival: &Arrival, source: Source) {
         let core = &mut self.core;
         core.counters.event(Event::TcpInSegs);
-        if arrival.seg.flags.has(Flags::SYN) {
+        if arrival.seg.is_first() {
             // Its tuple is nobody's, nearly always: to read its slot would be a miss in vain.
             if core.table.is_vacant(arrival.hash) {
                 return self.on_unknown(arrival, source);

@@ -54,6 +54,21 @@ impl Store {
         written
     }
 
+    /// Keeps `bytes` from `seq` on, in order, as all that there is, if they fit in one chunk and there is
+    /// one. It is empty.
+    #[inline]
+    pub(crate) fn begin(&mut self, chunks: &mut Chunks, seq: SeqNum, bytes: &[u8]) -> bool {
+        let at = offset_of(seq);
+        if at + bytes.len() > CHUNK_BYTES {
+            return false;
+        }
+        let Some(chunk) = chunks.alloc() else { return false };
+        chunks.bytes_mut(chunk)[at..at + bytes.len()].copy_from_slice(bytes);
+        let (unread, only) = (bytes.len() as u32, slot_of(seq) as u16);
+        *self = Store { place: chunk, unread, count: 1, only };
+        true
+    }
+
     /// How many chunks [`write`](Self::write) would take for `[from, to)`.
     pub(crate) fn missing(&self, chunks: &Chunks, from: SeqNum, to: SeqNum) -> u32 {
         let places = (to - from + offset_of(from) as u32).div_ceil(CHUNK_BYTES as u32);
@@ -287,10 +302,15 @@ mod tests {
                     let bytes: Vec<u8> = (from..to).map(pattern).collect();
                     let missing = store.missing(&chunks, base + from, base + to);
                     let free = chunks.free_count();
-                    let written = store.write(&mut chunks, base + from, &bytes);
-                    prop_assert_eq!(written, to - from);
+                    let is_first = store.is_empty() && from == nxt;
+                    if is_first && store.begin(&mut chunks, base + from, &bytes) {
+                        nxt = to;
+                    } else {
+                        let written = store.write(&mut chunks, base + from, &bytes);
+                        prop_assert_eq!(written, to - from);
+                        held.insert(base + from, base + to);
+                    }
                     prop_assert_eq!(free - chunks.free_count(), missing);
-                    held.insert(base + from, base + to);
                     if let Some(first) = held.first() && first.from == base + nxt {
                         store.extend(first.len());
                         nxt += first.len();

@@ -11,7 +11,7 @@
 
 mod plain;
 
-pub(crate) use plain::{Outcome, Whole, first_syn_ack, syn_ack, whole};
+pub(crate) use plain::{Outcome, Whole, first_syn_ack, syn, syn_ack, whole};
 use plain::{plain, send_plain, short};
 
 use penstock_queue::{CHUNK_BYTES, ChunkId, LENT_MAX, Lent, Offload, QueuePair, SLOT_BYTES};

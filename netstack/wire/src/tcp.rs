@@ -183,6 +183,12 @@ impl Segment {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Whether it may be the first of a connection: a SYN that acknowledges nothing.
+    #[inline]
+    pub fn is_first(&self) -> bool {
+        self.flags.0 & (Flags::SYN.0 | Flags::ACK.0) == Flags::SYN.0
+    }
 }
 
 /// Reads a segment: `bytes` are exactly the IP payload. `verify` asks for the checksum, where no card

@@ -79,7 +79,7 @@ impl Tcb {
 
     /// Our SYN, or the SYN-ACK of a simultaneous open.
     #[inline(never)]
-    fn emit_syn(&mut self, flight: &mut Flight, env: &Env) -> Emit {
+    pub(crate) fn emit_syn(&mut self, flight: &mut Flight, env: &Env) -> Emit {
         self.clear(Bits::SYN_NOW);
         let again = flight.max != self.una;
         if !again {

@@ -30,6 +30,18 @@ impl Tcb {
             && self.expects_timestamp(seg)
     }
 
+    /// Whether `seg` is the answer to our SYN, and nothing more.
+    #[inline(always)]
+    pub(crate) fn expects_syn_ack(&self, flight: &Flight, seg: &Segment) -> bool {
+        let unusual = Bits(Bits::ORPHAN.0 | Bits::ABORT.0 | Bits::SYN_NOW.0);
+        self.state == State::SynSent
+            && seg.flags.0 == Flags::SYN.0 | Flags::ACK.0
+            && seg.ack == flight.max
+            && flight.max == self.una + 1
+            && seg.payload_bytes == 0
+            && !self.has(unusual)
+    }
+
     /// Whether `seg` is the peer's FIN and acknowledges all of ours, the FIN included, while nothing
     /// was lost and nothing waits to be read: what ends a connection that we closed first.
     #[inline(always)]

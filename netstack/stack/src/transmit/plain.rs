@@ -7,14 +7,14 @@ use penstock_wire::checksum::Sum;
 use penstock_wire::tcp::{self, Flags, Syn, Timestamps};
 use penstock_wire::{Addr, ip, plain};
 
-use super::{Headers, Outgoing, Sent, control, flow_label, syn_of};
+use super::{Headers, Outgoing, Sent, control, flow_label, sent_event, syn_of};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
 use crate::hash::Tuple;
 use crate::interface::Station;
 use crate::limits;
 use crate::neighbour::HopId;
-use crate::tcp::{Bits, Emit, Env, Flight, Tcb};
+use crate::tcp::{Bits, Emit, Env, Flight, State, Tcb};
 
 /// What [`whole`] is to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,28 @@ pub(super) fn short<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32)
         return Outcome::Unsent;
     }
     whole(core, queues, index, Whole::Queued)
+}
+
+/// Sends the SYN of connection `index`, where a plain frame holds it.
+#[inline(never)]
+pub(crate) fn syn<Q: QueuePair>(core: &mut Core, queues: &mut [Q], index: u32) -> Outcome {
+    let tcb = &mut core.conns[index];
+    let Some(station) = core.interfaces.station(tcb.tuple.local) else { return Outcome::Unsent };
+    let Some(queue) = queues.get_mut(station.interface as usize) else { return Outcome::Unsent };
+    let Some(flight) = core.flights.at_mut(tcb.flight) else { return Outcome::Unsent };
+    if !station.is_v4 || queue.slots() == 0 || tcb.state != State::SynSent {
+        return Outcome::Unsent;
+    }
+    let Some(to) = core.neighbours.mac_word(HopId(tcb.hop), core.env.millis) else {
+        return Outcome::Unsent;
+    };
+    let emit = tcb.emit_syn(flight, &core.env);
+    let Some(plain) = plain(tcb, None, &emit, station, &core.env) else { return Outcome::Unsent };
+    let sent = send_plain(queue, &mut core.chunks, station, to, &plain);
+    debug_assert!(sent == Sent::Gone, "a slot was free");
+    core.counters.event(sent_event(&emit));
+    core.counters.event(Event::OutFrames);
+    Outcome::Sent
 }
 
 /// Answers the SYN of a half-open connection.
