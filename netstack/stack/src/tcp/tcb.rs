@@ -447,14 +447,19 @@ pub(crate) struct Profiles {
     sets: [SocketOptions; limits::PROFILES_MAX],
     count: usize,
     user_timeouts: bool,
+    keepalives: bool,
     segment_sizes: bool,
 }
 
 impl Profiles {
     pub(crate) fn new(default: SocketOptions) -> Profiles {
-        let user_timeouts = default.user_timeout.is_some();
-        let segment_sizes = default.mss.is_some();
-        Profiles { sets: [default; limits::PROFILES_MAX], count: 1, user_timeouts, segment_sizes }
+        Profiles {
+            sets: [default; limits::PROFILES_MAX],
+            count: 1,
+            user_timeouts: default.user_timeout.is_some(),
+            keepalives: default.keepalive.is_some(),
+            segment_sizes: default.mss.is_some(),
+        }
     }
 
     /// The number of `options`; `None` when [`limits::PROFILES_MAX`] different sets are in use.
@@ -465,6 +470,7 @@ impl Profiles {
         let free = self.sets.get_mut(self.count)?;
         *free = options;
         self.user_timeouts |= options.user_timeout.is_some();
+        self.keepalives |= options.keepalive.is_some();
         self.segment_sizes |= options.mss.is_some();
         self.count += 1;
         Some(self.count as u8 - 1)
@@ -474,6 +480,12 @@ impl Profiles {
     #[inline]
     pub(crate) fn any_user_timeout(&self) -> bool {
         self.user_timeouts
+    }
+
+    /// Whether any set asks for keep-alive probes.
+    #[inline]
+    pub(crate) fn any_keepalive(&self) -> bool {
+        self.keepalives
     }
 
     /// Whether any set bounds the size of segments.

@@ -24,6 +24,9 @@ pub(crate) enum Expired {
     Closed(Close),
 }
 
+/// Later than any deadline.
+const NEVER: i64 = i64::MAX;
+
 /// Whether `at` is now or past, on the millisecond ring.
 #[inline]
 fn is_due(at: u32, millis: u32) -> bool {
@@ -38,18 +41,18 @@ fn bounded_ms(span: Duration) -> u32 {
 impl Tcb {
     /// The nearest deadline in milliseconds.
     pub(crate) fn deadline(&self, flight: Option<&Flight>, env: &Env) -> Option<u32> {
-        let mut nearest = None;
+        // Milliseconds from now: signed, so that the least of them is what is due first.
+        let mut left_ms = NEVER;
         let mut consider = |at: u32| {
-            nearest = Some(match nearest {
-                Some(other) if is_due(other, at) => other,
-                _ => at,
-            });
+            left_ms = left_ms.min((at.wrapping_sub(env.millis) as i32).into());
         };
         if let Some(flight) = flight
             && flight.timer != Retransmission::Idle
         {
             consider(flight.timer_at);
-            if let Some(timeout) = env.options(self.profile).user_timeout {
+            if env.profiles.any_user_timeout()
+                && let Some(timeout) = env.options(self.profile).user_timeout
+            {
                 consider(flight.oldest_at.wrapping_add(bounded_ms(timeout)));
             }
         }
@@ -59,10 +62,12 @@ impl Tcb {
         if self.has(Bits::APP_TIMER) {
             consider(self.app_at);
         }
-        if let Some(at) = self.keepalive_at(flight, env) {
+        if env.profiles.any_keepalive()
+            && let Some(at) = self.keepalive_at(flight, env)
+        {
             consider(at);
         }
-        nearest
+        (left_ms != NEVER).then(|| env.millis.wrapping_add(left_ms as u32))
     }
 
     /// The delayed acknowledgement's deadline: its low half was kept, and it is less than half a
