@@ -35,7 +35,7 @@ use crate::secret::Secrets;
 use crate::slab::Slab;
 use crate::table::{Kind, Reference, Table};
 use crate::tcp::{Bits, Env, FREE, Flight, Flights, GENERATION_MIN, NO_FLIGHT, Range, State, Tcb};
-use crate::time::{Instant, Wall};
+use crate::time::{Duration, Instant, Wall};
 use crate::timewait::{Remains, TimeWait};
 use crate::udp::UdpPorts;
 use crate::wheel::{Node, Wheel};
@@ -397,6 +397,20 @@ impl Core {
             if armed.is_none_or(|armed| (at.wrapping_sub(armed) as i32) < 0) {
                 self.wheel.arm(&mut self.conns, index, at);
             }
+        }
+    }
+
+    /// Starts the application's timer of connection `index`.
+    pub(crate) fn start_timer(&mut self, index: u32, after: Duration) {
+        let tcb = &mut self.conns[index];
+        tcb.set(Bits::APP_TIMER);
+        let after_ms = after.millis().clamp(1, i32::MAX as u64) as u32;
+        tcb.app_at = self.env.millis.wrapping_add(after_ms);
+        // Whoever is about to be visited is settled then.
+        let flight = self.flights.at(tcb.flight);
+        let is_next = flight.is_some_and(|flight| flight.ready && !flight.awaits_slot);
+        if self.current != index && !is_next {
+            self.settle(index);
         }
     }
 

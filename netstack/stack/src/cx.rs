@@ -410,21 +410,14 @@ impl<'a> Cx<'a> {
 
     /// Sets or clears the application's timer of this connection
     /// ([`App::on_timer`](crate::App::on_timer)). To the millisecond; at most 24 days.
+    #[inline]
     pub fn set_timer(&mut self, conn: ConnId, after: Option<Duration>) {
-        if self.core.find(conn).is_none_or(|tcb| tcb.has(Bits::ORPHAN)) {
+        let Some(tcb) = self.core.find_mut(conn).filter(|tcb| !tcb.has(Bits::ORPHAN)) else {
             return;
-        }
-        let millis = self.core.env.millis;
-        let tcb = &mut self.core.conns[conn.index];
-        tcb.assign(Bits::APP_TIMER, after.is_some());
-        if let Some(after) = after {
-            tcb.app_at = millis.wrapping_add(after.millis().clamp(1, i32::MAX as u64) as u32);
-            // Whoever is about to be visited is settled then.
-            let flight = self.core.flights.at(tcb.flight);
-            let is_next = flight.is_some_and(|flight| flight.ready && !flight.awaits_slot);
-            if self.core.current != conn.index && !is_next {
-                self.core.settle(conn.index);
-            }
+        };
+        match after {
+            None => tcb.clear(Bits::APP_TIMER),
+            Some(after) => self.core.start_timer(conn.index, after),
         }
     }
 
@@ -540,16 +533,18 @@ impl Core {
                 Kind::TimeWait => time_wait.is(reference.index(), hash),
             })
         };
+        // What was last found in the table.
+        let mut found = None;
         let is_free = |port| {
-            !listeners.is_listening(port)
-                && match entry(port) {
-                    None => true,
-                    Some(reference) => {
-                        reuse
-                            && reference.kind() == Kind::TimeWait
-                            && time_wait.may_reuse(reference.index(), millis).is_some()
-                    }
-                }
+            if listeners.is_listening(port) {
+                return false;
+            }
+            found = entry(port);
+            found.is_none_or(|reference| {
+                reuse
+                    && reference.kind() == Kind::TimeWait
+                    && time_wait.may_reuse(reference.index(), millis).is_some()
+            })
         };
         let wanted = Wanted { interface, own, remote: remote.addr, remote_port: remote.port };
         let (ports, rfd) = (&mut self.ports, &self.rfd);
@@ -557,7 +552,6 @@ impl Core {
             None => ports.choose(rfd, &wanted, port_offset, is_free)?,
             Some(range) => ports.choose_within(rfd, &wanted, range, port_offset, is_free)?,
         };
-        let found = entry(port);
         let successor = found.and_then(|reference| {
             let successor = self.time_wait.may_reuse(reference.index(), millis);
             self.time_wait.remove(reference.index(), &mut self.table);

@@ -8,7 +8,7 @@
 use penstock_queue::Lent;
 
 use crate::app::ConnId;
-use crate::core::Core;
+use crate::core::{Core, Opened};
 use crate::tcp::{Bits, Flight};
 
 /// What [`Cx::forward`](crate::Cx::forward) did.
@@ -29,7 +29,9 @@ impl Core {
             return Forwarded::default();
         }
         let mut moved = self.hand_over(from.index, to.index);
-        while let Some(piece) = self.unread_piece(from.index) {
+        while self.conns[from.index].has(Bits::UNREAD)
+            && let Some(piece) = self.unread_piece(from.index)
+        {
             if self.want_flight(to.index).is_none() {
                 self.await_memory(to.index);
                 break;
@@ -58,17 +60,19 @@ impl Core {
     /// The chunk in which all unread bytes of `from` lie becomes what `to` has to send, where that is
     /// nothing yet: a request that waited for its server is not copied once more. How many bytes.
     fn hand_over(&mut self, from: u32, to: u32) -> u32 {
-        let (source, end) = (self.conns[from].flight, self.conns[from].data_end());
         let buffer_bytes = self.config.capacity.send_buffer_bytes;
         let fits = |flight: &Flight| (1..=buffer_bytes).contains(&flight.store.unread());
-        if !self.flights.at(source).is_some_and(fits) {
+        if !self.flights.at(self.conns[from].flight).is_some_and(fits) {
             return 0;
         }
-        let is_bare = self.want_flight(to).is_some_and(|flight| flight.send.is_bare());
-        let Some(flight) = self.flights.at_mut(source).filter(|_| is_bare) else { return 0 };
+        if !self.want_flight(to).is_some_and(|flight| flight.send.is_bare()) {
+            return 0;
+        }
+        let Opened { tcb, flight: Some(flight), .. } = self.open(from) else { return 0 };
         let beyond = flight.held.first().map(|range| range.from);
-        let Some(range) = flight.store.give_away(end, beyond) else { return 0 };
-        if let Some(flight) = self.want_flight(to) {
+        let Some(range) = flight.store.give_away(tcb.data_end(), beyond) else { return 0 };
+        tcb.clear(Bits::UNREAD);
+        if let Some(flight) = self.flights.at_mut(self.conns[to].flight) {
             flight.send.adopt(range);
         }
         range.len.into()
