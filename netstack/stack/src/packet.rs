@@ -8,6 +8,8 @@ use crate::app::{App, Endpoint, UdpId};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
 use crate::cx::UdpError;
+use crate::departure::Departure;
+use crate::hash::AddrId;
 use crate::neighbour::HopId;
 use crate::transmit;
 use crate::worker::Worker;
@@ -142,6 +144,19 @@ pub(crate) struct Queued {
 }
 
 impl Core {
+    /// The interface, the neighbour and the address of ours by which datagrams go to an address that
+    /// no connection can go to.
+    #[cold]
+    fn find_way(&self, to: Addr, from: Option<Addr>) -> Result<(u8, Addr, AddrId), UdpError> {
+        let (interface, next) =
+            self.routes.lookup(&self.interfaces, to).ok_or(UdpError::NoRoute)?;
+        let local = match from {
+            Some(own) => self.interfaces.find(interface, own),
+            None => self.interfaces.source_for(interface, to),
+        };
+        Ok((interface, next, local.ok_or(UdpError::NoAddress)?))
+    }
+
     /// Builds a datagram in a chunk and queues it.
     pub(crate) fn queue_datagram(
         &mut self,
@@ -151,13 +166,13 @@ impl Core {
         bytes: &[u8],
     ) -> Result<(), UdpError> {
         let (bound, port) = self.udp.bound(socket).ok_or(UdpError::NotBound)?;
-        let (interface, next) =
-            self.routes.lookup(&self.interfaces, to.addr).ok_or(UdpError::NoRoute)?;
-        let local = match from.or(bound) {
-            Some(own) => self.interfaces.find(interface, own),
-            None => self.interfaces.source_for(interface, to.addr),
+        let from = from.or(bound);
+        let (interface, next, local) = match self.departure(to, from) {
+            Ok(Departure { interface, next, local, .. }) => (interface, next, local),
+            // Groups have no connections, and datagrams may go there.
+            Err(_) => self.find_way(to.addr, from)?,
         };
-        let src = self.interfaces.addr(local.ok_or(UdpError::NoAddress)?);
+        let src = self.interfaces.addr(local);
         if self.datagrams.len() == self.datagrams.capacity() {
             return Err(UdpError::NoMemory);
         }
