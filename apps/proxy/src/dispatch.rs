@@ -2,16 +2,17 @@
 
 use core::cmp::Ordering;
 
-use penstock_config::haproxy::{Address, Port, ProxyHeader, Redispatch};
+use penstock_config::haproxy::{Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, SocketOptions, State};
+use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, State};
 
 use crate::balance::{Answer, Question};
 use crate::limits;
-use crate::proxy::{OPTIONS, Proxy, Role};
+use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
 use crate::record::{Ending, Moment};
 use crate::session::{self, Phase, Session, SessionId, Termination};
+use crate::setup::Approach;
 use crate::slots::PoolId;
 
 impl Proxy {
@@ -259,19 +260,16 @@ impl Proxy {
         let &mut Session { client, frontend, .. } = session;
         let destination = session.destination.get();
         let (said, has_ended) = (session.said(), session.has(Session::ENDED));
-        let backend = self.setup.backend_of(server);
-        let description = self.setup.server(server);
         let Some(endpoint) = self.server_endpoint(destination, server) else {
             self.connection_failed(cx, id, Failure::AtOnce);
             return;
         };
+        let &Approach { backend, options, .. } = self.setup.approach(server);
         let origin = self.cards.origins[server as usize];
-        let user_timeout = description.user_timeout;
-        let patient = self.setup.backend(backend).options.smart_connect != Some(false);
         let opening = Opening {
             server: endpoint,
             origin,
-            options: SocketOptions { user_timeout, patient, ..OPTIONS },
+            options,
             manners: self.setup.manners_of(frontend, backend),
             said,
             has_ended,
@@ -300,12 +298,12 @@ impl Proxy {
 
     /// Where a server is, for a client that came to `destination`.
     pub(crate) fn server_endpoint(&self, destination: Endpoint, server: u16) -> Option<Endpoint> {
-        let description = self.setup.server(server);
-        let addr = match description.address {
-            Address::Client => destination.addr,
-            Address::Addr(_) | Address::Name(_) => self.servers[server as usize].addr?,
+        let &Approach { is_where_clients_went, port, .. } = self.setup.approach(server);
+        let addr = match is_where_clients_went {
+            true => destination.addr,
+            false => self.servers[server as usize].addr?,
         };
-        let port = match description.port {
+        let port = match port {
             Port::Fixed(port) => port,
             Port::Offset(offset) => (i32::from(destination.port) + offset) as u16,
         };
@@ -333,7 +331,7 @@ impl Proxy {
         }
         let (client, kept) = (session.client, session.kept.take());
         self.statistics.sessions += 1;
-        let header = session.server.and_then(|at| self.setup.server(at).send_proxy);
+        let header = session.server.and_then(|at| self.setup.approach(at).header);
         let mut is_sent = header.is_none_or(|header| self.send_header(cx, id, conn, header));
         if let Some(buffer) = kept {
             let bytes = if is_sent { self.kept.bytes(buffer) } else { &[] };
@@ -526,8 +524,7 @@ impl Proxy {
 
     /// As many sessions as the balancer is to know of.
     pub(crate) fn load_changed(&mut self, server: u16) {
-        let backend = self.setup.backend_of(server);
-        let index = server - self.setup.servers_of(backend).start;
+        let &Approach { backend, index, .. } = self.setup.approach(server);
         let sessions = self.gauges.total(self.gauges.server(server));
         self.backends[backend as usize].balancer.set_load(index, sessions);
     }

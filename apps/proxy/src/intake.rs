@@ -217,7 +217,10 @@ impl Proxy {
         self.counters.begin(id, cx.now());
         self.variables.begin(id);
         self.log_begin(cx, id);
-        self.inspect(cx, id, bytes, false);
+        match self.setup.sole_backend(frontend) {
+            Some(backend) => self.go(cx, id, backend, None, None),
+            None => self.inspect(cx, id, bytes, false),
+        }
     }
 
     /// Looks at what the client has said, `bytes` or what is kept of it, and does what follows.
@@ -250,16 +253,28 @@ impl Proxy {
             Some(Decision::End(verdict)) => self.refuse(cx, id, verdict),
             Some(Decision::NoBackend) => self.turn_away(cx, id, Termination::NO_SERVER),
             Some(Decision::Go { backend, directed, key }) => {
-                self.join_backend(id, backend);
-                if let Some(session) = self.session_mut(id) {
-                    session.phase = Phase::Connecting;
-                    session.key = key;
-                }
-                match directed {
-                    Some(server) => self.assign_to(cx, id, server),
-                    None => self.assign(cx, id),
-                }
+                self.go(cx, id, backend, directed, key);
             }
+        }
+    }
+
+    /// Its backend is known, and perhaps the server of that.
+    fn go(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        backend: u16,
+        directed: Option<u16>,
+        key: Option<u32>,
+    ) {
+        self.join_backend(id, backend);
+        if let Some(session) = self.session_mut(id) {
+            session.phase = Phase::Connecting;
+            session.key = key;
+        }
+        match directed {
+            Some(server) => self.assign_to(cx, id, server),
+            None => self.assign(cx, id),
         }
     }
 

@@ -7,16 +7,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Address, Backend, BackendId, Bind, Fetch, Format, Frontend, Goal, Item, LogFormat,
-    Mode, Proxies, ProxyHeader, Rule, Server, Variable,
+    Action, Address, Algorithm, Backend, BackendId, Bind, Fetch, Format, Frontend, Goal, Item,
+    LogFormat, Mode, Port, Proxies, ProxyHeader, Rule, Server, Variable,
 };
 use penstock_control::NAMES_MAX;
 use penstock_relay::{Manners, Timeouts};
+use penstock_stack::SocketOptions;
 use penstock_wire::Addr;
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
 use crate::limits;
+use crate::proxy::OPTIONS;
 use crate::slots::{PoolId, Supply};
 
 /// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
@@ -25,8 +27,6 @@ pub struct Setup {
     pub(crate) proxies: Proxies,
     /// Where the servers of each backend begin among all; one more at the end.
     first_servers: Vec<u16>,
-    /// The backend of each server.
-    server_backends: Vec<u16>,
     /// Names of servers that are not known yet, each once, and the servers of that name.
     pub(crate) names: Vec<String>,
     pub(crate) named: Vec<Vec<u16>>,
@@ -48,6 +48,10 @@ pub struct Setup {
     /// The ACLs of each frontend, and of each backend.
     pub(crate) frontend_acls: Vec<Acls>,
     pub(crate) backend_acls: Vec<Acls>,
+    /// Of each frontend: the backend to which all sessions go, where no rule of either has a say.
+    sole_backends: Vec<Option<u16>>,
+    /// How connections to each server are opened.
+    approaches: Vec<Approach>,
     /// Backends that sessions can be sent to, in the order of their names.
     backends_by_name: Vec<u16>,
     /// How the servers of each backend are checked.
@@ -60,6 +64,20 @@ pub struct Setup {
     /// How sessions of each frontend and backend are treated: `frontend * backends + backend`.
     manners_of: Vec<u16>,
     pub(crate) manners: Vec<Manners>,
+}
+
+/// How connections to a server are opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Approach {
+    pub(crate) backend: u16,
+    /// Its number in that.
+    pub(crate) index: u16,
+    /// The server has no address of its own: it is wherever a client thought it was.
+    pub(crate) is_where_clients_went: bool,
+    pub(crate) port: Port,
+    pub(crate) options: SocketOptions,
+    /// What it hears before its client's words.
+    pub(crate) header: Option<ProxyHeader>,
 }
 
 /// Which pools of slots there are.
@@ -124,13 +142,13 @@ impl Setup {
             let most = "more servers, listeners and sections than the proxy can number";
             return Err(format!("{most} ({NUMBERS_MAX})"));
         }
-        let mut first_servers = Vec::new();
-        let mut server_backends = Vec::new();
+        let mut first_servers = alloc::vec![0];
+        let mut approaches = Vec::new();
         for (number, backend) in (0..).zip(&proxies.backends) {
-            first_servers.push(server_backends.len() as u16);
-            server_backends.extend(backend.servers.iter().map(|_| number));
+            let of = |(index, server)| Approach::new(number, index, backend, server);
+            approaches.extend((0..).zip(&backend.servers).map(of));
+            first_servers.push(approaches.len() as u16);
         }
-        first_servers.push(server_backends.len() as u16);
         let (names, named) = names(&proxies);
         if names.len() > NAMES_MAX {
             return Err(format!(
@@ -162,6 +180,7 @@ impl Setup {
         let agents = (0..).zip(all).filter_map(|(number, it)| Some((number, it.agent.as_ref()?)));
         let agent_plans = agents.map(|(number, it)| (number, Plan::agent(&it.send))).collect();
         let pools = Pools::of(&proxies);
+        let sole_backends = proxies.frontends.iter().map(|it| sole_backend(&proxies, it)).collect();
         let numbered = (0..).zip(&proxies.backends);
         let fullconns = numbered.map(|(number, backend)| fullconn(&proxies, number, backend));
         let fullconns = fullconns.collect();
@@ -182,7 +201,6 @@ impl Setup {
             logs_early: proxies.frontends.iter().any(|frontend| frontend.options.log_asap),
             proxies,
             first_servers,
-            server_backends,
             names,
             named,
             name_servers,
@@ -191,6 +209,8 @@ impl Setup {
             pools,
             frontend_acls,
             backend_acls,
+            sole_backends,
+            approaches,
             backends_by_name,
             plans,
             agent_plans,
@@ -279,7 +299,7 @@ impl Setup {
 
     /// How many there are in all backends.
     pub(crate) fn servers_count(&self) -> u16 {
-        self.server_backends.len() as u16
+        self.approaches.len() as u16
     }
 
     /// Whether a frontend and its backend are one section.
@@ -290,7 +310,7 @@ impl Setup {
 
     /// The backend of a server.
     pub(crate) fn backend_of(&self, server: u16) -> u16 {
-        self.server_backends[server as usize]
+        self.approach(server).backend
     }
 
     /// The backend of this name.
@@ -318,9 +338,18 @@ impl Setup {
     }
 
     pub(crate) fn server(&self, number: u16) -> &Server {
-        let backend = self.backend_of(number);
-        let index = number - self.first_servers[backend as usize];
+        let &Approach { backend, index, .. } = self.approach(number);
         &self.backend(backend).servers[index as usize]
+    }
+
+    pub(crate) fn approach(&self, server: u16) -> &Approach {
+        &self.approaches[server as usize]
+    }
+
+    /// The backend to which all sessions of a frontend go, where nothing has to be looked at to know
+    /// that, and to know what becomes of them there.
+    pub(crate) fn sole_backend(&self, frontend: u16) -> Option<u16> {
+        self.sole_backends[frontend as usize]
     }
 
     /// What the agent of a server is asked, if it has one.
@@ -338,6 +367,34 @@ impl Setup {
     pub(crate) fn manners_of(&self, frontend: u16, backend: u16) -> u16 {
         self.manners_of[frontend as usize * self.proxies.backends.len() + backend as usize]
     }
+}
+
+impl Approach {
+    fn new(number: u16, index: u16, backend: &Backend, server: &Server) -> Approach {
+        let patient = backend.options.smart_connect != Some(false);
+        Approach {
+            backend: number,
+            index,
+            is_where_clients_went: matches!(server.address, Address::Client),
+            port: server.port,
+            options: SocketOptions { user_timeout: server.user_timeout, patient, ..OPTIONS },
+            header: server.send_proxy,
+        }
+    }
+}
+
+/// See [`Setup::sole_backend`].
+fn sole_backend(proxies: &Proxies, frontend: &Frontend) -> Option<u16> {
+    let BackendId(number) = frontend.default_backend?;
+    let backend = &proxies.backends[number as usize];
+    let is_plain = frontend.content_rules.is_empty()
+        && frontend.routes.is_empty()
+        && backend.content_rules.is_empty()
+        && backend.use_servers.is_empty()
+        && backend.persistence.is_empty()
+        && backend.persist_rdp_cookie.is_none()
+        && !matches!(backend.algorithm, Algorithm::Source | Algorithm::Hash(_));
+    is_plain.then_some(number)
 }
 
 impl Pools {
