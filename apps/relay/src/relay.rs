@@ -244,7 +244,11 @@ impl Relay {
         if self.ends[client.index()].has(End::ENDED) {
             self.shut(cx, conn);
         }
-        self.arm(cx, conn);
+        // The timer that waited for the answer may come too early, never too late: nearly every
+        // session is over before it.
+        if !self.spans[self.ends[conn.index()].manners as usize].connect_is_least {
+            self.arm(cx, conn);
+        }
     }
 
     /// A server cannot be reached.

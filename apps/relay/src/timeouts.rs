@@ -23,6 +23,8 @@ pub struct Timeouts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spans {
     pub(crate) connect_ms: u32,
+    /// When a server has answered, nothing is due before its answer was.
+    pub(crate) connect_is_least: bool,
     /// By whether it is the server's end; by whether it is connected and by whether our FIN is on its
     /// way to it.
     ends_ms: [[u32; 4]; 2],
@@ -35,10 +37,12 @@ impl Spans {
             let connected = tunnel.or(own);
             [own, connected, fin.or(own), fin.or(connected)].map(span_ms)
         };
-        Spans {
-            connect_ms: span_ms(connect),
-            ends_ms: [end(client, client_fin), end(server, server_fin)],
-        }
+        let connect_ms = span_ms(connect);
+        let ends_ms = [end(client, client_fin), end(server, server_fin)];
+        // Where a tunnel has a time of its own, a client's silence counts by that from its beginning.
+        let connect_is_least =
+            tunnel.is_none() && ends_ms.iter().flatten().all(|&span_ms| connect_ms <= span_ms);
+        Spans { connect_ms, connect_is_least, ends_ms }
     }
 
     /// What holds for one end of a session.
@@ -60,3 +64,28 @@ fn span_ms(span: Option<Duration>) -> u32 {
 
 /// Longer than any wait.
 pub(crate) const NEVER: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    //! The timer that waits for a server's answer is kept only where nothing is due before it.
+
+    use super::*;
+
+    #[test]
+    fn what_is_due_after_an_answer_is_compared_with_connect() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let usual = Timeouts {
+            connect: seconds(5),
+            client: seconds(60),
+            server: seconds(5),
+            ..Timeouts::default()
+        };
+        let is_least = |timeouts| Spans::new(&timeouts).connect_is_least;
+        assert!(is_least(usual));
+        assert!(is_least(Timeouts { server: None, ..usual }));
+        assert!(!is_least(Timeouts { server: seconds(4), ..usual }));
+        assert!(!is_least(Timeouts { client_fin: seconds(1), ..usual }));
+        assert!(!is_least(Timeouts { connect: None, ..usual }));
+        assert!(!is_least(Timeouts { tunnel: seconds(3600), ..usual }));
+    }
+}
