@@ -9,7 +9,7 @@ use penstock_stack::{Cx, Duration, Endpoint, UdpId};
 
 use crate::limits;
 use crate::line::Line;
-use crate::log::{self, Header};
+use crate::log::{self, Clock, Header};
 
 /// The log of one core.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Journal {
     out: Box<[u8]>,
     /// Room for what a session is called; taken out while a line is written.
     pub(crate) unique_id: Box<[u8]>,
+    clock: Clock,
     console: Console,
     socket: Option<UdpId>,
     /// Lines so far.
@@ -42,6 +43,7 @@ impl Journal {
             line: vec![0; limits::LINE_BYTES].into(),
             out: vec![0; limits::LINE_BYTES + 1].into(),
             unique_id: [0; limits::UNIQUE_ID_BYTES].into(),
+            clock: Clock::new(),
             console: Console::new(limits::CONSOLE_BYTES),
             socket: None,
             lines: 0,
@@ -72,7 +74,8 @@ impl Journal {
         for target in targets {
             let Some(level) = log::route(target, level, self.lines) else { continue };
             let header = Header { level, sent_at, host, tag, pid };
-            let bytes = log::frame(target, &header, &self.line[..len], &mut self.out);
+            let message = &self.line[..len];
+            let bytes = log::frame(target, &header, message, &mut self.clock, &mut self.out);
             match target.to {
                 LogTo::Console => self.console.push(bytes),
                 LogTo::Udp { addr, port } => {

@@ -85,8 +85,14 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a number in decimal.
+    #[inline]
     pub fn number(&mut self, number: u64) {
-        self.padded(number, 1, b'0');
+        // Nearly all of a log line's numbers have one digit.
+        if number < 10 {
+            self.byte(b'0' + number as u8);
+        } else {
+            self.padded(number, 1, b'0');
+        }
     }
 
     /// Adds a number in decimal that may be negative.
@@ -99,28 +105,19 @@ impl<'a> Line<'a> {
 
     /// Adds a number in decimal, with `pad` in front until it has `digits_min` digits, at most 20.
     pub fn padded(&mut self, number: u64, digits_min: usize, pad: u8) {
-        // Nearly all of a log line's numbers have one digit, or are one of a clock's.
-        if number < 10 && digits_min <= 2 {
-            if digits_min == 2 {
-                self.byte(pad);
-            }
-            self.byte(b'0' + number as u8);
-            return;
-        }
-        if number < 100 && digits_min <= 2 {
-            self.byte(b'0' + (number / 10) as u8);
-            self.byte(b'0' + (number % 10) as u8);
-            return;
-        }
         let mut digits = [pad; DIGITS_MAX];
         let (mut at, mut rest) = (DIGITS_MAX, number);
-        loop {
+        while rest >= 100 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&pair(rest % 100));
+            rest /= 100;
+        }
+        if rest >= 10 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&pair(rest));
+        } else {
             at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+            digits[at] = b'0' + rest as u8;
         }
         self.push(&digits[at.min(DIGITS_MAX.saturating_sub(digits_min))..]);
     }
@@ -159,6 +156,12 @@ impl fmt::Write for Line<'_> {
         self.push(text.as_bytes());
         Ok(())
     }
+}
+
+/// The two digits of a number below 100.
+#[inline]
+fn pair(number: u64) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// As many as 2^64 has.

@@ -8,12 +8,14 @@
 //! of the core's, without an allocation, and what is longer than a target takes is cut off. Which
 //! targets get it, and as what, is [`route`]'s business. Configuration manual, sections 8.2 and 8.4.
 
+mod clock;
 mod header;
 mod items;
 mod record;
 #[cfg(test)]
 mod tests;
 
+pub use clock::Clock;
 pub use header::{Header, frame};
 pub use items::{Spaces, write_session};
 pub use record::{Counts, Record, Timers};
@@ -64,7 +66,7 @@ pub fn write_refused(
     line: &mut Line<'_>,
 ) {
     let _ = write!(line, "{}:{} [", client.addr, client.port);
-    items::write_date(accepted_at, line);
+    items::write_date(accepted_at, &mut Clock::new(), line);
     let _ = write!(line, "] {frontend}/");
     let _ = match listener {
         (Some(name), _) => line.write_str(name),

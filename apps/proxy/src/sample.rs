@@ -29,6 +29,7 @@ use core::fmt::Write;
 use crate::hello::Scratch;
 use crate::known::Known;
 use crate::limits;
+use crate::log::Clock;
 
 /// What a sample is taken from: a session, or a connection that is not yet one, or a check.
 pub trait View {
@@ -92,6 +93,8 @@ pub struct Workspace {
     text: [u8; TEXT_BYTES],
     /// What a format writes; taken out while it does.
     pub(crate) line: Box<[u8]>,
+    /// What lines say of when sessions began.
+    pub(crate) clock: Clock,
 }
 
 impl Workspace {
@@ -101,6 +104,7 @@ impl Workspace {
             hello: Scratch::new(),
             text: [0; TEXT_BYTES],
             line: vec![0; limits::LINE_BYTES].into(),
+            clock: Clock::new(),
         }
     }
 }
@@ -124,7 +128,7 @@ pub struct Fetched<'a> {
 
 /// Takes a sample.
 pub fn fetch<'a>(sample: &'a Sample, view: &'a impl View, work: &'a mut Workspace) -> Fetched<'a> {
-    let Workspace { hello, text, line: _ } = work;
+    let Workspace { hello, text, line: _, clock: _ } = work;
     let mut room = Room::new(text);
     let (value, may_change) = match &sample.fetch {
         Fetch::Variable { id, default } => {

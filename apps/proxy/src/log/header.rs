@@ -4,6 +4,7 @@ use penstock_config::haproxy::{Facility, Level, LogTarget, Style};
 use penstock_control::Date;
 use penstock_stack::Duration;
 
+use super::Clock;
 use crate::line::Line;
 
 /// What a header says.
@@ -27,11 +28,12 @@ pub fn frame<'o>(
     target: &LogTarget,
     header: &Header<'_>,
     message: &[u8],
+    clock: &mut Clock,
     out: &'o mut [u8],
 ) -> &'o [u8] {
     let room = out.len().saturating_sub(1).min(target.length_max as usize);
     let mut line = Line::new(&mut out[..room]);
-    write_header(target, header, &mut line);
+    write_header(target, header, clock, &mut line);
     line.push(message);
     let len = line.len();
     if let Some(end) = out.get_mut(len) {
@@ -41,21 +43,20 @@ pub fn frame<'o>(
     &out[..len]
 }
 
-fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
+fn write_header(target: &LogTarget, header: &Header<'_>, clock: &mut Clock, line: &mut Line<'_>) {
     let Header { level, sent_at, host, tag, pid } = *header;
-    let date = Date::of(sent_at);
     let Facility(facility) = target.facility;
     let Level(level) = level;
     let whole = u64::from(facility) << 3 | u64::from(level);
     match target.style {
         Style::Local => {
             write_priority(whole, line);
-            write_legacy(&date, line);
+            line.push(clock.legacy(sent_at));
             write_tag(tag, pid, line);
         }
         Style::Rfc3164 => {
             write_priority(whole, line);
-            write_legacy(&date, line);
+            line.push(clock.legacy(sent_at));
             line.push(host.unwrap_or("localhost").as_bytes());
             line.byte(b' ');
             write_tag(tag, pid, line);
@@ -63,7 +64,7 @@ fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
         Style::Rfc5424 => {
             write_priority(whole, line);
             line.push(b"1 ");
-            write_iso(&date, line);
+            write_iso(sent_at, line);
             for word in [host.unwrap_or("-"), if tag.is_empty() { "-" } else { tag }] {
                 line.push(word.as_bytes());
                 line.byte(b' ');
@@ -77,9 +78,9 @@ fn write_header(target: &LogTarget, header: &Header<'_>, line: &mut Line<'_>) {
         Style::Short => write_priority(u64::from(level), line),
         Style::Timed => {
             write_priority(u64::from(level), line);
-            write_iso(&date, line);
+            write_iso(sent_at, line);
         }
-        Style::Iso => write_iso(&date, line),
+        Style::Iso => write_iso(sent_at, line),
         Style::Raw => {}
     }
 }
@@ -91,7 +92,7 @@ fn write_priority(number: u64, line: &mut Line<'_>) {
 }
 
 /// `Nov 21 04:03:24 `, RFC 3164 section 4.1.2.
-fn write_legacy(date: &Date, line: &mut Line<'_>) {
+pub(super) fn write_legacy(date: &Date, line: &mut Line<'_>) {
     line.push(date.month_name().as_bytes());
     line.byte(b' ');
     line.padded(u64::from(date.day), 2, b' ');
@@ -101,14 +102,15 @@ fn write_legacy(date: &Date, line: &mut Line<'_>) {
 }
 
 /// `2026-11-21T04:03:24.820000+00:00 `, RFC 5424 section 6.2.3.
-fn write_iso(date: &Date, line: &mut Line<'_>) {
+fn write_iso(at: Duration, line: &mut Line<'_>) {
+    let date = Date::of(at);
     line.padded(u64::from(date.year), 4, b'0');
     line.byte(b'-');
     line.padded(u64::from(date.month), 2, b'0');
     line.byte(b'-');
     line.padded(u64::from(date.day), 2, b'0');
     line.byte(b'T');
-    write_time(date, line);
+    write_time(&date, line);
     line.byte(b'.');
     line.padded(u64::from(date.micros), 6, b'0');
     line.push(b"+00:00 ");

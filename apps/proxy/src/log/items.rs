@@ -4,8 +4,8 @@ use penstock_config::haproxy::{Format, Item, ItemOptions, Variable};
 use penstock_control::Date;
 use penstock_stack::{Duration, Endpoint};
 
-use super::Record;
 use super::header::write_time;
+use super::{Clock, Record};
 use crate::known::Known;
 use crate::line::Line;
 use crate::sample::{View, Workspace, fetch};
@@ -36,7 +36,7 @@ pub fn write_session(
                 if !is_http_list(*variable) {
                     after_space = false;
                 }
-                write_variable(*variable, *options, record, line);
+                write_variable(*variable, *options, record, &mut work.clock, line);
             }
             Item::Sample(sample, options) => {
                 let mut fetched = fetch(sample, view, work);
@@ -52,7 +52,16 @@ pub fn write_session(
 }
 
 /// Text as it stands, but for spaces that follow one.
+#[inline]
 fn write_text(text: &[u8], spaces: Spaces, after_space: &mut bool, line: &mut Line<'_>) {
+    // Nearly all texts in formats are a slash, or the like.
+    if let [byte] = *text
+        && byte != b' '
+    {
+        line.byte(byte);
+        *after_space = false;
+        return;
+    }
     for byte in text {
         let is_space = *byte == b' ' && spaces == Spaces::Merged;
         if !(is_space && *after_space) {
@@ -77,6 +86,7 @@ fn write_variable(
     variable: Variable,
     options: ItemOptions,
     record: &Record<'_>,
+    clock: &mut Clock,
     line: &mut Line<'_>,
 ) {
     let Record { timers, counts, accepted_at, .. } = record;
@@ -110,8 +120,8 @@ fn write_variable(
         Variable::UniqueId => word(record.unique_id, line),
         Variable::TlsCipher | Variable::TlsVersion => word(b"", line),
 
-        Variable::Date => write_date(*accepted_at, line),
-        Variable::DateGmt | Variable::DateLocal => write_date_with_zone(*accepted_at, line),
+        Variable::Date => write_date(*accepted_at, clock, line),
+        Variable::DateGmt | Variable::DateLocal => write_date_with_zone(*accepted_at, clock, line),
         Variable::Timestamp => write_count(accepted_at.0 / 1_000_000, options, line),
         Variable::Milliseconds => {
             let millis = accepted_at.0 / 1_000 % 1_000;
@@ -229,20 +239,20 @@ fn write_time_or_none(time_ms: Option<u32>, line: &mut Line<'_>) {
 }
 
 /// `21/Nov/2026:04:03:24.820`.
-pub(super) fn write_date(at: Duration, line: &mut Line<'_>) {
-    let date = Date::of(at);
-    write_day_and_time(&date, line);
+pub(super) fn write_date(at: Duration, clock: &mut Clock, line: &mut Line<'_>) {
+    line.push(clock.day_and_time(at));
     line.byte(b'.');
-    line.padded(u64::from(date.micros / 1_000), 3, b'0');
+    line.padded(at.0 / 1_000 % 1_000, 3, b'0');
 }
 
 /// `21/Nov/2026:04:03:24 +0000`.
-fn write_date_with_zone(at: Duration, line: &mut Line<'_>) {
-    write_day_and_time(&Date::of(at), line);
+fn write_date_with_zone(at: Duration, clock: &mut Clock, line: &mut Line<'_>) {
+    line.push(clock.day_and_time(at));
     line.push(b" +0000");
 }
 
-fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
+/// `21/Nov/2026:04:03:24`.
+pub(super) fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
     line.padded(u64::from(date.day), 2, b'0');
     line.byte(b'/');
     line.push(date.month_name().as_bytes());

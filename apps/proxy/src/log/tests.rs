@@ -250,11 +250,12 @@ fn target(style: Style, length_max: u32) -> LogTarget {
 #[test]
 fn headers_are_as_recorded() {
     let sent_at = Duration(1_795_672_536_632_302);
-    let framed = |style, length_max, host, message: &str| {
+    let mut clock = Clock::new();
+    let mut framed = |style, length_max, host, message: &str| {
         let header = Header { level: Level(6), sent_at, host, tag: "penstock", pid: 1 };
         let mut out = [0; 1025];
         let target = target(style, length_max);
-        let line = frame(&target, &header, message.as_bytes(), &mut out);
+        let line = frame(&target, &header, message.as_bytes(), &mut clock, &mut out);
         String::from_utf8_lossy(line).into_owned()
     };
     // HAProxy's process is replaced by ours.
@@ -283,10 +284,10 @@ fn headers_are_as_recorded() {
     let sent_at = Duration::from_secs(0);
     let day = Header { level: Level(6), sent_at, host: None, tag: "t", pid: 1 };
     let mut out = [0; 100];
-    let line = frame(&target(Style::Local, 99), &day, b"x", &mut out);
+    let line = frame(&target(Style::Local, 99), &day, b"x", &mut clock, &mut out);
     assert_eq!(line, b"<158>Jan  1 00:00:00 t[1]: x\n");
-    assert_eq!(frame(&target(Style::Raw, 99), &day, b"abc", &mut [0; 3]), b"ab\n");
-    assert_eq!(frame(&target(Style::Raw, 99), &day, b"abc", &mut []), b"");
+    assert_eq!(frame(&target(Style::Raw, 99), &day, b"abc", &mut clock, &mut [0; 3]), b"ab\n");
+    assert_eq!(frame(&target(Style::Raw, 99), &day, b"abc", &mut clock, &mut []), b"");
 }
 
 #[test]
@@ -315,4 +316,21 @@ fn spaces_are_kept_where_they_matter() {
     };
     assert_eq!(written(Spaces::Kept), "  GET  1  ");
     assert_eq!(written(Spaces::Merged), "GET 1 ");
+}
+
+#[test]
+fn a_clock_says_the_second_that_it_is_asked_for() {
+    let mut clock = Clock::new();
+    for (second, wanted) in [
+        (1_795_672_536, "26/Nov/2026:05:55:36 Nov 26 05:55:36 "),
+        (1_795_672_537, "26/Nov/2026:05:55:37 Nov 26 05:55:37 "),
+        (0, "01/Jan/1970:00:00:00 Jan  1 00:00:00 "),
+    ] {
+        for micros in [0, 999_999] {
+            let at = Duration(second * 1_000_000 + micros);
+            let said = [clock.day_and_time(at), b" "].concat();
+            let said = [&said, clock.legacy(at)].concat();
+            assert_eq!(String::from_utf8_lossy(&said), wanted);
+        }
+    }
 }
