@@ -90,6 +90,8 @@ pub(crate) fn serve(
             warning!("nic {address}: {error}");
         }
     }
+    // The machine ends: to take tables and pools apart piece by piece would be work for nobody.
+    core::mem::forget(worker);
 }
 
 /// Prints what the application logs to the console.

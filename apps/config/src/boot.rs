@@ -59,6 +59,7 @@ impl fmt::Display for Notice {
 
 impl Boot {
     /// Reads a boot string. What is wrong is in [`Boot::errors`].
+    #[inline(never)]
     pub fn parse(text: &str) -> Boot {
         let mut boot = Boot::default();
         if text.len() > limits::BOOT_BYTES_MAX {

@@ -67,8 +67,11 @@ macro_rules! say {
 
 mod numbering;
 
+// Entries are never inlined: the image compiles this package for size and what calls it for speed, and a
+// function is compiled as its caller is.
 impl Control {
     /// The control plane of a machine whose application wants to know `names`.
+    #[inline(never)]
     pub(crate) fn new(plan: Plan, names: &[String]) -> Control {
         let begin = Instant(0);
         let hosts = Hosts::parse(&plan.hosts);
@@ -91,6 +94,7 @@ impl Control {
     }
 
     /// Begins: says what is known, and asks for the rest.
+    #[inline(never)]
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now();
         for at in 0..self.plan.links.len().min(limits::INTERFACES_MAX) {
@@ -143,6 +147,7 @@ impl Control {
     }
 
     /// Does everything that is due, and says when something is next.
+    #[inline(never)]
     pub(crate) fn step(&mut self, cx: &mut Cx<'_>) {
         for at in 0..self.links.len() {
             self.step_dhcp(cx, at);
@@ -176,6 +181,7 @@ impl Control {
     }
 
     /// A datagram for one of our sockets.
+    #[inline(never)]
     pub(crate) fn on_datagram(
         &mut self,
         cx: &mut Cx<'_>,

@@ -112,7 +112,9 @@ impl<A: Application> WithControl<A> {
         self.control.as_ref().is_some_and(|control| control.is_synchronised())
     }
 
-    /// Hands on what core 0 has found out, and asks to be woken when there is more to do.
+    /// Hands on what core 0 has found out, and asks to be woken when there is more to do. One copy for all
+    /// who end with it.
+    #[inline(never)]
     fn settle(&mut self, cx: &mut Cx<'_>) {
         let Some(control) = &mut self.control else { return };
         while let Some((name, addresses)) = control.resolver.take_news() {

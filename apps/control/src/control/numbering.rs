@@ -16,6 +16,7 @@ use crate::slaac;
 
 impl Control {
     /// A frame that the stack has picked out for us.
+    #[inline(never)]
     pub(crate) fn on_frame(&mut self, cx: &mut Cx<'_>, interface: u8, frame: &[u8]) {
         let Ok(header) = ethernet::parse(frame) else { return };
         let Some(body) = frame.get(ethernet::HEADER_BYTES..) else { return };
