@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use penstock_config::{Boot, Card as Description, Driver, Error, Machine as Settings, Steer};
 use penstock_control::{self as control, WithControl};
@@ -53,7 +54,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
         _ if brings_proxy => Ok(Wanted::Proxy),
         "proxy" => Ok(Wanted::Proxy),
         "server" => Arguments::parse(words).map(Wanted::Server),
-        name => Err(vec![Error::unknown(name, None, APPLICATIONS)]),
+        _ => Err(vec![boot.application.unknown()]),
     };
     let wanted = wanted.map_err(|more| errors.extend(more));
     errors.extend(elsewhere(&boot.machine));
@@ -294,7 +295,15 @@ fn deal(cards: Vec<Card>, cores: Cores) -> (Nics, Vec<Vec<Seed<Mapped>>>) {
     (nics, lanes)
 }
 
+/// What one core cannot do, none can: it is said once.
 fn refuse(line: &str) -> ! {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    if IS_SAID.swap(true, Ordering::AcqRel) {
+        // Whoever says it ends the machine.
+        loop {
+            core::hint::spin_loop();
+        }
+    }
     log::line(log::Level::Error, format_args!("{line}"));
     leave::leave(Outcome::Refused)
 }
@@ -302,5 +311,3 @@ fn refuse(line: &str) -> ! {
 fn lines(errors: &[Error]) -> Vec<String> {
     errors.iter().map(Error::to_string).collect()
 }
-
-const APPLICATIONS: [&str; 2] = ["server", "proxy"];

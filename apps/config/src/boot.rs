@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::error::Error;
+use crate::error::{Error, nearest};
 use crate::limits;
 use crate::machine::{self, Machine};
 
@@ -39,6 +39,14 @@ impl Default for Application {
     /// The demo server: a machine that was told nothing shows that it lives.
     fn default() -> Application {
         Application { name: "server".to_owned(), is_named: false, words: Vec::new() }
+    }
+}
+
+impl Application {
+    /// What is wrong where nobody has an application of this name.
+    pub fn unknown(&self) -> Error {
+        let nearest = nearest(&self.name, APPLICATIONS).map(str::to_owned);
+        Error { nearest, ..Error::value("--", &self.name, "an application: server or proxy") }
     }
 }
 
@@ -109,12 +117,17 @@ impl Boot {
             && is_environment(key)
         {
             self.environment.push((key.to_owned(), value.to_owned()));
+        } else if APPLICATIONS.contains(&word) {
+            self.errors.push(Error::missing(word, "-- before it, as every application has it"));
         } else {
             let known = machine::keys().map(|(name, _)| name);
             self.errors.push(Error::unknown(key, value, known));
         }
     }
 }
+
+/// What can stand behind `--`.
+const APPLICATIONS: [&str; 2] = ["server", "proxy"];
 
 /// Linux's rule for its unknown words, narrowed to capitals so that a misspelt key is none.
 fn is_environment(key: &str) -> bool {
@@ -229,6 +242,17 @@ mod tests {
                 "1A=2: no such key",
                 "maxcpus=0: expected a number from 1 to 128",
             ]
+        );
+    }
+
+    #[test]
+    fn an_application_stands_behind_the_dashes_and_is_one() {
+        let expected = "proxy: expected -- before it, as every application has it";
+        assert_eq!(lines("maxcpus=2 proxy"), [expected]);
+        let boot = Boot::parse("-- prxy 'listen web'");
+        assert_eq!(
+            boot.application.unknown().to_string(),
+            "-- prxy: expected an application: server or proxy; did you mean proxy ?"
         );
     }
 

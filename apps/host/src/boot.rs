@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penstock_config::{Boot, Error, Machine, nearest};
+use penstock_config::{Boot, Error, Machine};
 use penstock_proxy::{Needs, Proxy};
 use penstock_server::{Arguments, Board, Server};
 
@@ -26,7 +26,7 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
         _ if !options.configurations.is_empty() => Ok(Wanted::Proxy),
         "proxy" => Ok(Wanted::Proxy),
         "server" => Arguments::parse(words).map(Wanted::Server),
-        name => Err(vec![no_such_application(name)]),
+        _ => Err(vec![boot.application.unknown()]),
     };
     let wanted = wanted.map_err(|more| errors.extend(more));
     let (Ok(wanted), true) = (wanted, errors.is_empty()) else { return Err(lines(&errors)) };
@@ -82,11 +82,6 @@ fn serve(arguments: Arguments, machine: &Machine, options: &Options) -> Result<H
     ground.settle(machine, app, Manners::own(options.grace, options.stats), log)
 }
 
-fn no_such_application(name: &str) -> Error {
-    let nearest = nearest(name, APPLICATIONS).map(str::to_owned);
-    Error { nearest, ..Error::value("--", name, "an application: server or proxy") }
-}
-
 fn open_log(path: &str) -> Result<File, Error> {
     let opened = File::options().create(true).append(true).open(path);
     opened.map_err(|error| Error::value("-o", path, &format!("a file to write to: {error}")))
@@ -96,6 +91,3 @@ fn open_log(path: &str) -> Result<File, Error> {
 pub(crate) fn lines(errors: &[Error]) -> Vec<String> {
     errors.iter().map(Error::to_string).collect()
 }
-
-/// What can stand behind `--`.
-const APPLICATIONS: [&str; 2] = ["server", "proxy"];
