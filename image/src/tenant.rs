@@ -3,7 +3,7 @@
 //! One type, so that the image holds stack, driver and loop once, and not once for each application. An
 //! upcall is still an ordinary call: a comparison finds whose.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt;
 
 use penstock_control::{Application, NameId};
@@ -35,7 +35,7 @@ impl Tenant {
     /// # Errors
     /// A line for a person.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        of!(self, app => app.start(cx).map_err(|error| error.to_string()))
+        of!(self, app => app.start(cx))
     }
 
     /// Lets nobody new in; who is there may finish.

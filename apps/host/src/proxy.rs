@@ -14,7 +14,7 @@ impl Service for Proxy {
     type Seen = Statistics;
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        Proxy::start(self, cx).map_err(|error| error.to_string())
+        Proxy::start(self, cx)
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {

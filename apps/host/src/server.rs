@@ -9,7 +9,7 @@ impl Service for Server {
     type Seen = Statistics;
 
     fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
-        Server::start(self, cx).map_err(|error| error.to_string())
+        Server::start(self, cx)
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {

@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use penstock_config::haproxy::{Bind, BindAddress, Source};
+use penstock_config::haproxy::{Bind, BindAddress, Frontend, Place, Source};
 use penstock_stack::Origin;
 
 use crate::origin::ports_of;
@@ -32,14 +33,10 @@ impl Setup {
         let is_missing = |name: &&String| find(name).is_none();
         let mut lines = Vec::new();
         for frontend in &self.proxies().frontends {
-            for Bind { interface, place, at: BindAddress { addr, port }, .. } in &frontend.binds {
-                let Some(card) = interface.as_ref().filter(is_missing) else { continue };
-                let kind = if self.is_listen(frontend) { "proxy" } else { "frontend" };
-                let (file, line, name) = (&place.file, place.line, &frontend.name);
-                lines.push(format!(
-                    "Binding [{file}:{line}] for {kind} {name}: cannot bind receiver to device \
-                     '{card}' (No such device) for [{addr}:{port}]"
-                ));
+            for bind in &frontend.binds {
+                let Some(card) = bind.interface.as_ref().filter(is_missing) else { continue };
+                let what = format_args!("receiver to device '{card}' (No such device)");
+                lines.push(self.cannot_bind(frontend, bind, what));
             }
         }
         for (backend, Source { addr, interface, .. }) in self.sources() {
@@ -66,5 +63,18 @@ impl Setup {
         };
         let origins = (0..self.servers_count()).map(origin).collect();
         Ok(Box::leak(Box::new(Cards { doors: doors.collect(), origins })))
+    }
+
+    /// HAProxy's line about a listener that cannot be, for want of `what`.
+    pub(crate) fn cannot_bind(
+        &self,
+        frontend: &Frontend,
+        bind: &Bind,
+        what: fmt::Arguments<'_>,
+    ) -> String {
+        let kind = if self.is_listen(frontend) { "proxy" } else { "frontend" };
+        let Bind { place: Place { file, line, .. }, at: BindAddress { addr, port }, .. } = bind;
+        let name = &frontend.name;
+        format!("Binding [{file}:{line}] for {kind} {name}: cannot bind {what} for [{addr}:{port}]")
     }
 }

@@ -78,7 +78,7 @@ mod watch;
 pub use cards::Cards;
 pub use known::Known;
 pub use memory::Needs;
-pub use proxy::{Proxy, StartError};
+pub use proxy::Proxy;
 pub use server::Standing;
 pub use setup::Setup;
 pub use sound::Pool;

@@ -3,14 +3,13 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::num::NonZeroU16;
 
-use penstock_config::haproxy::{Bind, BindAddress};
+use penstock_config::haproxy::Bind;
 use penstock_control::{Application, NameId};
 use penstock_relay::Relay;
 use penstock_stack::{
-    App, Capacity, Close, ConnId, Cx, Duration, Instant, ListenError, ListenerId, SocketOptions,
+    App, Capacity, Close, ConnId, Cx, Duration, Instant, ListenerId, SocketOptions,
 };
 use penstock_wire::Addr;
 
@@ -104,35 +103,6 @@ pub(crate) enum Role {
     Check(u16),
 }
 
-/// Why a core does not serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StartError {
-    /// Where it was to listen.
-    pub at: BindAddress,
-    /// On which card.
-    pub card: Option<&'static str>,
-    /// Why it cannot.
-    pub error: ListenError,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BindAddress { addr, port } = self.at;
-        write!(f, "cannot listen on {addr} port {port}")?;
-        if let Some(card) = self.card {
-            write!(f, " of {card}")?;
-        }
-        f.write_str(match (self.error, self.card) {
-            (ListenError::InUse, _) => ": something else listens there",
-            (ListenError::NoSuchAddress, None) => ": the address is none of this machine's",
-            (ListenError::NoSuchAddress, Some(_)) => ": the address is none of this card's",
-            (ListenError::TooMany, _) => ": there are too many listeners",
-        })
-    }
-}
-
-impl core::error::Error for StartError {}
-
 impl Proxy {
     /// The proxy of core `core` of `cores`, with these bounds. All memory it will ever use is taken
     /// here and in [`start`](Self::start).
@@ -197,21 +167,25 @@ impl Proxy {
     /// Listens.
     ///
     /// # Errors
-    /// The first place where it cannot.
-    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+    /// HAProxy's line about the first place where it cannot.
+    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
         if let Some(journal) = &mut self.journal {
             journal.start(cx);
         }
         for (door, &Door { frontend, bind, .. }) in (0..).zip(&self.setup.doors) {
-            if self.setup.frontend(frontend).disabled {
+            let (section, described) =
+                (self.setup.frontend(frontend), self.setup.bind(frontend, bind));
+            if section.disabled {
                 continue;
             }
-            let &Bind { at, both_families, ref interface, .. } = self.setup.bind(frontend, bind);
+            let &Bind { at, both_families, .. } = described;
             let card = self.cards.doors[usize::from(door)];
             let addr = (!both_families).then_some(at.addr);
             let listener = cx
                 .listen_on(card, addr, at.port, self.client_options(frontend, bind))
-                .map_err(|error| StartError { at, card: interface.as_deref(), error })?;
+                .map_err(|error| {
+                self.setup.cannot_bind(section, described, format_args!("socket ({error})"))
+            })?;
             let index = listener.0 as usize;
             if self.doors.len() <= index {
                 self.doors.resize(index + 1, None);

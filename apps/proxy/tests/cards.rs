@@ -104,3 +104,13 @@ fn a_card_that_is_not_there_is_told_in_haproxys_words() {
     ];
     assert_eq!(lines, expected);
 }
+
+#[test]
+fn a_listener_that_cannot_be_is_told_in_haproxys_words() {
+    let mut world = world(1, "x", "listen a\n bind :80\n server s 10.0.0.3:80\n");
+    let now = world.now;
+    let error = world.cores[0].with(now, |app, cx| app.start(cx)).expect_err("it listens already");
+    let expected = "Binding [haproxy.cfg:8] for proxy a: cannot bind socket (Address already in \
+                    use) for [0.0.0.0:80]";
+    assert_eq!(error, expected);
+}

@@ -43,5 +43,5 @@ mod web;
 pub use arguments::{Arguments, Service};
 pub use board::Board;
 pub use pattern::{PATTERN_BYTES, pattern_byte};
-pub use server::{Server, StartError};
+pub use server::Server;
 pub use statistics::Statistics;

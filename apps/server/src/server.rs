@@ -1,18 +1,18 @@
 //! The upcalls, handed on by what a connection is; and how connections begin and end.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
 use penstock_control::Application;
 use penstock_http::Gatherer;
 use penstock_http::limits::HEAD_BYTES_MAX;
 use penstock_relay::Relay;
 use penstock_stack::{
-    App, Capacity, Close, ConnId, Counters, Cx, Duration, Endpoint, ListenError, ListenerId,
-    SocketOptions,
+    App, Capacity, Close, ConnId, Counters, Cx, Duration, Endpoint, ListenerId, SocketOptions,
 };
 
 use crate::board::Board;
@@ -43,29 +43,6 @@ pub struct Server {
     /// What it had accepted when it told the board last.
     accepted_before: u64,
 }
-
-/// Why a core does not serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StartError {
-    /// Where it was to listen.
-    pub endpoint: Endpoint,
-    /// Why it cannot.
-    pub error: ListenError,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endpoint { addr, port } = self.endpoint;
-        let why = match self.error {
-            ListenError::InUse => "something else listens there",
-            ListenError::NoSuchAddress => "the address is none of this machine's",
-            ListenError::TooMany => "there are too many listeners",
-        };
-        write!(f, "cannot listen on {addr} port {port}: {why}")
-    }
-}
-
-impl core::error::Error for StartError {}
 
 impl Server {
     /// The server of a core with these bounds. All memory it will ever use is taken here and in
@@ -108,8 +85,8 @@ impl Server {
     /// Listens, if this core is one of those that serve.
     ///
     /// # Errors
-    /// The first place where it cannot.
-    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), StartError> {
+    /// A line about the first place where it cannot.
+    pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), String> {
         if let Some(board) = self.board.take() {
             self.page = Some(Page::new(board, cx.now()));
             cx.wake_at(Some(cx.now() + TELL_AFTER));
@@ -131,9 +108,10 @@ impl Server {
         });
         for (endpoint, stage) in listen.chain(services).collect::<Vec<_>>() {
             let addr = Some(endpoint.addr).filter(|addr| !addr.is_unspecified());
-            let listener = cx
-                .listen(addr, endpoint.port, OPTIONS)
-                .map_err(|error| StartError { endpoint, error })?;
+            let listener = cx.listen(addr, endpoint.port, OPTIONS).map_err(|error| {
+                let Endpoint { addr, port } = endpoint;
+                format!("cannot listen on {addr} port {port}: {error}")
+            })?;
             let at = listener.0 as usize;
             if self.doors.len() <= at {
                 self.doors.resize(at + 1, Stage::Gone);

@@ -3,6 +3,8 @@
 //! They change state and mark connections; they never send and never upcall. What they asked for
 //! happens when the upcall has returned, or at the end of the turn.
 
+use core::fmt;
+
 use penstock_queue::CHUNK_BYTES;
 use penstock_wire::Addr;
 
@@ -38,6 +40,17 @@ pub enum ListenError {
     /// [`Capacity::listeners`](crate::Capacity::listeners) (or `udp`) is used up, or more
     /// different sets of socket options are in use than a worker keeps.
     TooMany,
+}
+
+impl fmt::Display for ListenError {
+    /// As Linux says it, but for the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ListenError::InUse => "Address already in use",
+            ListenError::NoSuchAddress => "Cannot assign requested address",
+            ListenError::TooMany => "Too many listeners",
+        })
+    }
 }
 
 /// Why a connection cannot be opened.
