@@ -469,15 +469,12 @@ fn stats_socket(cx: &mut Cx<'_>, words: &Words) {
         }
         at += 2;
     }
-    if address.is_none() {
-        let path = words[2].to_owned();
-        cx.notice(
-            "stats socket",
-            &format!(
-                "'stats socket {path}' is the serial console: this machine has no such sockets."
-            ),
-        );
-    }
+    let path = &words[2];
+    let why = match address {
+        Some(_) => "no port is open, because there are no commands to give",
+        None => "there are no commands to give",
+    };
+    cx.notice("stats socket", &format!("'stats socket {path}' has no effect yet: {why}."));
     cx.global.global.stats_sockets.push(StatsSocket { address, level });
 }
 

@@ -109,7 +109,7 @@ fn hint(messages: &mut Messages) {
     }
 }
 
-const HINT: &str = "conf.lenient=1 leaves out what is not supported yet, and all of 'mode http'.";
+const HINT: &str = "conf.lenient=1 on this command line leaves out what is not supported yet, and all of 'mode http'.";
 const FATAL: &str = "Fatal errors found in configuration.";
 
 /// HAProxy stops after so many mistakes in a file.
