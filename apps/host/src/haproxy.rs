@@ -79,7 +79,10 @@ fn read(args: &[OsString]) -> Result<Command, String> {
             // Processes to be relieved: there is no socket that they could hold.
             "-sf" | "-st" => while args.next_if(|next| is_number(next)).is_some() {},
             _ if IDLE.contains(&&*word) || word.starts_with("-dM") => {}
-            _ => return Err(format!("{word}: no option of haproxy that is known here")),
+            _ if word.starts_with('-') => {
+                return Err(format!("{word}: no option of haproxy that is known here"));
+            }
+            _ => return Err(format!("{word}: expected an option; did you mean -f {word} ?")),
         }
     }
     if line.paths.is_empty() {
@@ -186,6 +189,8 @@ mod tests {
         for wrong in [&["-c"][..], &["-c", "-f"], &["-c", "-x"], &["-f", "a", "-dX"]] {
             assert!(matches!(command(wrong), Some(Err(_))), "{wrong:?}");
         }
+        let meant = "a.cfg: expected an option; did you mean -f a.cfg ?".to_owned();
+        assert_eq!(command(&["-c", "a.cfg"]), Some(Err(vec![meant])));
     }
 
     #[test]

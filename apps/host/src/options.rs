@@ -124,8 +124,11 @@ const GRACE_SECONDS_MAX: u64 = 86_400;
 const VERSION: &str = concat!("penstock-host ", env!("CARGO_PKG_VERSION"), "\n");
 
 const HELP: &str = "\
-Usage: penstock-host --tap NAME [OPTION]... [BOOT STRING]
-Runs a Penstock application as a Linux process on a TAP device, one thread for each core.
+Usage: penstock-host -c -f haproxy.cfg                       checks a configuration, as haproxy -c does
+       penstock-host -f haproxy.cfg [-D] [-p FILE] ..        runs in the place of haproxy, between Linux's sockets
+       penstock-host --tap NAME [OPTION]... [BOOT STRING]    runs an application on a TAP device
+The first two take haproxy's options, and conf.lenient=1, which leaves out what is not supported yet. The third
+is a Linux process with a thread for each core:
 
   --tap NAME        the TAP device; one that does not exist is made (again for a second interface)
   -f FILE           a configuration of the proxy, as haproxy.cfg (again for more, read as one)
