@@ -12,9 +12,10 @@ use penstock_wire::{Addr, arp, ethernet, ip};
 
 use crate::app::App;
 use crate::core::Core;
-use crate::cx::{Cx, UdpError};
+use crate::cx::Cx;
 use crate::limits;
 use crate::packet::Queued;
+use crate::refusal::UdpError;
 use crate::time::Instant;
 use crate::worker::Worker;
 

@@ -13,9 +13,10 @@ use penstock_wire::Addr;
 use crate::app::{ConnId, Endpoint};
 use crate::config::SocketOptions;
 use crate::core::Core;
-use crate::cx::{ConnectError, Cx};
+use crate::cx::Cx;
 use crate::hash::AddrId;
 use crate::limits;
+use crate::refusal::ConnectError;
 use crate::rfd::PortRange;
 
 /// Where a connection leaves from; what is not said, the stack chooses.

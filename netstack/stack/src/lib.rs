@@ -56,6 +56,7 @@ mod predicted;
 mod ratelimit;
 mod ready;
 mod receive;
+mod refusal;
 mod renumber;
 pub mod rfd;
 mod route;
@@ -81,11 +82,12 @@ pub use config::{
     SynCookies, Tcp,
 };
 pub use counters::{Counters, Drop, Event};
-pub use cx::{ConnectError, Cx, Info, ListenError, UdpError};
+pub use cx::{Cx, Info};
 pub use departure::Origin;
 pub use forward::Forwarded;
 pub use interface::ConfigError;
 pub use limits::{RECEIVE_WINDOW_BYTES_MAX, RECEIVE_WINDOW_BYTES_MIN};
+pub use refusal::{ConnectError, ListenError, UdpError};
 pub use tcp::State;
 pub use time::{Duration, Instant, Wall};
 pub use worker::{Turn, Worker};

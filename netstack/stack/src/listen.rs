@@ -13,8 +13,8 @@ use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
-use crate::cx::ListenError;
 use crate::mail::{Message, Post, Refused};
+use crate::refusal::ListenError;
 use crate::rfd::CORES_MAX;
 
 const NONE: u16 = u16::MAX;

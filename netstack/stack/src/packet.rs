@@ -7,10 +7,10 @@ use penstock_wire::{Addr, Mac, ethernet, ip, udp};
 use crate::app::{App, Endpoint, UdpId};
 use crate::core::Core;
 use crate::counters::{Drop, Event};
-use crate::cx::UdpError;
 use crate::departure::Departure;
 use crate::hash::AddrId;
 use crate::neighbour::HopId;
+use crate::refusal::UdpError;
 use crate::transmit;
 use crate::worker::Worker;
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use penstock_wire::Addr;
 
 use crate::app::UdpId;
-use crate::cx::ListenError;
+use crate::refusal::ListenError;
 
 #[derive(Clone, Copy, Debug)]
 struct Bound {
