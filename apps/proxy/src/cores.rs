@@ -119,13 +119,14 @@ impl Proxy {
         // Whether somebody waits on is seen when all is settled.
         self.look_at = self.look_at.filter(|&at| at > cx.now());
         self.run_checks(cx);
+        self.warm_up(cx);
         self.alarm(cx);
     }
 
     /// Sets the one alarm of this core to whatever comes first.
     pub(crate) fn alarm(&mut self, cx: &mut Cx<'_>) {
         let check_at = self.watch.as_ref().and_then(|watch| watch.due_at());
-        let others = [self.look_at, check_at, self.farewell.due_at];
+        let others = [self.look_at, check_at, self.warmups.due_at, self.farewell.due_at];
         cx.wake_at(others.into_iter().chain([self.tell_at]).flatten().min());
     }
 

@@ -73,6 +73,7 @@ mod transition;
 mod unsupported;
 mod variables;
 mod view;
+mod warmup;
 mod watch;
 
 pub use cards::Cards;

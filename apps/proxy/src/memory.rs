@@ -27,6 +27,7 @@ use crate::setup::Setup;
 use crate::slots::Slots;
 use crate::table::{KeyBytes, Table};
 use crate::variables::Variables;
+use crate::warmup::Warmups;
 use crate::watch::Probe;
 
 /// What one core takes, in bytes: a little more than it is.
@@ -36,7 +37,7 @@ pub struct Needs {
     pub tables: usize,
     /// Sections, listeners and servers.
     pub servers: usize,
-    /// Checks of servers, on core 0 alone.
+    /// Checks of servers, and what is known of those that come up slowly, on core 0 alone.
     pub checks: usize,
     /// Buffers of log lines, PROXY headers, and bytes that rules wait for.
     pub buffers: usize,
@@ -128,10 +129,11 @@ fn checks(setup: &Setup) -> usize {
         checked.count() * (size_of::<Probe>() + input)
             + asked.count() * (size_of::<Probe>() + INPUT_BYTES_MAX)
     });
-    match probes.sum() {
+    let probes = match probes.sum() {
         0 => 0,
         probes => probes + size_of::<Workspace>() + 3 * INPUT_BYTES_MAX,
-    }
+    };
+    probes + Warmups::bytes(setup)
 }
 
 /// What a balancer has for each of a server's weight.

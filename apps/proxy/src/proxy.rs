@@ -32,6 +32,7 @@ use crate::setup::{Door, Setup};
 use crate::slots::Slots;
 use crate::statistics::Statistics;
 use crate::variables::Variables;
+use crate::warmup::Warmups;
 use crate::watch::Watch;
 
 /// The proxy of one core.
@@ -70,6 +71,8 @@ pub struct Proxy {
     pub(crate) journal: Option<Box<Journal>>,
     /// The checks of all servers, on core 0.
     pub(crate) watch: Option<Box<Watch>>,
+    /// Servers that come up slowly, on core 0.
+    pub(crate) warmups: Warmups,
     pub(crate) is_stopping: bool,
     pub(crate) farewell: Farewell,
     /// What is behind each listener of the stack, by [`ListenerId`].
@@ -151,6 +154,7 @@ impl Proxy {
             work: Some(work),
             journal: Some(Box::new(Journal::new())),
             watch: if core == 0 { Watch::new(setup) } else { None },
+            warmups: Warmups::new(setup, core),
             is_stopping: false,
             farewell: Farewell::new(fronts + backs),
             doors: Vec::new(),

@@ -25,7 +25,8 @@ impl Proxy {
     }
 
     /// On core 0: `server` stands like this from now on.
-    pub(crate) fn set_standing(&mut self, cx: &mut Cx<'_>, server: u16, standing: Standing) {
+    pub(crate) fn set_standing(&mut self, cx: &mut Cx<'_>, server: u16, mut standing: Standing) {
+        self.begin_slowly(cx, server, &mut standing);
         for core in 0..cx.cores() {
             if core != self.core {
                 self.tell_standing(cx, core, server, standing);

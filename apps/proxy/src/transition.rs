@@ -30,9 +30,6 @@ impl Proxy {
         let mut standing = before;
         standing.is_up = change != Change::Down;
         standing.is_drained = change == Change::Stopping;
-        if change == Change::Up && description.slowstart.is_some() {
-            standing.warmth = 1;
-        }
         let tally = self.restand(cx, server, standing);
         // Who was stopping already surprises nobody.
         let level = match change {

@@ -46,14 +46,6 @@ pub(crate) struct Probe {
     conn: Option<ConnId>,
     /// Connections of sessions that failed in a row.
     failures: u16,
-    /// It came up then, and has not its whole weight yet.
-    warming: Option<Warming>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Warming {
-    since: Instant,
-    next_at: Instant,
 }
 
 impl Watch {
@@ -94,7 +86,7 @@ impl Watch {
 impl Probe {
     fn new(server: u16, plan: &'static Plan, with: &'static ServerCheck) -> Probe {
         let check = Check::new(plan, with, Instant(0));
-        Probe { server, plan, with, check, conn: None, failures: 0, warming: None }
+        Probe { server, plan, with, check, conn: None, failures: 0 }
     }
 
     fn is_agent(&self) -> bool {
@@ -102,8 +94,7 @@ impl Probe {
     }
 
     fn due_at(&self) -> Option<Instant> {
-        let warmer_at = self.warming.map(|warming| warming.next_at);
-        self.check.due_at().into_iter().chain(warmer_at).min()
+        self.check.due_at()
     }
 }
 
@@ -125,10 +116,10 @@ impl Proxy {
 
     /// Nobody is checked any more.
     pub(crate) fn stop_checks(&mut self, cx: &mut Cx<'_>) {
+        self.warmups.stop();
         let Some(watch) = &mut self.watch else { return };
         for probe in &mut watch.probes {
             probe.check.pause();
-            probe.warming = None;
             if let Some(conn) = probe.conn.take() {
                 self.roles[conn.index()] = Role::None;
                 cx.abort(conn);
@@ -155,7 +146,6 @@ impl Proxy {
                 probe.check.begin_at(now + limits::CHECKS_LOOK);
                 watch.find_due();
             } else {
-                self.warm(cx, number);
                 self.check(cx, number, |check, subject, desk, now| {
                     check.on_time(subject, desk, now)
                 });
@@ -197,7 +187,6 @@ impl Proxy {
         standing.is_up = !enters && self.is_leader_up(server);
         let Some(watch) = &mut self.watch else { return };
         for probe in watch.probes.iter_mut().filter(|probe| probe.server == server) {
-            probe.warming = None;
             if probe.is_agent() {
                 standing.is_up &= probe.check.health().is_up();
             } else if enters {
@@ -295,11 +284,12 @@ impl Proxy {
         let warmed = |share: Share| (share.weight * share.warmth).div_ceil(u32::from(WARM));
         let usable = setup.servers_of(backend).map(of).filter(|share| share.is_usable());
         let waiting = self.backends[usize::from(backend)].queue.len();
-        let throttle =
-            probe.warming.zip(setup.server(number).slowstart).map(|(warming, slowstart)| {
-                let passed = cx.now().0.saturating_sub(warming.since.0);
+        let throttle = self.warmups.since(number).zip(setup.server(number).slowstart).map(
+            |(since, slowstart)| {
+                let passed = cx.now().0.saturating_sub(since.0);
                 (100 * passed / slowstart.0.max(1)).clamp(1, 99) as u8
-            });
+            },
+        );
         Load {
             node: global.node.as_deref().or(global.log_hostname.as_deref()).unwrap_or_default(),
             weight: warmed(of(number)),
@@ -344,12 +334,7 @@ impl Proxy {
         if let Some(change) = change {
             let cause = if is_told { Cause::Told } else { Cause::Check(probe.check.report()) };
             self.change(cx, server, change, cause);
-            let warming = self.warming(cx, server, change);
             self.watch = Some(watch);
-            if let Some(watch) = &mut self.watch {
-                watch.probes[usize::from(number)].warming = warming;
-                watch.find_due();
-            }
             self.follow(cx, server, change);
         } else {
             self.watch = Some(watch);
@@ -425,33 +410,6 @@ impl Proxy {
             write_check(names, check.prober(), seen, weight, line);
         });
     }
-
-    /// When a server that comes up slowly will be warmer.
-    fn warming(&self, cx: &Cx<'_>, server: u16, change: Change) -> Option<Warming> {
-        let slowstart = self.setup.server(server).slowstart?;
-        let now = cx.now();
-        (change == Change::Up).then(|| Warming { since: now, next_at: now + warm_step(slowstart) })
-    }
-
-    /// A server that comes up slowly has more of its weight.
-    fn warm(&mut self, cx: &mut Cx<'_>, number: u16) {
-        let now = cx.now();
-        let Some(watch) = &mut self.watch else { return };
-        let probe = &mut watch.probes[usize::from(number)];
-        let server = probe.server;
-        let Some(Warming { since, next_at }) = probe.warming.filter(|w| w.next_at <= now) else {
-            return;
-        };
-        let Some(slowstart) = self.setup.server(server).slowstart else { return };
-        let passed = now.0.saturating_sub(since.0);
-        let warmth = 1 + passed * u64::from(WARM - 1) / slowstart.0.max(1);
-        let is_warm = warmth >= u64::from(WARM);
-        probe.warming =
-            (!is_warm).then(|| Warming { since, next_at: next_at + warm_step(slowstart) });
-        let mut standing = self.servers[usize::from(server)].standing;
-        standing.warmth = warmth.min(u64::from(WARM)) as u8;
-        self.set_standing(cx, server, standing);
-    }
 }
 
 /// Whether a machine that has just started has not learned yet what a check needs: an address of its
@@ -459,11 +417,6 @@ impl Proxy {
 fn is_too_early(cx: &Cx<'_>, probe: &Probe, servers: &[Server]) -> bool {
     let addr = probe.with.addr.or(servers[usize::from(probe.server)].addr);
     probe.check.is_idle() && addr.is_none_or(|addr| !cx.has_address(addr.is_v4()))
-}
-
-/// How long a server that comes up slowly keeps a weight: a twentieth of the whole, but a second.
-fn warm_step(slowstart: Duration) -> Duration {
-    Duration((slowstart.0 / 20).max(1_000_000))
 }
 
 /// Checks that are less far apart begin as they like.

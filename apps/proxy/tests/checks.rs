@@ -329,6 +329,37 @@ fn a_server_that_comes_up_slowly_has_its_share_in_the_end() {
     assert_eq!(warmth(&world), 16);
 }
 
+/// As HAProxy, which throttles it from when it leaves maintenance, checked or not.
+#[test]
+fn a_server_that_was_taken_out_comes_back_slowly() {
+    let id = ServerId { backend: BackendId(0), index: 1 };
+    let warmth = |world: &World| world.cores[1].app().standing(id).warmth;
+    for is_checked in [true, false] {
+        let mut proxies = proxies();
+        let server = &mut proxies.backends[0].servers[1];
+        server.slowstart = Some(Duration::from_secs(20));
+        if !is_checked {
+            server.check = None;
+        }
+        let mut world = world(proxies, 2);
+        world.pass_ms(2_000);
+        assert_eq!(warmth(&world), 16);
+        for is_in_maintenance in [true, false] {
+            let now = world.now;
+            world.cores[0].with(now, |app, cx| {
+                let standing = app.standing(id);
+                app.set_server(cx, id, penstock_proxy::Standing { is_in_maintenance, ..standing });
+            });
+            world.pass_ms(1_500);
+        }
+        assert!((1..4).contains(&warmth(&world)), "{}", warmth(&world));
+        world.pass_ms(10_000);
+        assert!((7..12).contains(&warmth(&world)), "{}", warmth(&world));
+        world.pass_ms(12_000);
+        assert_eq!(warmth(&world), 16);
+    }
+}
+
 #[test]
 fn a_tracking_server_does_as_the_one_it_tracks() {
     let mut proxies = proxies();
