@@ -15,6 +15,7 @@ import time
 
 from lab import LINUX, TAP, Failure, expect, listening, process, run, set_sysctl
 
+
 def expect_none(before, seconds=3):
     """Fails unless everything is as before, or becomes so within this time."""
     deadline = time.monotonic() + seconds

@@ -578,4 +578,16 @@ def proxy_names(lab):
     return f"4 sessions called the same, {lines} log lines alike"
 
 
-ALL = [proxy_endings, proxy_rules, proxy_balance, proxy_names]
+def what_is_alike(_lab):
+    """What the comparison of all these takes for the same, and what not."""
+    line = "<134>10.82.0.1:port [date] l l/a 0/{}/{} 4 -- 1/1/0/0/0 0/0"
+    same = [(Tenths(5), Tenths(5 + LATE)), (line.format(0, 5), line.format(LATE, 5)), ((b"x", Tenths(0)), (b"x", Tenths(1)))]
+    different = [(True, False), (1, 2), (1, True), (b"", "TimeoutError"), ([1], [1, 1]), (Tenths(5), Tenths(6 + LATE)),
+                 (line.format(0, 5), line.format(0, 6 + LATE)), (line.format(0, 5), line.format(-1, 5)),
+                 (line.format(0, 5), line.format(0, 5).replace("--", "cD")), ("no line", line.format(0, 5))]
+    wrong = [pair for pair in same if not alike(*pair)] + [pair for pair in different if alike(*pair)]
+    expect(not wrong, f"{wrong}")
+    return f"{len(same)} pairs are the same, {len(different)} are not"
+
+
+ALL = [what_is_alike, proxy_endings, proxy_rules, proxy_balance, proxy_names]
