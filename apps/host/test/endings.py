@@ -137,6 +137,8 @@ class Stage:
                 self.twin.settle()
             case "accept":
                 self.ends["server"] = self.servers.accept()
+                # Linux has connected it, and whoever asked is to know.
+                self.twin.settle()
             case "ping":
                 self.ends["client"].sendall(b"ping")
                 self.seen.append(hear(self.ends["server"]))
