@@ -95,7 +95,7 @@ defaults
     retries 1
 """
 FIRST = 8201
-SIDE_BY_SIDE = 24
+SIDE_BY_SIDE = 16
 BIG = 600_000
 
 

@@ -135,23 +135,29 @@ def listening(kind):
 
 
 def settle(child):
-    """Waits until a process has done what there was to do: what a packet woke is runnable from the moment
-    at which it was sent, and whoever has slept at several looks has seen to it."""
-    asleep = 0
+    """Waits until a process has done what there was to do. Whom a packet wakes is runnable from then on;
+    who sleeps, or has slept since, has seen to everything before."""
+    # What Linux has put off is done by then.
+    time.sleep(0.003)
+    before = sleeps(child.pid)
 
     def look():
-        nonlocal asleep
-        asleep = asleep + 1 if all(state in "SI" for state in thread_states(child.pid)) else 0
-        return asleep == 3
+        now = sleeps(child.pid)
+        return all(is_asleep or count != before.get(task, (0, 0))[1] for task, (is_asleep, count) in now.items())
 
     wait_for(look, "a process comes to rest")
 
 
-def thread_states(pid):
+def sleeps(pid):
+    """Of each thread, whether it sleeps, and how often it has gone to sleep so far."""
+    seen = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as stat:
-                yield stat.read().rsplit(") ", 1)[1][0]
+            with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8", errors="replace") as status:
+                text = status.read()
+            state, count = re.search(r"^State:\t(\w).*^voluntary_ctxt_switches:\t(\d+)$", text, re.M | re.S).groups()
+            seen[task] = state == "S", int(count)
+    return seen
 
 
 def run(*command, seconds=60, accept=(0,)):

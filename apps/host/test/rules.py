@@ -337,7 +337,7 @@ def rules_stick(lab):
 RESPONSES = """
 listen waits
     bind {address}:8001
-    tcp-response inspect-delay 400ms
+    tcp-response inspect-delay 700ms
     tcp-response content set-var(res.first) res.payload(0,1)
     tcp-response content reject if {{ var(res.first) -m str R }}
     tcp-response content close if {{ var(res.first) -m str C }}

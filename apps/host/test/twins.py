@@ -38,8 +38,8 @@ defaults
 OWN_SERVERS = {"haproxy": [8081, 8082, 8083], "penstock": [8091, 8092, 8093]}
 # Two digits with which ports begin that are a twin's alone: `{own}` in a configuration.
 OWN_PORTS = {"haproxy": 83, "penstock": 84}
-# So many tenths of a second may one be later than the other: machines are busy.
-LATE = 3
+# So many tenths of a second may one be later than the other, since machines are busy: what is tried lasts longer.
+LATE = 4
 
 
 class Tenths(int):
@@ -348,13 +348,13 @@ def proxy_endings(lab):
 INSPECT = """
 listen waits
     bind {address}:8001
-    tcp-request inspect-delay 400ms
+    tcp-request inspect-delay 700ms
     tcp-request content accept if {{ req.len gt 3 }}
     tcp-request content reject
     server a {server}
 frontend routes
     bind {address}:8002
-    tcp-request inspect-delay 400ms
+    tcp-request inspect-delay 700ms
     tcp-request content accept if {{ req.payload(0,1) -m found }}
     use_backend second if {{ req.payload(0,1) -m str B }}
     default_backend first
