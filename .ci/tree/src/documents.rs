@@ -102,6 +102,39 @@ pub fn targets(makefile: &Source) -> (Vec<&str>, Vec<String>) {
     (targets, complaints)
 }
 
+/// What a table of where things are decided names in its column "function" is there: files, which are those
+/// of `folder` where they do not say another, and behind each its functions.
+pub fn decision_complaints(page: &Source, folder: &str, sources: &[Source]) -> Vec<String> {
+    let (mut complaints, mut is_decisions) = (Vec::new(), false);
+    for (number, line) in page.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, _, decided, ..] = cells[..] else {
+            is_decisions = false;
+            continue;
+        };
+        is_decisions |= decided == "function";
+        let mut place = None;
+        for name in decided.split('`').skip(1).step_by(2).filter(|_| is_decisions) {
+            if name.ends_with(".rs") {
+                let path = match name.starts_with("apps/") {
+                    true => name.to_owned(),
+                    false => format!("{folder}/{name}"),
+                };
+                place = sources.iter().find(|source| source.path == path);
+            } else if let Some(place) = place {
+                let has = |begin: &str| place.text.contains(&format!("fn {name}{begin}"));
+                if has("(") || has("<") {
+                    continue;
+                }
+            }
+            if place.is_none() || !name.ends_with(".rs") {
+                complaints.push(format!("{}:{number}: {name} is not there", page.path));
+            }
+        }
+    }
+    complaints
+}
+
 /// Top-level folders that the map in the README leaves out.
 pub fn map_complaints(readme: &Source, sources: &[Source]) -> Vec<String> {
     let mut folders: Vec<&str> =
@@ -157,6 +190,15 @@ mod tests {
         let (targets, complaints) = targets(&makefile);
         assert_eq!(targets, ["x", "q"]);
         assert_eq!(complaints.len(), 1);
+    }
+
+    #[test]
+    fn what_decides_is_where_a_table_says() {
+        let rows = "| why | function | |\n|---|---|---|\n| `x` | `a.rs` `one`, `two`; `b.rs` |\n\n| `c.rs` | `y` |\n";
+        let page = Source::new("docs/a.md", rows);
+        let sources = [Source::new("apps/a.rs", "fn one(): fn twofold<T>()")];
+        let expected = ["docs/a.md:3: two is not there", "docs/a.md:3: b.rs is not there"];
+        assert_eq!(decision_complaints(&page, "apps", &sources), expected);
     }
 
     #[test]

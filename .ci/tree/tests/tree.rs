@@ -106,6 +106,13 @@ fn documents_point_at_what_exists() {
     judge(complaints);
 }
 
+#[test]
+fn decisions_are_where_the_proxys_page_says() {
+    let tree = tree();
+    let page = file(&tree, "docs/proxy.md");
+    judge(documents::decision_complaints(page, "apps/proxy/src", &tree));
+}
+
 /// The budgets of the stages add up to what the whole may take, 40 minutes on two cores.
 #[test]
 fn stages_fit_into_forty_minutes() {
