@@ -1,5 +1,6 @@
 //! From a backend to the answer of one of its servers: choice, queue, connection, another try.
 
+use core::cell::Cell;
 use core::cmp::Ordering;
 
 use penstock_config::haproxy::{Port, ProxyHeader, Redispatch};
@@ -31,9 +32,14 @@ impl Proxy {
         let servers = self.setup.servers_of(backend);
         let pools = &self.setup.pools.servers;
         let (slots, standing) = (&self.slots, &self.servers);
+        let passed_over = Cell::new(None);
         let has_room = |index: u16| {
             let server = servers.start + index;
-            let is_free = |pool| slots.has_idle(pool);
+            let is_free = |pool| {
+                let is_free = slots.has_idle(pool);
+                passed_over.set(passed_over.get().or((!is_free).then_some(pool)));
+                is_free
+            };
             pools[server as usize].is_none_or(is_free) && standing[server as usize].queue.len() == 0
         };
         let state = &mut self.backends[backend as usize];
@@ -50,6 +56,9 @@ impl Proxy {
                 random,
             })
         };
+        if let Some(pool) = passed_over.get() {
+            self.slots.want_one_more(pool);
+        }
         match answer {
             Answer::Nobody => self.turn_away(cx, id, Termination::NO_SERVER),
             Answer::AnyLater => self.wait_for_any(cx, id, backend),

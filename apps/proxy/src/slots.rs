@@ -78,6 +78,8 @@ struct Hand {
     in_use: u32,
     /// Sessions of this core that wait for one.
     waiting: u32,
+    /// A session went elsewhere because none was idle here: one is wanted in reserve.
+    is_short: bool,
     /// Other cores wait for one.
     others_wait: bool,
     /// What the home was told last: wants, returned.
@@ -135,7 +137,8 @@ impl Hand {
     }
 
     fn words(&self) -> [u32; 2] {
-        [self.given.wrapping_add(self.waiting.saturating_sub(self.idle())), self.returned]
+        let wanted = self.waiting.max(self.is_short.into());
+        [self.given.wrapping_add(wanted.saturating_sub(self.idle())), self.returned]
     }
 }
 
@@ -186,6 +189,18 @@ impl Home {
             }
         }
         given
+    }
+
+    /// Has whoever was just given a slot hold a core's part of those that nobody waits for: for the next
+    /// it need not ask.
+    fn endow(&mut self, free: u32) {
+        if self.waiting() > 0 {
+            return;
+        }
+        let part = free / self.guests.len() as u32;
+        for guest in self.guests.iter_mut().filter(|guest| guest.is_untold) {
+            guest.given = guest.given.wrapping_add(part);
+        }
     }
 
     /// What a guest wants, and what it has returned.
@@ -296,6 +311,14 @@ impl Slots {
         self.hands[pool.0 as usize].idle() > 0
     }
 
+    /// A session of this core goes to another server because no slot is idle here: the next need not.
+    /// Without this a core that has given back what it held would never hold any again while another
+    /// server has room.
+    pub(crate) fn want_one_more(&mut self, pool: PoolId) {
+        self.hands[pool.0 as usize].is_short = true;
+        self.report(pool);
+    }
+
     /// Gives a slot up. One of so many a second is given up by who did not come to use it.
     pub(crate) fn release(&mut self, pool: PoolId) {
         let hand = &mut self.hands[pool.0 as usize];
@@ -396,6 +419,7 @@ impl Slots {
     fn hear(&mut self, pool: PoolId, given: u32, others_wait: bool) {
         let hand = &mut self.hands[pool.0 as usize];
         (hand.given, hand.others_wait) = (given, others_wait);
+        hand.is_short &= hand.idle() == 0;
         hand.return_surplus();
         self.report(pool);
     }
@@ -403,6 +427,7 @@ impl Slots {
     /// What this core wants or has returned may be another: its home hears of it.
     fn report(&mut self, pool: PoolId) {
         let hand = &mut self.hands[pool.0 as usize];
+        hand.is_short &= hand.idle() == 0;
         if hand.waiting > 0 && hand.idle() > 0 && !hand.is_ready {
             hand.is_ready = true;
             self.ready.push(pool.0);
@@ -427,7 +452,11 @@ impl Slots {
         let Some(home) = &mut self.homes[pool.0 as usize] else { return };
         match home.supply {
             Supply::Slots(limit) => {
-                home.give(limit.min(LIMIT_MAX).saturating_sub(home.held()));
+                let free = limit.min(LIMIT_MAX).saturating_sub(home.held());
+                let given = home.give(free);
+                if given > 0 {
+                    home.endow(free - given);
+                }
                 self.publish(pool);
             }
             Supply::PerSecond(_) if home.waiting() > 0 => {

@@ -314,6 +314,8 @@ fn sessions_are_cut_off_once_their_server_was_spoken_of() {
 fn a_server_that_comes_up_slowly_has_its_share_in_the_end() {
     let mut proxies = proxies();
     proxies.backends[0].servers[1].slowstart = Some(Duration::from_secs(20));
+    // A limit grows with it: slots that were called in come back.
+    proxies.backends[0].servers[1].maxconn = Some(64);
     let mut world = world(proxies, 2);
     world.pass_ms(2_000);
     refuse(&mut world, 1);
@@ -327,6 +329,8 @@ fn a_server_that_comes_up_slowly_has_its_share_in_the_end() {
     assert!((7..12).contains(&warmth(&world)), "{}", warmth(&world));
     world.pass_ms(12_000);
     assert_eq!(warmth(&world), 16);
+    who_answers(&mut world);
+    assert_eq!(who_answers(&mut world), [3, 4]);
 }
 
 /// As HAProxy, which throttles it from when it leaves maintenance, checked or not.

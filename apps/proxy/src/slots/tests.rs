@@ -45,6 +45,15 @@ impl World {
         }
     }
 
+    /// Somebody comes who goes elsewhere if he would have to wait.
+    fn come_or_pass(&mut self, core: usize) {
+        if self.slots[core].take(POOL) {
+            self.using[core] += 1;
+        } else {
+            self.slots[core].want_one_more(POOL);
+        }
+    }
+
     fn leave(&mut self, core: usize) {
         if self.using[core] > 0 {
             self.using[core] -= 1;
@@ -103,6 +112,29 @@ impl World {
             }
         }
         panic!("they never stop talking");
+    }
+}
+
+#[test]
+fn who_was_passed_over_for_want_of_a_slot_has_one_the_next_time() {
+    for cores in [1, 4] {
+        let mut world = World::new(cores, 100, 8);
+        // A server that starts slowly: its limit falls, all give back, and it rises again.
+        for limit in [4, 100] {
+            world.slots[0].set_limit(POOL, limit);
+            world.limit = limit;
+            world.calm();
+        }
+        for core in 0..usize::from(cores) {
+            world.come_or_pass(core);
+            world.calm();
+            world.come_or_pass(core);
+            assert_eq!(world.using[core], 1, "on core {core} of {cores}");
+        }
+        // Whoever waits takes what others hold in reserve.
+        (0..200).for_each(|_| world.come(0));
+        world.calm();
+        assert_eq!(world.using.iter().sum::<u32>(), 100);
     }
 }
 
@@ -228,7 +260,7 @@ proptest! {
         cores in 1u16..6,
         limit in 1u32..9,
         room in 1usize..4,
-        deeds in prop::collection::vec((0u8..6, any::<u16>()), 0..300),
+        deeds in prop::collection::vec((0u8..8, any::<u16>()), 0..300),
     ) {
         let mut world = World::new(cores, limit, room);
         for (deed, core) in deeds {
@@ -237,6 +269,7 @@ proptest! {
                 0 | 1 => world.come(core),
                 2 => world.leave(core),
                 3 => world.give_up(core),
+                4 => world.come_or_pass(core),
                 _ => drop(world.read(core)),
             }
             world.settle(core);
