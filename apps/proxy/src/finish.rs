@@ -58,7 +58,9 @@ impl Proxy {
             self.statistics.failed += 1;
         }
         self.leave_queue(id);
-        self.counters.end(id, bytes, cx.now());
+        if self.setup.has_tables() {
+            self.counters.end(id, bytes, cx.now());
+        }
         self.log_end(cx, id, Ending { termination: end, bytes, moment: Moment::Over });
         self.forget(cx, id);
     }
@@ -69,7 +71,9 @@ impl Proxy {
         else {
             return;
         };
-        self.counters.release(id, cx.now());
+        if self.setup.has_tables() {
+            self.counters.release(id, cx.now());
+        }
         self.variables.release(id);
         self.give_slot_up(id);
         if let Some(server) = server {

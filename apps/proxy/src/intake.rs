@@ -214,7 +214,9 @@ impl Proxy {
             session.number = self.next_number;
             self.next_number = self.next_number.wrapping_add(cx.cores().into());
         }
-        self.counters.begin(id, cx.now());
+        if self.setup.has_tables() {
+            self.counters.begin(id, cx.now());
+        }
         self.variables.begin(id);
         self.log_begin(cx, id);
         match self.setup.sole_backend(frontend) {

@@ -204,7 +204,9 @@ impl Relay {
         self.ends[conn.index()] = End { other: Some(client), flags, ..end };
         // The session's time is kept by the server's connection.
         cx.set_timer(client, None);
-        self.arm(cx, conn);
+        let connecting = self.spans[manners as usize].connect_ms;
+        let left_ms = connecting.min(self.reading_left_ms(&client_end, false, now));
+        set_timer(cx, conn, left_ms);
         Ok(conn)
     }
 
@@ -498,8 +500,7 @@ impl Relay {
             let writing = self.writing_left_ms(client, server, now);
             reading.min(writing.min(self.writing_left_ms(server, client, now)))
         };
-        let left = (left_ms != NEVER).then(|| Duration::from_millis(left_ms.max(1).into()));
-        cx.set_timer(name, left);
+        set_timer(cx, name, left_ms);
     }
 
     /// How much longer a server may take to answer.
@@ -554,6 +555,11 @@ impl Relay {
             has_ended: client.has(End::ENDED),
         })
     }
+}
+
+fn set_timer(cx: &mut Cx<'_>, conn: ConnId, left_ms: u32) {
+    let left = (left_ms != NEVER).then(|| Duration::from_millis(left_ms.max(1).into()));
+    cx.set_timer(conn, left);
 }
 
 /// So long after a byte it is acknowledged, more or less.

@@ -54,20 +54,17 @@ pub fn write_session(
 /// Text as it stands, but for spaces that follow one.
 #[inline]
 fn write_text(text: &[u8], spaces: Spaces, after_space: &mut bool, line: &mut Line<'_>) {
-    // Nearly all texts in formats are a slash, or the like.
-    if let [byte] = *text
-        && byte != b' '
-    {
-        line.byte(byte);
-        *after_space = false;
-        return;
-    }
-    for byte in text {
-        let is_space = *byte == b' ' && spaces == Spaces::Merged;
+    let mut add = |byte: u8| {
+        let is_space = byte == b' ' && spaces == Spaces::Merged;
         if !(is_space && *after_space) {
-            line.byte(*byte);
+            line.byte(byte);
         }
         *after_space = is_space;
+    };
+    match *text {
+        // Nearly all texts in formats are a slash, or a space.
+        [byte] => add(byte),
+        _ => text.iter().copied().for_each(add),
     }
 }
 
