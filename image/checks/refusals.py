@@ -9,7 +9,7 @@ LINES = {
     "an-unknown-key": ("ip=10.82.0.2/24 adress=1", r"error: adress=1: "),
     "a-wrong-address": ("ip=10.82.0.300/24", r"error: ip=10.82.0.300/24: expected"),
     "a-way-to-an-address-that-is-not-here": ("ip=rarp", r"error: ip=rarp: expected dhcp, auto6, off"),
-    "an-unknown-application": ("ip=10.82.0.2/24 -- sever", r"error: sever: .*server"),
+    "an-unknown-application": ("ip=10.82.0.2/24 -- sever", r"error: -- sever: expected an application: server or proxy; did you mean server \?"),
     "a-wrong-argument": ("ip=10.82.0.2/24 -- server -w 0", r"error: -w=?.*0: expected a number"),
     "more-workers-than-cores": ("ip=10.82.0.2/24 -- server -w 9", r"error: -w=?.*9: expected"),
     "a-worse-network": ("ip=10.82.0.2/24 fault=loss=1%", r"error: fault: expected nothing"),
