@@ -6,7 +6,7 @@ import os
 import re
 import socket
 
-from lab import LINUX, PENSTOCK, TAP, expect, make_tap, process, run, wait_for
+from lab import LINUX, PENSTOCK, TAP, expect, process, run, tap, wait_for
 from twins import HEAD, Twin, hear
 
 SECOND = "dut3"
@@ -69,7 +69,7 @@ def twin(lab, name):
     with contextlib.ExitStack() as stack:
         path = configured(lab, name)
         if name == "penstock":
-            make_tap(SECOND, ENDS[name][SECOND][0])
+            stack.enter_context(tap(SECOND, ENDS[name][SECOND][0]))
             boot = f"maxcpus=2 ip={ENDS[name][SECOND][1]}/24:::::{SECOND}"
             host = stack.enter_context(lab.host(boot, options=("--tap", SECOND, "-f", path)))
             child, printed = host.child, host.log
