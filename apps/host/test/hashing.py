@@ -2,6 +2,7 @@
 moment. Clients say in PROXY headers who they are, so that there are hundreds of them."""
 
 import collections
+import concurrent.futures
 import contextlib
 import random
 import selectors
@@ -102,18 +103,18 @@ def proxy_hashing(lab):
     """The server that a client's address leads to, by every hash: the one that haproxy takes."""
     sections = "".join(section(number, *row[:2]) for number, row in enumerate([*TABLE, *SHARES]))
     total = 0
-    with letters(), twins(lab, sections) as both:
+
+    def ask(twin, number, count):
+        return "".join(asked(twin, FIRST + number, header) for header in headers(count))
+
+    with letters(), twins(lab, sections) as both, concurrent.futures.ThreadPoolExecutor(2) as pool:
         for number, (words, _, count) in enumerate(TABLE):
-            haproxy, penstock = (
-                "".join(asked(twin, FIRST + number, header) for header in headers(count)) for twin in both
-            )
+            haproxy, penstock = pool.map(lambda twin: ask(twin, number, count), both)
             same = sum(one == other for one, other in zip(haproxy, penstock))
             expect(same == count, f"{words}: {same} of {count} alike:\nhaproxy  {haproxy}\npenstock {penstock}")
             total += count
         for number, (words, _, count, most) in enumerate(SHARES, len(TABLE)):
-            counts = [
-                collections.Counter(asked(twin, FIRST + number, header) for header in headers(count)) for twin in both
-            ]
+            counts = [*map(collections.Counter, pool.map(lambda twin: ask(twin, number, count), both))]
             apart = max(abs(counts[0][letter] - counts[1][letter]) for letter in LETTERS)
             expect(apart <= most, f"{words}: haproxy {dict(counts[0])}, penstock {dict(counts[1])}")
     return f"{len(TABLE)} configurations, {total} clients, the same server each time; {len(SHARES)} by shares"
