@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 
-from lab import LINUX, TAP, Failure, expect, run
+from lab import LINUX, TAP, Failure, expect, run, wait_for
 from twins import OWN_PORTS, OWN_SERVERS, Servers, alike, compare, hear, play, reset, twins
 
 SHORT = "500ms"
@@ -276,6 +276,72 @@ def proxy_crowd(lab):
     return f"{count} slow clients sent away in time, and another one served"
 
 
+CUT = """
+listen cut
+    bind {address}:8271
+    timeout client 5s
+    timeout server 5s
+    default-server inter 100ms fall 1 rise 1 port {own}71
+    server a {server} check on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
+    server b {second} backup
+listen slow
+    bind {address}:8272
+    no log
+    server a {server} check inter 100ms fall 1 rise 1 port {own}72 slowstart 1s maxconn 20
+    server b {second}
+"""
+
+
+def proxy_cuts(lab):
+    """A server is marked down, and up: who is cut off, and how the log has it; and one that has started slowly
+    is given its share though it has a limit: as with haproxy."""
+
+    def checks(twin, number):
+        return Servers([OWN_PORTS[twin.name] * 100 + number])
+
+    def said(twin, count):
+        return [re.sub(r"duration: \d+ms", "duration: ms", line) for line in twin.logged(count)]
+
+    def cut(twin, servers):
+        answering = checks(twin, 71)
+        wait_for(lambda: "Server cut/a is UP" in said(twin, 1)[0], "the server is up")
+        idle, spoken, half = [(twin.connect(8271), servers.accept()) for _ in range(3)]
+        spoken[0].sendall(b"ping")
+        half[0].shutdown(socket.SHUT_WR)
+        seen = [hear(spoken[1])[0], hear(half[1])[0]]
+        answering.close()
+        seen += said(twin, 3) + [hear(end)[0] for end in (*idle, *spoken)]
+        half[1].sendall(b"late")
+        half[1].close()
+        seen += [hear(half[0])[0], hear(half[0])[0], *said(twin, 1)]
+        client, server = twin.connect(8271), servers.accept(1)
+        answering = checks(twin, 71)
+        seen += said(twin, 2) + [hear(client)[0], hear(server)[0]]
+        for end in (*idle, *spoken, half[0], client, server, answering):
+            end.close()
+        return seen
+
+    def slow(twin, servers):
+        answering = checks(twin, 72)
+        asked = []
+
+        def ask():
+            client = twin.connect(8272)
+            number, server = servers.accept_any()
+            asked.append(number)
+            server.close()
+            client.close()
+            # Ten in turn, half of them by each.
+            return sorted(asked[-10:]) == [0] * 5 + [1] * 5
+
+        wait_for(ask, "each server has its share")
+        answering.close()
+        return []
+
+    lines = compare(lab, CUT, cut, slow)
+    return f"cut off alike, {lines} log lines alike; a server that starts slowly has its share in the end"
+
+
 def proxy_partition(lab):
     """The cable is pulled in the middle of a transfer, both ways at once, for a second: no byte is lost, and
     nobody notices but by the time."""
@@ -320,4 +386,4 @@ def proxy_partition(lab):
     return f"{sent[0]} and {sent[1]} bytes, and a second without a cable"
 
 
-ALL = [proxy_moments, proxy_crowd, proxy_partition]
+ALL = [proxy_moments, proxy_crowd, proxy_cuts, proxy_partition]
