@@ -88,7 +88,7 @@ DEFAULTS = """
 defaults
     mode tcp
     option tcplog
-    timeout connect 1s
+    timeout connect 5s
     timeout client 3s
     timeout server 3s
     timeout queue 9s

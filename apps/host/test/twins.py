@@ -28,7 +28,7 @@ defaults
     mode tcp
     log global
     option tcplog
-    timeout connect 1s
+    timeout connect 5s
     timeout client 1s
     timeout server 2s
     retries 1
