@@ -1,5 +1,6 @@
 //! What fits together and what does not, section by section, in the order in which HAProxy looks.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 
 use super::cx::Cx;
@@ -265,21 +266,19 @@ pub(super) fn after(cx: &mut Cx<'_>, draft: &Draft) {
             "{noun} '{name}' uses tcp-check rules without 'option tcp-check', so the rules are ignored."
         ));
     }
-    for (at, server) in draft.servers.iter().enumerate() {
-        let same = |other: &&super::server::ServerDraft| {
-            !other.has_id && other.server.name == server.server.name
-        };
-        if server.has_id {
+    // Where each name stands first. A list would be gone through once for each of ten thousand servers.
+    let mut lines = BTreeMap::new();
+    for server in draft.servers.iter().filter(|server| !server.has_id) {
+        let (spot, own) = (&server.spot, &*server.server.name);
+        let Some(first) = lines.get(own) else {
+            lines.insert(own, spot.line);
             continue;
-        }
-        if let Some(other) = draft.servers[..at].iter().find(same) {
-            let (spot, own, line) = (&server.spot, &server.server.name, other.spot.line);
-            cx.messages.alert(format!(
-                "parsing [{}:{}] : {noun} '{name}', another server named '{own}' was already \
-                 defined at line {line}, please use distinct names.",
-                spot.file, spot.line
-            ));
-        }
+        };
+        cx.messages.alert(format!(
+            "parsing [{}:{}] : {noun} '{name}', another server named '{own}' was already defined \
+             at line {first}, please use distinct names.",
+            spot.file, spot.line
+        ));
     }
 }
 
