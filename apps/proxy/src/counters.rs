@@ -326,6 +326,18 @@ impl Counters {
         }
     }
 
+    /// What all keys of all tables have of `counter` (a check, for tests).
+    pub(crate) fn sum_of(&self, counter: Counter, now: Instant) -> i64 {
+        self.0.borrow().tables.iter().map(|table| table.sum_of(counter, now)).sum()
+    }
+
+    /// As many track a key as there are sessions that do (a check, for tests).
+    pub(crate) fn holds_agree(&self) -> bool {
+        let tables = self.0.borrow();
+        let held = tables.held.iter().flatten().flatten().count();
+        held as i64 == tables.tables.iter().map(Table::trackers).sum::<i64>()
+    }
+
     fn count(&self, id: SessionId, counts: &[(Counter, i32)], now: Instant) {
         let tables = &mut *self.0.borrow_mut();
         let Some(held) = tables.held.get(id.0 as usize) else { return };

@@ -4,6 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use penstock_config::haproxy::Counter;
+use penstock_stack::Instant;
+
 use crate::proxy::{Proxy, Role};
 use crate::session::{Phase, Session, SessionId};
 use crate::setup::Owner;
@@ -44,6 +47,36 @@ impl Proxy {
         self.gauges.sum()
     }
 
+    /// What this core's stick tables count of `counter`, over all keys; bytes in KiB.
+    pub fn counted(&self, counter: Counter, now: Instant) -> i64 {
+        self.counters.sum_of(counter, now)
+    }
+
+    /// No session has waited for longer than it may.
+    ///
+    /// # Errors
+    /// The record of one that has.
+    pub fn is_in_time(&self, now: Instant) -> Result<(), String> {
+        for at in 0..self.sessions.capacity() as u32 {
+            let Some(session) = self.sessions.at(at) else { continue };
+            let late_ms = match session.phase {
+                Phase::Connecting | Phase::Relayed => self.relay.late_ms(session.client, now),
+                // For a slot there is no time, and who is to speak first has no moment in the record.
+                Phase::Entrance(_) | Phase::Unspoken => 0,
+                Phase::Header
+                | Phase::FrontendRules
+                | Phase::BackendRules
+                | Phase::BackendQueue
+                | Phase::ServerQueue
+                | Phase::Pause => now.millis().wrapping_sub(session.until).cast_signed(),
+            };
+            if late_ms > LATE_MS {
+                return Err(format!("{late_ms} ms too late: {session:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Every session is where its record says, counted once wherever it counts, and nothing counts
     /// but sessions.
     ///
@@ -58,6 +91,9 @@ impl Proxy {
         self.slots_agree(&sessions)?;
         let kept = sessions.iter().filter(|(_, session)| session.kept.is_some()).count();
         let readers = sessions.iter().filter(|(_, session)| session.reader.is_some()).count();
+        if !self.counters.holds_agree() {
+            return Err("keys are tracked by more or fewer than those who track them".into());
+        }
         if (kept, readers) != (self.kept.in_use(), self.readers.in_use()) {
             return Err(format!("{kept} sessions hold bytes, {readers} read a header"));
         }
@@ -150,3 +186,6 @@ impl Proxy {
         Ok(())
     }
 }
+
+/// A timer may be so late.
+const LATE_MS: i32 = 20;

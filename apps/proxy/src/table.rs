@@ -290,6 +290,17 @@ impl Table {
         Some((if is_bytes { value >> 10 } else { value }) as i64)
     }
 
+    /// What all keys have of a counter (a check, for tests).
+    pub(crate) fn sum_of(&self, counter: Counter, now: Instant) -> i64 {
+        let known = (0..).zip(&self.places).filter(|(_, place)| place.is_taken);
+        known.filter_map(|(at, _)| self.read(EntryId(at), counter, now)).sum()
+    }
+
+    /// Connections of this core that track a key (a check, for tests).
+    pub(crate) fn trackers(&self) -> i64 {
+        self.places.iter().map(|place| i64::from(place.holds)).sum()
+    }
+
     /// Keys that are known, and how many more could be.
     pub(crate) fn usage(&self, now: Instant) -> (u32, u32) {
         let is_known = |place: &&Place| {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use penstock_stack::{
-    Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, Origin, SocketOptions,
+    Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, Instant, Origin, SocketOptions,
 };
 
 use crate::timeouts::{NEVER, Spans, Timeouts, left_ms};
@@ -501,6 +501,29 @@ impl Relay {
             reading.min(writing.min(self.writing_left_ms(server, client, now)))
         };
         set_timer(cx, name, left_ms);
+    }
+
+    /// By how much a session has outlived what it may wait for, in milliseconds (a check, for tests).
+    pub fn late_ms(&self, conn: ConnId, now: Instant) -> i32 {
+        let this = &self.ends[conn.index()];
+        let Some(other) = this.other else { return 0 };
+        let that = &self.ends[other.index()];
+        let since = |at: u32| now.millis().wrapping_sub(at).cast_signed();
+        let over = |ms: i32, span: u32| if span == NEVER { 0 } else { ms - span.cast_signed() };
+        let server = if this.has(End::SERVER) { this } else { that };
+        let is_connected = !server.has(End::CONNECTING);
+        let late_ms = |end: &End, from: &End| {
+            let span = self.span_ms(end, is_connected);
+            let silent = since(end.read_at).min(since(end.written_at));
+            let is_awaited = !end.has(End::ENDED) && !end.has(End::WAITS);
+            let reading = if is_awaited { over(silent, span) } else { 0 };
+            let writing = if from.has(End::WAITS) { over(since(end.written_at), span) } else { 0 };
+            reading.max(writing)
+        };
+        if is_connected {
+            return late_ms(this, that).max(late_ms(that, this));
+        }
+        over(since(server.read_at), self.spans[server.manners as usize].connect_ms)
     }
 
     /// How much longer a server may take to answer.

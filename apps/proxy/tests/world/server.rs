@@ -39,6 +39,9 @@ impl Ways {
 pub(crate) struct Server {
     name: u8,
     listener: Option<ListenerId>,
+    /// Its agent listens at port 82, and says this.
+    agent: Option<ListenerId>,
+    pub(crate) agent_says: &'static str,
     pub(crate) ways: Ways,
     /// What could not be sent, by connection.
     pending: BTreeMap<ConnId, Vec<u8>>,
@@ -58,6 +61,8 @@ impl Server {
         Server {
             name,
             listener: None,
+            agent: None,
+            agent_says: "up",
             ways,
             pending: BTreeMap::new(),
             ended: Vec::new(),
@@ -73,6 +78,9 @@ impl Server {
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>) {
         if !self.ways.refuses {
             self.listener = Some(cx.listen(None, 80, SocketOptions::default()).expect("free"));
+        }
+        if self.agent.is_none() {
+            self.agent = cx.listen(None, 82, SocketOptions::default()).ok();
         }
     }
 
@@ -91,8 +99,8 @@ impl Server {
 
     /// Forgets what was.
     pub(crate) fn forget(&mut self) {
-        let listener = self.listener;
-        *self = Server { listener, ..Server::new(self.name, self.ways) };
+        let &mut Server { listener, agent, .. } = self;
+        *self = Server { listener, agent, ..Server::new(self.name, self.ways) };
     }
 
     /// Resets whoever has said something.
@@ -125,7 +133,13 @@ impl Server {
 }
 
 impl App for Server {
-    fn on_accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, _listener: ListenerId) {
+    fn on_accept(&mut self, cx: &mut Cx<'_>, conn: ConnId, listener: ListenerId) {
+        if self.agent == Some(listener) {
+            cx.send(conn, self.agent_says.as_bytes());
+            cx.send(conn, b"\n");
+            cx.close(conn);
+            return;
+        }
         self.accepted += 1;
         self.open += 1;
         self.open_max = self.open_max.max(self.open);
