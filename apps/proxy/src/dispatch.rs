@@ -560,3 +560,24 @@ fn is_due(redispatch: Redispatch, retries: u16, retries_max: u16) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! The tries of HAProxy's `option redispatch`.
+
+    use super::*;
+
+    #[test]
+    fn a_try_moves_as_often_as_is_said() {
+        let moving = |redispatch, most| {
+            let tries = (1..=most).filter(|&nth| is_due(redispatch, nth, most));
+            tries.collect::<std::vec::Vec<u16>>()
+        };
+        assert_eq!(moving(Redispatch::FromLast(1), 3), [3], "by default");
+        assert_eq!(moving(Redispatch::FromLast(2), 3), [2]);
+        assert_eq!(moving(Redispatch::FromLast(9), 3), [1, 2, 3]);
+        assert_eq!(moving(Redispatch::Every(1), 3), [1, 2, 3]);
+        assert_eq!(moving(Redispatch::Every(2), 5), [2, 4]);
+        assert_eq!(moving(Redispatch::Every(0), 3), [0; 0]);
+    }
+}

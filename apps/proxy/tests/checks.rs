@@ -414,3 +414,47 @@ fn nobody_is_checked_before_the_machine_has_an_address() {
         assert!(lines[0].contains("is DOWN"), "{lines:?}");
     }
 }
+
+#[test]
+fn an_agent_takes_its_server_out_and_puts_it_back() {
+    let text = "\
+defaults
+    mode tcp
+    log stdout format raw local0
+    log-format %ts
+    timeout client 10s
+    timeout server 10s
+    timeout connect 3s
+frontend fe
+    bind :80
+    default_backend be
+backend be
+    server s1 10.0.0.3:80 agent-check agent-port 82 agent-inter 500ms
+    server s2 10.0.0.4:80
+";
+    let (both, other) = (&[3, 4][..], &[4][..]);
+    let words = [
+        ("drain", other, "Server be/s1 enters drain state."),
+        ("ready", both, "Server be/s1 is UP (leaving forced drain)."),
+        ("maint", other, "Server be/s1 is going DOWN for maintenance."),
+        ("ready", both, "Server be/s1 is UP/READY (leaving forced maintenance)."),
+        ("down", other, "Server be/s1 is DOWN, reason: Layer7 wrong status"),
+        ("up", both, "Server be/s1 is UP, reason: Layer7 check passed"),
+        // A weight is not told.
+        ("0%", other, ""),
+        ("100%", both, ""),
+    ];
+    for cores in [1, 4] {
+        let mut world = world(world::proxies(text), cores);
+        for (word, names, sentence) in words {
+            let server = world.servers[0].as_mut().expect("alive");
+            server.app_mut().agent_says = word;
+            world.take_log();
+            world.pass_ms(1_200);
+            let lines = world.take_log();
+            assert_eq!(lines.is_empty(), sentence.is_empty(), "{word}: {lines:?}");
+            assert!(lines.iter().all(|line| line.starts_with(sentence)), "{word}: {lines:?}");
+            assert_eq!(who_answers(&mut world), names, "{word}, on {cores} cores");
+        }
+    }
+}

@@ -94,3 +94,23 @@ fn connections_that_are_there_are_counted_until_they_are_gone() {
     let served = visits.iter().filter(|visit| !world.client(**visit).heard.is_empty()).count();
     assert_eq!(served, 2);
 }
+
+#[test]
+fn bytes_count_in_both_directions_when_a_session_is_over() {
+    for counter in ["bytes_in_cnt", "bytes_out_cnt"] {
+        let rules = format!(
+            "    stick-table type ip size 100 expire 60s store {counter}
+    tcp-request connection reject if {{ src_kbytes gt 8 }}
+    tcp-request connection track-sc0 src
+"
+        );
+        let side = if counter == "bytes_in_cnt" { "src_kbytes_in" } else { "src_kbytes_out" };
+        let mut world = world(&rules.replace("src_kbytes", side), 4);
+        // In HAProxy's KiB.
+        for (bytes, is_served) in [(8 * 1024, true), (1024, true), (1, false)] {
+            let visit = world.visit(80, Client::saying(&vec![7; bytes]));
+            world.pass_ms(500);
+            assert_eq!(!world.client(visit).heard.is_empty(), is_served, "{side}: {bytes}");
+        }
+    }
+}

@@ -193,3 +193,34 @@ fn who_has_no_key_goes_in_turn() {
         assert_eq!(asked, [16, 32, 80], "consistent: {consistent}");
     }
 }
+
+#[test]
+fn cores_begin_at_different_places() {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::StaticRoundRobin, Algorithm::LeastConn] {
+        let first = |core| {
+            let mut balancer =
+                Balancer::new(&backend(algorithm.clone()), &shares(&[1, 1, 1, 1]), core);
+            next(&mut balancer)
+        };
+        let mut firsts: Vec<u16> = (0..4).map(first).collect();
+        firsts.sort_unstable();
+        assert_eq!(firsts, [0, 1, 2, 3], "{algorithm:?}");
+    }
+}
+
+#[test]
+fn an_avalanche_mixes_the_key() {
+    for consistent in [false, true] {
+        let servers = |avalanche| {
+            let hash_type = HashType { consistent, avalanche, function: HashFunction::Sdbm };
+            let backend = Backend { hash_type, ..backend(Algorithm::Source) };
+            let mut balancer = Balancer::new(&backend, &shares(&[1; 5]), 0);
+            let at = |key| match balancer.next(&ask(key, &[0; 5])) {
+                Answer::Server(server) => server,
+                other => panic!("{other:?}"),
+            };
+            (0..50).map(at).collect::<Vec<u16>>()
+        };
+        assert_ne!(servers(true), servers(false));
+    }
+}
