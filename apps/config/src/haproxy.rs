@@ -64,8 +64,8 @@ pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test,
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
 pub use fetch::{
-    Base64, Converter, Digest, Fetch, FetchKind, JsonInput, Operand, Operation, PayloadBegin,
-    Sample, TimeoutOf, Way, XxHash,
+    Base64, Converter, Digest, Fetch, FetchKind, JsonInput, MqttField, MqttPacket, Operand,
+    Operation, PayloadBegin, Sample, TimeoutOf, Way, XxHash,
 };
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{

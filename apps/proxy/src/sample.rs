@@ -13,6 +13,8 @@
 mod bytes;
 mod convert;
 mod digest;
+mod fix;
+mod mqtt;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;

@@ -196,6 +196,8 @@ pub enum Reply {
     Agent,
     /// An LDAP server's answer to a bind (RFC 4511 section 4.2.2).
     LdapBind,
+    /// The first frame of an agent of the stream processing offload protocol.
+    SpopHello,
 }
 
 /// What a step's end is reported as.

@@ -348,6 +348,14 @@ pub enum Converter {
     XxHash(XxHash, u64),
     /// `sha1`, `sha2`.
     Digest(Digest),
+    /// `fix_is_valid`: a message of FIX.
+    FixIsValid,
+    /// `fix_tag_value(tag)`.
+    FixValue(u32),
+    /// `mqtt_is_valid`: a first packet of MQTT.
+    MqttIsValid,
+    /// `mqtt_field_value(packet,field)`.
+    MqttValue(MqttPacket, MqttField),
     /// `nbsrv`: of the backend of this name.
     UsableServers,
     /// `srv_queue`: of the server of this name, `backend/server`.
@@ -427,6 +435,44 @@ pub enum Converter {
         /// For false.
         no: Vec<u8>,
     },
+}
+
+/// A kind of packet of MQTT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttPacket {
+    /// `connect`.
+    Connect,
+    /// `connack`.
+    ConnAck,
+    /// One that is never a side's first, and so never seen.
+    Other,
+}
+
+/// What a packet of MQTT holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttField {
+    /// `flags`.
+    Flags,
+    /// `reason_code`.
+    ReasonCode,
+    /// `protocol_name`.
+    ProtocolName,
+    /// `protocol_version`.
+    ProtocolVersion,
+    /// `client_identifier`.
+    ClientIdentifier,
+    /// `will_topic`.
+    WillTopic,
+    /// `will_payload`.
+    WillPayload,
+    /// `username`.
+    Username,
+    /// `password`.
+    Password,
+    /// `keepalive`.
+    KeepAlive,
+    /// A property of version 5, by its number.
+    Property(u8),
 }
 
 /// An alphabet of RFC 4648.

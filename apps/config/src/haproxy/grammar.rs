@@ -17,7 +17,7 @@
 //! | `section.rs`, `draft.rs` | proxies and what they inherit |
 //! | `proxy.rs`, `option.rs`, `timeout.rs`, `listener.rs`, `balance.rs` | their keywords |
 //! | `server.rs`, `attributes.rs`, `hosts.rs` | `server` and `default-server` |
-//! | `acl.rs`, `patterns.rs`, `maps.rs`, `sample.rs`, `fetches.rs`, `converters.rs` | conditions |
+//! | `acl.rs`, `patterns.rs`, `maps.rs`, `sample.rs`, `fetches.rs`, `converters.rs`, `messages.rs` | conditions |
 //! | `tcp_rules.rs`, `routing.rs`, `tables.rs`, `variables.rs`, `captures.rs` | rules and what they keep |
 //! | `checks.rs`, `expect.rs`, `httpchk.rs`, `readymade.rs` | health checks |
 //! | `logs.rs`, `format.rs` | log targets and formats |
@@ -51,6 +51,7 @@ mod listener;
 mod logs;
 mod maps;
 mod message;
+mod messages;
 mod names;
 mod nearest;
 mod number;

@@ -1,4 +1,4 @@
-//! What a server says in its own protocol, as far as ready-made checks read it: MySQL, LDAP.
+//! What a server says in its own protocol, as far as ready-made checks read it: MySQL, LDAP, SPOP.
 //!
 //! HAProxy's verdicts and words, about what has come so far. Bytes that a message promises and that
 //! are not there are never looked for elsewhere.
@@ -27,6 +27,7 @@ pub(super) fn read(reply: Reply, input: Input<'_>) -> Heard<'_> {
         Reply::MysqlHandshake => mysql(bytes, 0),
         Reply::MysqlLogin => packet_end(bytes, 0).and_then(|begin| mysql(bytes, begin)),
         Reply::LdapBind => ldap(bytes),
+        Reply::SpopHello => spop(bytes, is_last),
         // An agent's is read by whoever does what it says.
         Reply::Agent => None,
     };
@@ -97,6 +98,157 @@ fn ldap(bytes: &[u8]) -> Option<Heard<'_>> {
     })
 }
 
+/// An agent's first frame (SPOE's documentation, section 3.2): its length, a kind, flags, no stream, no
+/// number, then names and values. `None` while it is not whole.
+fn spop(bytes: &[u8], is_last: bool) -> Option<Heard<'_>> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = u32::from_be_bytes(*length) as usize;
+    if rest.len() < length && !is_last {
+        return None;
+    }
+    let frame = &rest[..length.min(rest.len())];
+    let heard = match frame.first() {
+        Some(&AGENT_HELLO) => spop_items(frame, &mut spop_hello()),
+        Some(&AGENT_DISCONNECT) => {
+            let mut code = 0;
+            let heard = spop_items(frame, &mut |name, value| {
+                if let (true, Item::Number(number)) = (name.starts_with(b"status-code"), value) {
+                    code = number;
+                }
+                Ok(())
+            });
+            heard.and(Err(usize::try_from(code).unwrap_or(usize::MAX)))
+        }
+        _ => Err(INVALID),
+    };
+    Some(match heard {
+        Ok(()) => Heard::Well(b"SPOA server is ok"),
+        Err(code) => Heard::Invalid(SPOP_WORDS.get(code).unwrap_or(&SPOP_UNKNOWN).as_bytes()),
+    })
+}
+
+/// The value of an item.
+#[derive(Clone, Copy)]
+enum Item<'a> {
+    Number(u64),
+    Text(&'a [u8]),
+    Other,
+    /// Behind the last.
+    End,
+}
+
+type Judge<'j, 'a> = dyn FnMut(&'a [u8], Item<'a>) -> Result<(), usize> + 'j;
+
+/// What an agent must say of itself.
+fn spop_hello<'a>() -> impl FnMut(&'a [u8], Item<'a>) -> Result<(), usize> {
+    let (mut has_version, mut has_size) = (false, false);
+    move |name, value| match value {
+        Item::End if !has_version => Err(NO_VERSION),
+        Item::End if !has_size => Err(NO_SIZE),
+        Item::Text(version) if name.starts_with(b"version") => {
+            has_version = true;
+            (version.trim_ascii() == b"2.0").then_some(()).ok_or(BAD_VERSION)
+        }
+        Item::Number(size) if name.starts_with(b"max-frame-size") => {
+            has_size = true;
+            (256..=16_380).contains(&size).then_some(()).ok_or(BAD_SIZE)
+        }
+        Item::Text(_) if name.starts_with(b"capabilities") => Ok(()),
+        _ if [&b"version"[..], b"max-frame-size", b"capabilities"]
+            .iter()
+            .any(|known| name.starts_with(known)) =>
+        {
+            Err(INVALID)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Goes through what a frame says.
+fn spop_items<'a>(frame: &'a [u8], judge: &mut Judge<'_, 'a>) -> Result<(), usize> {
+    let (head, mut rest) = frame.split_first_chunk::<7>().ok_or(INVALID)?;
+    if head[4] & 1 == 0 {
+        return Err(FRAGMENT);
+    }
+    if head[5..] != [0, 0] {
+        return Err(INVALID);
+    }
+    while !rest.is_empty() {
+        let name = spop_text(&mut rest).filter(|name| !name.is_empty()).ok_or(INVALID)?;
+        let (kind, behind) = rest.split_first().ok_or(INVALID)?;
+        rest = behind;
+        let value = match kind & 0x0f {
+            2..=5 => Item::Number(spop_number(&mut rest).ok_or(INVALID)?),
+            kind @ (6 | 7) => {
+                let width = if kind == 6 { 4 } else { 16 };
+                rest = rest.get(width..).ok_or(INVALID)?;
+                Item::Other
+            }
+            8 | 9 => Item::Text(spop_text(&mut rest).ok_or(INVALID)?),
+            _ => Item::Other,
+        };
+        judge(name, value)?;
+    }
+    judge(b"", Item::End)
+}
+
+fn spop_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(spop_number(rest)?).ok()?;
+    let (text, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(text)
+}
+
+/// Below 240 in one byte; beyond that four bits in the first and seven in each other.
+fn spop_number(rest: &mut &[u8]) -> Option<u64> {
+    let mut next = || {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        Some(u64::from(*byte))
+    };
+    let mut number = next()?;
+    if number < 240 {
+        return Some(number);
+    }
+    for shift in (4..64).step_by(7) {
+        let byte = next()?;
+        number = number.wrapping_add(byte << shift);
+        if byte < 128 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+const AGENT_HELLO: u8 = 101;
+const AGENT_DISCONNECT: u8 = 102;
+
+const INVALID: usize = 4;
+const NO_VERSION: usize = 5;
+const NO_SIZE: usize = 6;
+const BAD_VERSION: usize = 8;
+const BAD_SIZE: usize = 9;
+const FRAGMENT: usize = 10;
+
+/// By status code (SPOE's documentation, section 3.5).
+const SPOP_WORDS: [&str; 14] = [
+    "normal",
+    "I/O error",
+    "a timeout occurred",
+    "frame is too big",
+    "invalid frame received",
+    "version value not found",
+    "max-frame-size value not found",
+    "capabilities value not found",
+    "unsupported version",
+    "max-frame-size too big or too small",
+    "fragmentation not supported",
+    "invalid interlaced frames",
+    "frame-id not found",
+    "resource allocation error",
+];
+const SPOP_UNKNOWN: &str = "an unknown error occurred";
+
 #[cfg(test)]
 mod tests {
     //! Messages of real servers, cut everywhere.
@@ -160,5 +312,36 @@ mod tests {
             }
         }
         assert_eq!(heard(Reply::LdapBind, b"\x30\0\x02\x01\x01\x61\xff\x0a\x01"), other);
+    }
+
+    #[test]
+    fn an_agent_says_that_it_is_ready() {
+        let frame = |body: &[u8]| [&(body.len() as u32).to_be_bytes()[..], body].concat();
+        let hello = |items: &[u8]| frame(&[b"\x65\0\0\0\x01\0\0", items].concat());
+        let good = hello(
+            b"\x07version\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\x0ccapabilities\x08\0",
+        );
+        assert_eq!(heard(Reply::SpopHello, &good), Heard::Well(b"SPOA server is ok"));
+        for cut in 0..good.len() {
+            assert_eq!(heard(Reply::SpopHello, &good[..cut]), Heard::Wait, "{cut}");
+        }
+        for (bytes, words) in [
+            (frame(b""), "invalid frame received"),
+            (frame(b"\x65\0\0\0\0\0\0"), "fragmentation not supported"),
+            (frame(b"\x65\0\0\0\x01\0\x01"), "invalid frame received"),
+            (hello(b"\x07version\x08\x031.0"), "unsupported version"),
+            (hello(b"\x07version\x08\x032.0"), "max-frame-size value not found"),
+            (hello(b"\x0emax-frame-size\x03\x10"), "max-frame-size too big or too small"),
+            (hello(b"\x03abc\x11"), "version value not found"),
+            (hello(b"\xff\xff\xff"), "invalid frame received"),
+            (frame(b"\x66\0\0\0\x01\0\0\x0bstatus-code\x03\x02"), "a timeout occurred"),
+            (frame(b"\x66\0\0\0\x01\0\0\x0bstatus-code\x03\x63"), "an unknown error occurred"),
+        ] {
+            assert_eq!(
+                ends(Reply::SpopHello, &bytes),
+                Heard::Invalid(words.as_bytes()),
+                "{bytes:x?}"
+            );
+        }
     }
 }

@@ -4,7 +4,7 @@
 use penstock_config::haproxy::{Converter, Keys, MapValue, Operand, Operation};
 use penstock_wire::Addr;
 
-use super::{Room, Value, View, digest, text};
+use super::{Room, Value, View, digest, fix, mqtt, text};
 use crate::hash;
 
 /// Makes the next value; `None` where there is none.
@@ -93,6 +93,15 @@ pub(super) fn convert<'a>(
         }
         Converter::XxHash(function, seed) => digest::xxhash(*function, *seed, value.bytes(room)),
         Converter::Digest(function) => digest::digest(*function, value.bytes(room), room),
+        Converter::FixIsValid => is_valid(fix::judge(value.bytes(room)))?,
+        Converter::FixValue(tag) => Value::Binary(fix::value(value.bytes(room), *tag)?),
+        Converter::MqttIsValid => is_valid(mqtt::judge(value.bytes(room)))?,
+        Converter::MqttValue(packet, field) => {
+            match mqtt::value(value.bytes(room), *packet, *field)? {
+                mqtt::Found::Number(number) => Value::Int(number.into()),
+                mqtt::Found::Text(text) => Value::Text(text),
+            }
+        }
         Converter::UsableServers => Value::Int(view.usable_servers(value.text(room))?),
         Converter::ServerQueue => Value::Int(view.server_queue(value.text(room))?),
         Converter::Map { map, default } => {
@@ -148,6 +157,15 @@ pub(super) fn convert<'a>(
         Converter::Choose { yes, no } => Value::Text(if value.int()? != 0 { yes } else { no }),
     };
     Some(value)
+}
+
+/// What is not whole yet is no sample yet.
+fn is_valid<'a>(verdict: fix::Verdict) -> Option<Value<'a>> {
+    match verdict {
+        fix::Verdict::Valid => Some(Value::Bool(true)),
+        fix::Verdict::Invalid => Some(Value::Bool(false)),
+        fix::Verdict::Short => None,
+    }
 }
 
 fn map_text<'a>(value: Value<'a>, room: &mut Room<'a>, map: fn(&u8) -> u8) -> Value<'a> {

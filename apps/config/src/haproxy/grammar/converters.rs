@@ -170,6 +170,12 @@ pub(super) const CONVERTERS: &[Entry] = &[
     entry!("unset-var", TEXT, Any => Any, |scope, _, it| {
         scope.cx.variables.named(&it[0]).map(Converter::UnsetVariable)
     }),
+    entry!("fix_is_valid", NONE, Binary => Bool, |_, _, _| Ok(Converter::FixIsValid)),
+    entry!("fix_tag_value", TEXT, Binary => Binary, |_, _, it| super::messages::fix(&it[0])),
+    entry!("mqtt_is_valid", NONE, Binary => Bool, |_, _, _| Ok(Converter::MqttIsValid)),
+    entry!("mqtt_field_value", Shape { least: 2, kinds: &[Is::Text, Is::Text] }, Binary => Text, |_, _, it| {
+        super::messages::mqtt(&it[0], &it[1])
+    }),
     entry!("nbsrv", NONE, Text => Int, |_, _, _| Ok(Converter::UsableServers)),
     entry!("srv_queue", NONE, Text => Int, |_, _, _| Ok(Converter::ServerQueue)),
     entry!("map", MAP, Text => Text, super::maps::make),
@@ -300,9 +306,8 @@ pub(super) fn counter(name: &str) -> Option<&'static Entry> {
 /// HAProxy's others.
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
-    "aes_gcm_dec", "capture-req", "capture-res", "debug", "digest", "fix_is_valid", "fix_tag_value",
-    "hmac", "http_date", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
-    "language", "ltime", "map_regm", "mqtt_field_value", "mqtt_is_valid", "protobuf", "regsub",
+    "aes_gcm_dec", "capture-req", "capture-res", "debug", "digest", "hmac", "http_date", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
+    "language", "ltime", "map_regm", "protobuf", "regsub",
     "table_expire", "table_gpc", "table_gpc_rate", "table_gpt", "table_idle", "table_server_id",
     "ungrpc", "utime",
 ];

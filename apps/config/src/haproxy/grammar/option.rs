@@ -146,7 +146,7 @@ const OTHERS: &[(&str, Parse)] = &[
     ("redis-check", readymade::redis),
     ("mysql-check", readymade::mysql),
     ("ldap-check", readymade::ldap),
-    ("spop-check", readymade::missing),
+    ("spop-check", readymade::spop),
     ("tcp-check", checks::tcp_check_option),
     ("external-check", readymade::missing),
     ("forwardfor", forwardfor),

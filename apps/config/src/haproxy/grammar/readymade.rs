@@ -1,4 +1,4 @@
-//! Options that are a whole health check: Redis, SMTP, PostgreSQL, MySQL, LDAP, TLS.
+//! Options that are a whole health check: Redis, SMTP, PostgreSQL, MySQL, LDAP, TLS, agents of SPOP.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -238,6 +238,20 @@ fn client_hello() -> alloc::string::String {
     let suites: alloc::string::String = suites.collect();
     let random = "%[date(),htonl,hex]%[str(HAPROXYSSLCHK\nHAPROXYSSLCHK\n),hex]";
     format!("1603000079010000750300{random}00004E{suites}0100")
+}
+
+pub(super) fn spop(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
+    wants_backend(cx, draft, "spop-check");
+    if !cx.at_most(words, 0, 1) {
+        return;
+    }
+    // HAPROXY-HELLO (SPOE's documentation, section 3.2.4): the last fragment, of no stream; then names
+    // and values: 8 is a text with its length, 3 a number (16380), 0x11 true.
+    let hello =
+        b"\x01\0\0\0\x01\0\0\x12supported-versions\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\
+        \x0ccapabilities\x08\0\x0bhealthcheck\x11";
+    let frame = [&(hello.len() as u32).to_be_bytes()[..], hello].concat();
+    draft.check.set_ready(alloc::vec![send(frame), reply(Reply::SpopHello)]);
 }
 
 /// Those that are not here yet.

@@ -236,7 +236,7 @@ fn what_is_not_here_yet_is_named() {
     for (line, named) in [
         ("mode http", "'mode http' is not supported yet"),
         ("http-request deny", "'http-request'"),
-        ("option spop-check", "'option spop-check'"),
+        ("option external-check", "'option external-check'"),
         ("acl x path /", "'path' is not supported yet"),
         ("source 10.0.0.2 usesrc clientip", "'source .. usesrc' is not supported yet"),
         ("source 10.0.0.2 interface eth0 usesrc client", "'source .. usesrc' is not"),
