@@ -140,12 +140,10 @@ pub fn fetch<'a>(sample: &'a Sample, view: &'a impl View, work: &'a mut Workspac
         Fetch::Uuid => (view.random().map(|random| uuid(random, &mut room)).into(), false),
         other => first(other, view, hello),
     };
-    let value = value.and_then(|value| {
-        let made = sample.converters.iter().try_fold(value, |value, converter| {
-            convert::convert(converter, value, view, &mut room)
-        });
-        made.into()
+    let value = sample.converters.iter().fold(value, |value, converter| {
+        value.and_then(|value| convert::convert(converter, value, view, &mut room))
     });
+    let may_change = may_change && !sample.converters.iter().any(convert::is_sure);
     Fetched { value, may_change, room }
 }
 

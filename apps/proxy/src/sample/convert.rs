@@ -6,9 +6,42 @@ use penstock_wire::Addr;
 
 use super::{Room, Value, View, digest, fix, mqtt, text};
 use crate::hash;
+use crate::known::Known;
 
-/// Makes the next value; `None` where there is none.
+/// Makes the next value. What looks at messages may want to see more.
 pub(super) fn convert<'a>(
+    converter: &'a Converter,
+    value: Value<'a>,
+    view: &impl View,
+    room: &mut Room<'a>,
+) -> Known<Value<'a>> {
+    match converter {
+        Converter::FixIsValid => is_valid(fix::judge(value.bytes(room))),
+        Converter::FixValue(tag) => fix::value(value.bytes(room), *tag).map(Value::Binary),
+        Converter::MqttIsValid => is_valid(mqtt::judge(value.bytes(room))),
+        Converter::MqttValue(packet, field) => {
+            mqtt::value(value.bytes(room), *packet, *field).map(|found| match found {
+                mqtt::Found::Number(number) => Value::Int(number.into()),
+                mqtt::Found::Text(text) => Value::Text(text),
+            })
+        }
+        _ => made(converter, value, view, room).into(),
+    }
+}
+
+/// Whether it says itself that what it gives can no more become another.
+pub(super) fn is_sure(converter: &Converter) -> bool {
+    matches!(
+        converter,
+        Converter::FixIsValid
+            | Converter::FixValue(_)
+            | Converter::MqttIsValid
+            | Converter::MqttValue(..)
+    )
+}
+
+/// All others; `None` where there is no value.
+fn made<'a>(
     converter: &'a Converter,
     value: Value<'a>,
     view: &impl View,
@@ -93,15 +126,10 @@ pub(super) fn convert<'a>(
         }
         Converter::XxHash(function, seed) => digest::xxhash(*function, *seed, value.bytes(room)),
         Converter::Digest(function) => digest::digest(*function, value.bytes(room), room),
-        Converter::FixIsValid => is_valid(fix::judge(value.bytes(room)))?,
-        Converter::FixValue(tag) => Value::Binary(fix::value(value.bytes(room), *tag)?),
-        Converter::MqttIsValid => is_valid(mqtt::judge(value.bytes(room)))?,
-        Converter::MqttValue(packet, field) => {
-            match mqtt::value(value.bytes(room), *packet, *field)? {
-                mqtt::Found::Number(number) => Value::Int(number.into()),
-                mqtt::Found::Text(text) => Value::Text(text),
-            }
-        }
+        Converter::FixIsValid
+        | Converter::FixValue(_)
+        | Converter::MqttIsValid
+        | Converter::MqttValue(..) => return None,
         Converter::UsableServers => Value::Int(view.usable_servers(value.text(room))?),
         Converter::ServerQueue => Value::Int(view.server_queue(value.text(room))?),
         Converter::Map { map, default } => {
@@ -159,12 +187,11 @@ pub(super) fn convert<'a>(
     Some(value)
 }
 
-/// What is not whole yet is no sample yet.
-fn is_valid<'a>(verdict: fix::Verdict) -> Option<Value<'a>> {
+fn is_valid<'a>(verdict: fix::Verdict) -> Known<Value<'a>> {
     match verdict {
-        fix::Verdict::Valid => Some(Value::Bool(true)),
-        fix::Verdict::Invalid => Some(Value::Bool(false)),
-        fix::Verdict::Short => None,
+        fix::Verdict::Valid => Known::Is(Value::Bool(true)),
+        fix::Verdict::Invalid => Known::Is(Value::Bool(false)),
+        fix::Verdict::Short => Known::NotYet,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `fix_is_valid` and `fix_tag_value`: messages of the Financial Information eXchange protocol, as the
 //! FIX session layer has them: `tag=value` and the byte 1, again and again, from `8=` to `10=`.
 
+use crate::known::Known;
+
 /// What a message is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -56,19 +58,17 @@ pub(super) fn judge(bytes: &[u8]) -> Verdict {
     Verdict::Short
 }
 
-/// The value of a tag; `None` where it is not there, or not yet.
-pub(super) fn value(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
+/// The value of a tag.
+pub(super) fn value(bytes: &[u8], wanted: u32) -> Known<&[u8]> {
     let mut rest = bytes;
-    while let Next::Field(field) = field(rest) {
-        if field.tag == wanted {
-            return Some(field.value);
+    loop {
+        match field(rest) {
+            Next::Field(field) if field.tag == wanted => return Known::Is(field.value),
+            Next::Field(field) if field.tag != CHECKSUM => rest = &rest[field.bytes..],
+            Next::Field(_) | Next::Invalid => return Known::Never,
+            Next::End => return Known::NotYet,
         }
-        if field.tag == CHECKSUM {
-            break;
-        }
-        rest = &rest[field.bytes..];
     }
-    None
 }
 
 struct Field<'a> {
@@ -134,7 +134,6 @@ mod tests {
 
     use super::*;
     use std::format;
-    use std::string::String;
     use std::vec::Vec;
 
     fn message(body: &str) -> Vec<u8> {
@@ -147,10 +146,10 @@ mod tests {
     fn a_logon_is_valid_and_has_values() {
         let logon = message("35=A|34=1|49=EXECUTOR|56=CLIENT1|98=0|108=30|");
         assert_eq!(judge(&logon), Verdict::Valid);
-        let shown = |tag| value(&logon, tag).map(|it| String::from_utf8_lossy(it).into_owned());
-        assert_eq!(shown(8).as_deref(), Some("FIX.4.4"));
-        assert_eq!(shown(49).as_deref(), Some("EXECUTOR"));
-        assert_eq!(shown(57), None);
+        assert_eq!(value(&logon, 8), Known::Is(&b"FIX.4.4"[..]));
+        assert_eq!(value(&logon, 49), Known::Is(&b"EXECUTOR"[..]));
+        assert_eq!(value(&logon, 57), Known::Never);
+        assert_eq!(value(&logon[..20], 49), Known::NotYet);
         for cut in 0..logon.len() {
             assert_eq!(judge(&logon[..cut]), Verdict::Short, "{cut}");
         }

@@ -4,6 +4,7 @@
 use penstock_config::haproxy::{MqttField, MqttPacket};
 
 use super::fix::Verdict;
+use crate::known::Known;
 
 /// Something that a packet holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +18,8 @@ pub(super) fn judge(bytes: &[u8]) -> Verdict {
     walk(bytes, &mut |_, _, _| {})
 }
 
-/// A field of a packet of this kind; `None` where it is not there, or not yet. A number that the
-/// packet could have and has not is 0.
-pub(super) fn value(bytes: &[u8], packet: MqttPacket, wanted: MqttField) -> Option<Found<'_>> {
+/// A field of a packet of this kind. A number that the packet could have and has not is 0.
+pub(super) fn value(bytes: &[u8], packet: MqttPacket, wanted: MqttField) -> Known<Found<'_>> {
     let (mut found, mut kind, mut is_5, mut has_will) = (None, None, false, false);
     let verdict = walk(bytes, &mut |its, field, value| {
         kind = Some(its);
@@ -32,19 +32,18 @@ pub(super) fn value(bytes: &[u8], packet: MqttPacket, wanted: MqttField) -> Opti
             found = Some(value);
         }
     });
-    if verdict != Verdict::Valid || kind != Some(packet) {
-        return None;
+    match verdict {
+        Verdict::Valid if kind == Some(packet) => {}
+        Verdict::Valid | Verdict::Invalid => return Known::Never,
+        Verdict::Short => return Known::NotYet,
     }
-    let MqttField::Property(id) = wanted else {
-        return found.filter(|found| *found != Found::Text(b""));
+    let absent = || {
+        let MqttField::Property(id) = wanted else { return None };
+        let property = PROPERTIES.iter().find(|property| property.id == id)?;
+        let is_there = is_5 && (has_will || property.places & WILL == 0);
+        (is_there && matches!(property.shape, Shape::Number(_))).then_some(Found::Number(0))
     };
-    let property = PROPERTIES.iter().find(|property| property.id == id)?;
-    let is_there = is_5 && (has_will || property.places & WILL == 0);
-    let absent = match property.shape {
-        Shape::Number(_) if is_there => Some(Found::Number(0)),
-        _ => None,
-    };
-    found.or(absent).filter(|found| *found != Found::Text(b""))
+    found.or_else(absent).filter(|found| *found != Found::Text(b"")).into()
 }
 
 type See<'s, 'a> = &'s mut dyn FnMut(MqttPacket, MqttField, Found<'a>);
@@ -287,7 +286,7 @@ mod tests {
     const PLAIN: &[u8] = b"\x10\x14\0\x04MQTT\x04\x02\0\x3c\0\x08test_sub";
     const CONNACK_5: &[u8] = b"\x20\x06\0\0\x03\x21\0\x14";
 
-    fn text(bytes: &[u8], field: MqttField) -> Option<Found<'_>> {
+    fn text(bytes: &[u8], field: MqttField) -> Known<Found<'_>> {
         value(bytes, MqttPacket::Connect, field)
     }
 
@@ -306,14 +305,19 @@ mod tests {
             (MqttField::Property(3), Found::Text(b"text/plain")),
             (MqttField::Property(17), Found::Number(0)),
         ] {
-            assert_eq!(text(FULL, field), Some(expected), "{field:?}");
+            assert_eq!(text(FULL, field), Known::Is(expected), "{field:?}");
         }
-        assert_eq!(text(FULL, MqttField::Property(21)), None, "a text that is not there");
-        assert_eq!(text(PLAIN, MqttField::Property(39)), None, "before there were properties");
-        assert_eq!(text(PLAIN, MqttField::ProtocolName), Some(Found::Text(b"MQTT")));
+        assert_eq!(text(FULL, MqttField::Property(21)), Known::Never, "a text that is not there");
+        assert_eq!(
+            text(PLAIN, MqttField::Property(39)),
+            Known::Never,
+            "before there were properties"
+        );
+        assert_eq!(text(PLAIN, MqttField::ProtocolName), Known::Is(Found::Text(b"MQTT")));
+        assert_eq!(text(&PLAIN[..9], MqttField::ProtocolName), Known::NotYet);
         let answer = |field| value(CONNACK_5, MqttPacket::ConnAck, field);
-        assert_eq!(answer(MqttField::Property(33)), Some(Found::Number(20)));
-        assert_eq!(text(CONNACK_5, MqttField::Flags), None, "of another packet");
+        assert_eq!(answer(MqttField::Property(33)), Known::Is(Found::Number(20)));
+        assert_eq!(text(CONNACK_5, MqttField::Flags), Known::Never, "of another packet");
     }
 
     #[test]
