@@ -11,7 +11,7 @@ use penstock_proxy::Proxy;
 use penstock_queue::Chunks;
 use penstock_server::{Arguments, Server};
 use penstock_stack::rfd::Cores;
-use penstock_stack::{App, Capacity, Instant, Worker, mail};
+use penstock_stack::{App, Capacity, Endpoint, Instant, Worker, mail};
 use penstock_wire::{Addr, Mac, ethernet, icmp, ip};
 use stats_alloc::Region;
 
@@ -411,7 +411,7 @@ impl Serving<WithControl<Server>> {
         let link = Link { dhcp: true, router_advertisements: true, ..Link::default() };
         let plan = Plan {
             links: vec![link],
-            dns: vec![Addr::v4(0x0a40_0001)],
+            dns: vec![Endpoint { addr: Addr::v4(0x0a40_0001), port: 53 }],
             log: Boot::parse("log=name.example").machine.log,
             ..Plan::default()
         };

@@ -9,7 +9,7 @@ use core::fmt;
 use penstock_control::{Application, NameId};
 use penstock_proxy::Proxy;
 use penstock_server::Server;
-use penstock_stack::{App, Close, ConnId, Counters, Cx, Datagram, ListenerId, UdpId};
+use penstock_stack::{App, Close, ConnId, Counters, Cx, Datagram, Endpoint, ListenerId, UdpId};
 use penstock_wire::Addr;
 
 /// The application of a core.
@@ -179,7 +179,7 @@ impl Application for Tenant {
         of!(self, app => app.names())
     }
 
-    fn name_servers(&self) -> &[Addr] {
+    fn name_servers(&self) -> &[Endpoint] {
         of!(self, app => app.name_servers())
     }
 

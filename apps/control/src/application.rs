@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use penstock_stack::{App, Cx};
+use penstock_stack::{App, Cx, Endpoint};
 use penstock_wire::Addr;
 
 /// One of an application's names: its position in [`Application::names`].
@@ -17,8 +17,8 @@ pub trait Application: App {
         &[]
     }
 
-    /// Who is to be asked for them, at port 53, before the machine's own name servers.
-    fn name_servers(&self) -> &[Addr] {
+    /// Who is to be asked for them, before the machine's own name servers.
+    fn name_servers(&self) -> &[Endpoint] {
         &[]
     }
 

@@ -30,7 +30,7 @@ use crate::slaac::Routers;
 use crate::sntp::{self, Sntp};
 
 /// Addresses of servers, by rank.
-type Servers = [Option<Addr>; limits::SERVERS_MAX];
+type Servers<T> = [Option<T>; limits::SERVERS_MAX];
 
 /// The control plane.
 pub(crate) struct Control {
@@ -45,7 +45,7 @@ pub(crate) struct Control {
     pub(crate) journal: Journal,
     /// Whence the client of DHCP asks for more of its lease.
     dhcp_socket: Option<UdpId>,
-    dns: Servers,
+    dns: Servers<Endpoint>,
 }
 
 /// An interface.
@@ -203,8 +203,9 @@ impl Control {
         let leases = || self.links.iter().filter_map(|link| link.dhcp.as_ref()?.lease());
         let leased = leases().flat_map(|lease| lease.dns).flatten();
         let advertised = self.links.iter().filter_map(|link| link.routers.as_ref());
-        let dns = self.plan.dns.iter().copied().chain(leased);
-        let dns = gather(dns.chain(advertised.flat_map(Routers::dns)));
+        let told = leased.chain(advertised.flat_map(Routers::dns));
+        let told = told.map(|addr| Endpoint { addr, port: resolver::PORT });
+        let dns = gather(self.plan.dns.iter().copied().chain(told));
         let ntp =
             self.plan.ntp.iter().copied().chain(leases().flat_map(|lease| lease.ntp).flatten());
         let ntp = gather(ntp);
@@ -313,7 +314,7 @@ impl Control {
     }
 }
 
-fn gather(all: impl Iterator<Item = Addr>) -> Servers {
+fn gather<T: PartialEq + Copy>(all: impl Iterator<Item = T>) -> Servers<T> {
     let (mut servers, mut count) = ([None; limits::SERVERS_MAX], 0);
     for addr in all {
         if count < servers.len() && !servers.contains(&Some(addr)) {
@@ -325,13 +326,17 @@ fn gather(all: impl Iterator<Item = Addr>) -> Servers {
 }
 
 /// Addresses behind each other, or `none`.
-struct List<'a>(&'a Servers);
+struct List<'a>(&'a Servers<Endpoint>);
 
 impl core::fmt::Display for List<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut separator = "";
-        for addr in self.0.iter().flatten() {
-            write!(f, "{separator}{addr}")?;
+        for Endpoint { addr, port } in self.0.iter().flatten() {
+            match *port {
+                resolver::PORT => write!(f, "{separator}{addr}")?,
+                port if addr.is_v4() => write!(f, "{separator}{addr}:{port}")?,
+                port => write!(f, "{separator}[{addr}]:{port}")?,
+            }
             separator = ", ";
         }
         if separator.is_empty() { f.write_str("none") } else { Ok(()) }

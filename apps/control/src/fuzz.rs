@@ -13,7 +13,8 @@ use alloc::vec::Vec;
 
 use penstock_queue::{Chunks, MemoryQueue};
 use penstock_stack::{
-    App, Capacity, Config, Cx, Duration, Instant, Interface, Steering, Tcp, Worker, mail, rfd,
+    App, Capacity, Config, Cx, Duration, Endpoint, Instant, Interface, Steering, Tcp, Worker, mail,
+    rfd,
 };
 use penstock_wire::checksum::Sum;
 use penstock_wire::icmp::{self, Outgoing};
@@ -87,7 +88,7 @@ impl Application for Asker {
 #[derive(Clone, Debug, Default)]
 struct Asked {
     transaction: [u8; 4],
-    /// The last datagrams to port 53 and 123: our port, and what they said.
+    /// The last datagrams to the name server's port and 123: our port, and what they said.
     dns: Option<(Addr, u16, Vec<u8>)>,
     ntp: Option<(Addr, u16, Vec<u8>)>,
     /// The address that was probed for last.
@@ -120,7 +121,7 @@ impl World {
         let link = Link { dhcp: true, router_advertisements: true, ..Link::default() };
         let plan = Plan {
             links: vec![link],
-            dns: vec![SERVER],
+            dns: vec![Endpoint { addr: SERVER, port: NAME_PORT }],
             clock: (kind & 1 != 0).then_some((Duration::from_secs(1_795_670_400), "the story")),
             hosts: "10.0.0.9 known\n".into(),
             seed: [kind; 32],
@@ -219,7 +220,7 @@ impl World {
             let [from, to] = [0, 2].map(|at| u16::from_be_bytes([ports[at], ports[at + 1]]));
             match to {
                 67 => self.asked.transaction = bytes[4..8].try_into().unwrap_or_default(),
-                53 => self.asked.dns = Some((src, from, bytes.to_vec())),
+                NAME_PORT => self.asked.dns = Some((src, from, bytes.to_vec())),
                 123 => self.asked.ntp = Some((src, from, bytes.to_vec())),
                 _ => {}
             }
@@ -349,7 +350,7 @@ impl World {
         let count = story.byte() as usize;
         answer.extend(story.take(count));
         let from = if kind & 64 == 0 { SERVER } else { Addr::v4(0x0a00_0002) };
-        let port_from = if kind & 128 == 0 { 53 } else { 54 };
+        let port_from = if kind & 128 == 0 { NAME_PORT } else { 54 };
         self.datagram(from, (port_from, port), own, &answer);
     }
 
@@ -395,6 +396,7 @@ impl World {
 
 const OWN: Mac = Mac([2, 0, 0, 0, 0, 2]);
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const NAME_PORT: u16 = 5353;
 const SERVER: Addr = Addr::v4(0x0a00_0001);
 const UDP_AT: usize = ethernet::HEADER_BYTES + ip::V4_HEADER_BYTES;
 

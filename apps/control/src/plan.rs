@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penstock_config::{Card, Log, Machine};
-use penstock_stack::Duration;
+use penstock_stack::{Duration, Endpoint};
 use penstock_wire::Addr;
+
+use crate::resolver;
 
 /// What was said of a machine, as far as it is the control plane's to do.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +19,7 @@ pub struct Plan {
     /// The name of what runs, in lines to a syslog server.
     pub tag: String,
     /// Name servers that were named; those that networks tell of are asked after them.
-    pub dns: Vec<Addr>,
+    pub dns: Vec<Endpoint>,
     /// Time servers that were named.
     pub ntp: Vec<Addr>,
     /// Gateways to take instead of those that networks tell of.
@@ -58,12 +60,13 @@ impl Plan {
             wanted: own.wanted,
             gateway: own.gateway,
         });
+        let dns = machine.ips.iter().flat_map(|ip| &ip.dns);
         let hostname = machine.ips.iter().find_map(|ip| ip.hostname.clone());
         Plan {
             links: links.collect(),
             hostname: hostname.unwrap_or_else(|| "penstock".into()),
             tag: "penstock".into(),
-            dns: machine.ips.iter().flat_map(|ip| ip.dns.iter().copied()).collect(),
+            dns: dns.map(|&addr| Endpoint { addr, port: resolver::PORT }).collect(),
             ntp: machine.ips.iter().filter_map(|ip| ip.ntp).collect(),
             gateways: machine.gateways.clone(),
             log: machine.log.clone(),

@@ -24,7 +24,7 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(crate) struct Resolver {
     names: Vec<Name>,
-    servers: [Option<Addr>; limits::SERVERS_MAX],
+    servers: [Option<Endpoint>; limits::SERVERS_MAX],
     questions: [Option<Question>; limits::QUESTIONS_MAX],
     /// How many may be under way: few until somebody answers, because the first of them wait for the
     /// server's station, and few may wait.
@@ -74,7 +74,7 @@ struct Question {
     tries: u32,
     /// A server has said that it will not or cannot say.
     is_refused: bool,
-    server: Addr,
+    server: Endpoint,
     socket: Option<UdpId>,
     /// Over TCP, or waiting for it.
     by_stream: bool,
@@ -131,7 +131,7 @@ impl Resolver {
     /// Asks these from now on, and about everything that nobody could tell before.
     pub(crate) fn set_servers(
         &mut self,
-        servers: [Option<Addr>; limits::SERVERS_MAX],
+        servers: [Option<Endpoint>; limits::SERVERS_MAX],
         now: Instant,
     ) {
         if servers == self.servers {
@@ -231,7 +231,7 @@ impl Resolver {
         let is = |question: &Option<Question>| question.is_some_and(|it| it.socket == Some(socket));
         let Some(at) = self.questions.iter().position(is) else { return Told::Nothing };
         let Some(question) = self.questions[at] else { return Told::Nothing };
-        if from != (Endpoint { addr: question.server, port: PORT }) {
+        if from != question.server {
             return Told::Nothing;
         }
         self.on_answer(cx, at, bytes, random)
@@ -274,7 +274,7 @@ impl Resolver {
                 self.window = (self.window * 2).min(limits::QUESTIONS_MAX);
                 self.look(cx, random);
                 match core::mem::take(&mut self.is_silent) {
-                    true => Told::Answering(question.server),
+                    true => Told::Answering(question.server.addr),
                     false => Told::Nothing,
                 }
             }
@@ -346,7 +346,8 @@ impl Resolver {
                     continue;
                 };
                 known.is_asked = true;
-                let (name, server) = (at as u16, Addr::UNSPECIFIED);
+                let server = Endpoint { addr: Addr::UNSPECIFIED, port: 0 };
+                let name = at as u16;
                 let question = Question {
                     name,
                     family,
@@ -379,8 +380,7 @@ impl Resolver {
         let length = dns::write(&mut bytes, question.id, &wire, question.family);
         if let Some(socket) = question.socket {
             // One that cannot leave is like one that is not answered.
-            let _ =
-                cx.udp_send(socket, None, Endpoint { addr: server, port: PORT }, &bytes[..length]);
+            let _ = cx.udp_send(socket, None, server, &bytes[..length]);
         }
     }
 
@@ -392,7 +392,7 @@ impl Resolver {
         let wants = |question: &Option<Question>| question.is_some_and(|it| it.by_stream);
         let Some(at) = self.questions.iter().position(wants) else { return };
         let Some(question) = &mut self.questions[at] else { return };
-        let to = Endpoint { addr: question.server, port: PORT };
+        let to = question.server;
         (self.stream.question, self.stream.count) = (at, 0);
         question.deadline = cx.now() + STREAM_TIMEOUT;
         match cx.connect(to, None, SocketOptions::default()) {
@@ -520,7 +520,8 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-const PORT: u16 = 53;
+/// Where a name server listens, unless something else was said.
+pub(crate) const PORT: u16 = 53;
 const TIMEOUT: Duration = Duration::from_secs(1);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_LOOK: Duration = Duration::from_millis(10);

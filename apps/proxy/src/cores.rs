@@ -157,7 +157,7 @@ impl Proxy {
             }
             (GAUGES, gauges) => {
                 for &word in gauges {
-                    let gauge = self.gauges.on_told(from, word);
+                    let gauge = self.gauges.on_told(from, word, cx.now());
                     match gauge.and_then(|gauge| self.gauges.owner(gauge)) {
                         Some(Counted::Backend(backend)) => self.load_of_backend_changed(backend),
                         Some(Counted::Server(server)) => self.load_changed(server),

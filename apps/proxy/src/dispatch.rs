@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use penstock_config::haproxy::{Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, State};
+use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, Instant, State};
 
 use crate::balance::{Answer, Question};
 use crate::limits;
@@ -284,7 +284,7 @@ impl Proxy {
             has_ended,
         };
         self.variables.respond(id);
-        self.count_in_server(id, server);
+        self.count_in_server(id, server, cx.now());
         match self.relay.open(cx, client, opening) {
             Ok(conn) => {
                 self.roles[client.index()] = Role::Client(id, true);
@@ -319,11 +319,11 @@ impl Proxy {
         Some(Endpoint { addr, port })
     }
 
-    fn count_in_server(&mut self, id: SessionId, server: u16) {
+    fn count_in_server(&mut self, id: SessionId, server: u16, now: Instant) {
         let Some(session) = self.session_mut(id) else { return };
         if !session.has(Session::IN_SERVER) {
             session.set(Session::IN_SERVER);
-            self.gauges.more(self.gauges.server(server));
+            self.gauges.more(self.gauges.server(server), now);
             self.load_changed(server);
         }
     }
@@ -393,6 +393,15 @@ impl Proxy {
             }
         };
         cx.send(conn, bytes) == bytes.len()
+    }
+
+    /// Usable servers of a backend; one that sessions are dispatched to is none.
+    pub(crate) fn usable_in(&self, backend: u16) -> u32 {
+        let is_dispatch = |server| self.setup.server(server).is_dispatch;
+        match self.setup.servers_of(backend).any(is_dispatch) {
+            true => 0,
+            false => self.backends[backend as usize].usable_count(),
+        }
     }
 
     /// Sessions of this core that wait in a backend and at its servers.

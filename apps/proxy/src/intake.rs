@@ -92,8 +92,8 @@ impl Proxy {
         session.set(Session::IN_FRONTEND);
         let (frontend, bind) = (session.frontend, session.bind);
         self.statistics.accepted += 1;
-        self.gauges.more(self.gauges.process());
-        self.gauges.more(self.gauges.frontend(frontend));
+        self.gauges.more(self.gauges.process(), cx.now());
+        self.gauges.more(self.gauges.frontend(frontend), cx.now());
         let rules = &self.setup.frontend(frontend).connection_rules;
         let verdict = match rules.is_empty() {
             true => Verdict::Accept,
@@ -269,7 +269,7 @@ impl Proxy {
         directed: Option<u16>,
         key: Option<u32>,
     ) {
-        self.join_backend(id, backend);
+        self.join_backend(id, backend, cx.now());
         if let Some(session) = self.session_mut(id) {
             session.phase = Phase::Connecting;
             session.key = key;
@@ -280,11 +280,11 @@ impl Proxy {
         }
     }
 
-    fn join_backend(&mut self, id: SessionId, backend: u16) {
+    fn join_backend(&mut self, id: SessionId, backend: u16, now: Instant) {
         let Some(session) = self.session_mut(id) else { return };
         if session.backend.replace(backend).is_none() {
             session.set(Session::IN_BACKEND);
-            self.gauges.more(self.gauges.backend(backend));
+            self.gauges.more(self.gauges.backend(backend), now);
             self.load_of_backend_changed(backend);
         }
     }
@@ -303,7 +303,7 @@ impl Proxy {
         session.set(Session::INSPECTED);
         let frontend = session.frontend;
         if let Some(backend) = backend {
-            self.join_backend(id, backend);
+            self.join_backend(id, backend, cx.now());
         }
         self.listen_again(cx, id);
         if begins {

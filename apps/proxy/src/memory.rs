@@ -112,7 +112,7 @@ fn servers(setup: &Setup, cores: u16) -> usize {
         (backs, size_of::<backend::Backend>()),
         (setup.doors.len(), size_of::<Option<u16>>() * 2),
         (setup.pools.supplies.len(), size_of::<Queue>() + Slots::POOL_BYTES),
-        (1 + fronts + backs + servers, Gauges::bytes(cores)),
+        (1 + fronts + backs + servers, Gauges::bytes(cores, proxies.counts_rates)),
         (fronts + backs, Farewell::SECTION_BYTES),
         (setup.names.len(), NAME_BYTES),
     ];

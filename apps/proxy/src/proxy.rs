@@ -9,7 +9,7 @@ use penstock_config::haproxy::Bind;
 use penstock_control::{Application, NameId};
 use penstock_relay::Relay;
 use penstock_stack::{
-    App, Capacity, Close, ConnId, Cx, Duration, Instant, ListenerId, SocketOptions,
+    App, Capacity, Close, ConnId, Cx, Duration, Endpoint, Instant, ListenerId, SocketOptions,
 };
 use penstock_wire::Addr;
 
@@ -131,6 +131,10 @@ impl Proxy {
         let variables = Variables::new(&proxies.variables, core, sessions);
         variables.assign(&proxies.global.assignments, &mut work);
         let (fronts, backs) = (proxies.frontends.len(), proxies.backends.len());
+        let mut gauges = Gauges::new(fronts, backs, servers.len(), cores);
+        if proxies.counts_rates {
+            gauges.count_rates();
+        }
         Proxy {
             setup,
             cards,
@@ -139,7 +143,7 @@ impl Proxy {
             roles: alloc::vec![Role::None; capacity.connections as usize].into(),
             sessions: Pool::new(sessions),
             relay: Relay::new(capacity, &setup.manners),
-            gauges: Gauges::new(fronts, backs, servers.len(), cores),
+            gauges,
             backends,
             servers,
             slots: Slots::new(core, cores, &setup.pools.supplies),
@@ -271,7 +275,7 @@ impl Application for Proxy {
         &self.setup.names
     }
 
-    fn name_servers(&self) -> &[Addr] {
+    fn name_servers(&self) -> &[Endpoint] {
         &self.setup.name_servers
     }
 

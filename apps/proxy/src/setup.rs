@@ -7,13 +7,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
-    Action, Address, Algorithm, Backend, BackendId, Bind, Fetch, Format, Frontend, Goal, Item,
-    LogFormat, Mode, Port, Proxies, ProxyHeader, Rule, Server, Variable,
+    Action, Address, Algorithm, Backend, BackendId, Bind, BindAddress, Fetch, Format, Frontend,
+    Goal, Item, LogFormat, Mode, Port, Proxies, ProxyHeader, Rule, Server, Variable,
 };
 use penstock_control::NAMES_MAX;
 use penstock_relay::{Manners, Timeouts};
-use penstock_stack::SocketOptions;
-use penstock_wire::Addr;
+use penstock_stack::{Endpoint, SocketOptions};
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
@@ -31,7 +30,7 @@ pub struct Setup {
     pub(crate) names: Vec<String>,
     pub(crate) named: Vec<Vec<u16>>,
     /// Who is asked for them, before the machine's own name servers.
-    pub(crate) name_servers: Vec<Addr>,
+    pub(crate) name_servers: Vec<Endpoint>,
     /// The listeners.
     pub(crate) doors: Vec<Door>,
     /// Where the listeners of each frontend begin among all.
@@ -157,7 +156,8 @@ impl Setup {
             ));
         }
         let name_servers = proxies.resolvers.iter().flat_map(|section| &section.servers);
-        let name_servers = name_servers.map(|(_, addr)| *addr).collect();
+        let name_servers =
+            name_servers.map(|&(_, BindAddress { addr, port })| Endpoint { addr, port }).collect();
         let mut first_doors = Vec::new();
         let mut doors = Vec::new();
         for (number, frontend) in (0..).zip(&proxies.frontends) {

@@ -85,9 +85,7 @@ impl View for SessionView<'_> {
             Fetch::Stopping => Some(Value::Bool(proxy.is_stopping)),
             Fetch::HostName => proxy.setup.proxies().global.node.as_deref().and_then(text),
 
-            Fetch::UsableServers(named) => {
-                number(proxy.backends[backend(named)? as usize].usable_count())
-            }
+            Fetch::UsableServers(named) => number(proxy.usable_in(backend(named)?)),
             Fetch::BackendConnections(named) => {
                 number(gauges.total(gauges.backend(backend(named)?)))
             }
@@ -95,10 +93,22 @@ impl View for SessionView<'_> {
                 let frontend = named.map_or(session.frontend, |id| id.0);
                 number(gauges.total(gauges.frontend(frontend)))
             }
+            Fetch::FrontendRate(named) => {
+                let frontend = named.map_or(session.frontend, |id| id.0);
+                Some(Value::Int(gauges.rate(gauges.frontend(frontend), self.now) as i64))
+            }
+            Fetch::BackendRate(named) => {
+                let gauge = gauges.backend(backend(named)?);
+                Some(Value::Int(gauges.rate(gauge, self.now) as i64))
+            }
+            Fetch::ServerRate(id) => {
+                let gauge = gauges.server(self.server(*id));
+                Some(Value::Int(gauges.rate(gauge, self.now) as i64))
+            }
             Fetch::Queue(named) => number(proxy.waiting_in(backend(named)?)),
             Fetch::AverageQueue(named) => {
                 let backend = backend(named)?;
-                let usable = proxy.backends[backend as usize].usable_count();
+                let usable = proxy.usable_in(backend);
                 let waiting = proxy.waiting_in(backend);
                 number(if usable == 0 { waiting * 2 } else { waiting.div_ceil(usable) })
             }
@@ -221,7 +231,7 @@ impl View for SessionView<'_> {
 
     fn usable_servers(&self, name: &[u8]) -> Option<i64> {
         let backend = self.proxy.setup.backend_named(name)?;
-        Some(self.proxy.backends[backend as usize].usable_count().into())
+        Some(self.proxy.usable_in(backend).into())
     }
 
     fn server_queue(&self, name: &[u8]) -> Option<i64> {

@@ -6,6 +6,7 @@ mod world;
 use penstock_config::haproxy::grammar::{File, Input};
 use penstock_config::haproxy::{BackendId, ServerId};
 use penstock_control::{Application, NameId};
+use penstock_stack::Endpoint;
 use penstock_wire::Addr;
 
 use penstock_world::addr;
@@ -22,7 +23,7 @@ fn world(cores: u16) -> World {
 }
 
 fn with_servers(cores: u16, servers: &str) -> World {
-    let text = "resolvers mydns\n nameserver ns1 10.0.0.9:53\ndefaults\n timeout connect 1s\n \
+    let text = "resolvers mydns\n nameserver ns1 10.0.0.9:8600\ndefaults\n timeout connect 1s\n \
                 timeout client 9s\n timeout server 9s\nlisten be\n bind :80\n log stdout format short \
                 daemon\n";
     let text = format!("{text} {servers}\n");
@@ -56,6 +57,8 @@ fn who_answers(world: &mut World) -> Vec<u8> {
 fn servers_are_where_their_name_leads() {
     for cores in [1, 4] {
         let mut world = world(cores);
+        let asked = world.cores[0].app().name_servers();
+        assert_eq!(asked, [Endpoint { addr: addr(9), port: 8600 }]);
         assert_eq!(who_answers(&mut world), [0], "nobody knows where they are");
         let found = |server: u32, at: Addr| {
             let by = if server == 1 { "mydns/ns1" } else { "DNS cache" };

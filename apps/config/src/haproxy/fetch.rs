@@ -93,6 +93,12 @@ pub enum Fetch {
     AverageQueue(Option<BackendId>),
     /// `fe_conn`: its connections.
     FrontendConnections(Option<FrontendId>),
+    /// `fe_sess_rate`: sessions that came in the last second.
+    FrontendRate(Option<FrontendId>),
+    /// `be_sess_rate`.
+    BackendRate(Option<BackendId>),
+    /// `srv_sess_rate`.
+    ServerRate(ServerId),
     /// `be_conn_free`: how many more its servers take; -1 where one has no limit.
     BackendFree(Option<BackendId>),
     /// `connslots`: these, and places in queues.

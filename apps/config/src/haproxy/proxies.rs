@@ -22,6 +22,8 @@ pub struct Proxies {
     pub tables: Vec<StickTable>,
     /// `resolvers`, in the order of the file.
     pub resolvers: Vec<super::Resolvers>,
+    /// Something asks how many sessions come in a second.
+    pub counts_rates: bool,
     /// Variables that anything names.
     pub variables: Variables,
 }

@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 
 use penstock_wire::Addr;
 
+use super::BindAddress;
+
 /// A `resolvers` section.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Resolvers {
     /// Its name.
     pub name: String,
-    /// `nameserver`: names and addresses, each at port 53. None: the machine's own.
-    pub servers: Vec<(String, Addr)>,
+    /// `nameserver`: names, addresses and ports. None: the machine's own.
+    pub servers: Vec<(String, BindAddress)>,
 }
 
 /// How a server stands whose name has no address yet.

@@ -30,6 +30,8 @@ pub(super) struct Cx<'i> {
     pub(super) messages: Messages,
     /// `resolvers` sections.
     pub(super) resolvers: Vec<crate::haproxy::Resolvers>,
+    /// Somebody asks how many sessions come in a second.
+    pub(super) counts_rates: bool,
     /// `peers` sections.
     pub(super) peers: Vec<Peers>,
     /// `userlist` sections.

@@ -166,6 +166,18 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::Queue(scope.backend(&it[0], 0)))),
     entry!("avg_queue", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::AverageQueue(scope.backend(&it[0], 0)))),
     entry!("fe_conn", ONE_FRONTEND, Int, INTERNAL, "internal state", |scope, _, it| Ok(Fetch::FrontendConnections(scope.frontend(&it[0], 0)))),
+    entry!("fe_sess_rate", ONE_FRONTEND, Int, INTERNAL, "internal state", |scope, _, it| {
+        scope.cx.counts_rates = true;
+        Ok(Fetch::FrontendRate(scope.frontend(&it[0], 0)))
+    }),
+    entry!("be_sess_rate", ONE_BACKEND, Int, INTERNAL, "internal state", |scope, _, it| {
+        scope.cx.counts_rates = true;
+        Ok(Fetch::BackendRate(scope.backend(&it[0], 0)))
+    }),
+    entry!("srv_sess_rate", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| {
+        scope.cx.counts_rates = true;
+        of_server(scope, it, Fetch::ServerRate)
+    }),
     entry!("srv_conn", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerConnections)),
     entry!("srv_is_up", ONE_SERVER, Bool, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerIsUp)),
     entry!("srv_queue", ONE_SERVER, Int, INTERNAL, "internal state", |scope, _, it| of_server(scope, it, Fetch::ServerQueue)),
@@ -444,12 +456,12 @@ const CAPTURES_MAX: u16 = 32;
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
     "base", "base32", "base32+src", "baseq", "bc_err", "bc_err_str", "bc_http_major",
-    "be_sess_rate", "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
+    "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
     "capture.res.ver", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls", "cpu_ns_avg",
     "cpu_ns_tot", "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err",
     "fc_err_str", "fc_fackets", "fc_http_major", "fc_lost", "fc_pp_authority", "fc_pp_unique_id",
     "fc_reordering", "fc_retrans", "fc_rtt", "fc_rttvar", "fc_sacked", "fc_src_is_local",
-    "fc_unacked", "fcgi.docroot", "fcgi.index", "fe_req_rate", "fe_sess_rate", "hdr", "hdr_cnt",
+    "fc_unacked", "fcgi.docroot", "fcgi.index", "fe_req_rate", "hdr", "hdr_cnt",
     "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer", "http_auth_group", "http_auth_pass",
     "http_auth_type", "http_auth_user", "http_first_req", "internal.htx.data", "internal.htx.free",
     "internal.htx.free_data", "internal.htx.has_eom", "internal.htx.nbblks", "internal.htx.size",
@@ -466,6 +478,6 @@ pub(super) const UNSUPPORTED: &[&str] = &[
     "sc1_clr_gpc", "sc_clr_gpc", "sc_get_gpc", "sc_get_gpt", "sc_gpc_rate", "sc_inc_gpc", "scook",
     "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip", "shdr_val", "src_clr_gpc",
     "src_get_gpc", "src_get_gpt", "src_gpc_rate", "src_inc_gpc", "src_is_local",
-    "src_updt_conn_cnt", "srv_sess_rate", "status", "unique-id", "url", "url32", "url32+src",
+    "src_updt_conn_cnt", "status", "unique-id", "url", "url32", "url32+src",
     "url_ip", "url_param", "url_port", "urlp", "urlp_val",
 ];

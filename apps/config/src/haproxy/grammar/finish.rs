@@ -52,6 +52,7 @@ pub(super) fn finish(cx: &mut Cx<'_>, mut drafts: Vec<Draft>) -> Proxies {
             proxies.backends.push(fill_backend(cx, draft, backend));
         }
     }
+    proxies.counts_rates = cx.counts_rates;
     proxies.resolvers = core::mem::take(&mut cx.resolvers);
     proxies.variables = cx.variables.finished();
     cx.messages.left_out = false;

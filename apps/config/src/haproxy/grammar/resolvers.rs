@@ -7,7 +7,7 @@ use super::cx::Cx;
 use super::number::{NoTime, Unit};
 use super::text::{invalid_in_name, leading_number};
 use super::words::Words;
-use crate::haproxy::Resolvers;
+use crate::haproxy::{BindAddress, Resolvers};
 
 /// A section begins.
 pub(super) fn begin(cx: &mut Cx<'_>, words: &Words) {
@@ -118,10 +118,7 @@ fn nameserver(cx: &mut Cx<'_>, words: &Words) {
     let Host::Addr(addr) = parsed.host else {
         return cx.alert(&format!("'nameserver {name}' : a name is not supported yet."));
     };
-    if parsed.port != 53 {
-        return cx.alert(&format!("'nameserver {name}' : a port but 53 is not supported yet."));
-    }
     if let Some(section) = cx.resolvers.last_mut() {
-        section.servers.push((name.into(), addr));
+        section.servers.push((name.into(), BindAddress { addr, port: parsed.port as u16 }));
     }
 }

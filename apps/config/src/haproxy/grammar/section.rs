@@ -59,6 +59,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
         names: Names::of(&entries),
         variables: VariableNames::default(),
         resolvers: Vec::new(),
+        counts_rates: false,
         peers: Vec::new(),
         users: Vec::new(),
         messages: Messages { lenient: input.lenient, ..Messages::default() },
