@@ -574,27 +574,4 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         self.core.tell_of_listeners();
         self.core.settle_waiting();
     }
-
-    fn serve_hungry(&mut self) {
-        for _ in 0..crate::limits::HUNGRY_PER_TURN {
-            if !self.core.can_feed() {
-                return;
-            }
-            let Some(index) = self.core.hungry.take() else { return };
-            let tcb = &mut self.core.conns[index];
-            if tcb.awaits_flight() {
-                if tcb.has(Bits::ORPHAN) {
-                    tcb.clear(Bits::APP_TIMER);
-                }
-                // There is one: otherwise nobody can be fed.
-                self.core.want_flight(index);
-                self.conclude(index);
-            } else if tcb.may_send() && !tcb.has(Bits::ORPHAN) {
-                self.core.current = index;
-                let conn = self.core.name(index);
-                self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, 0);
-                self.conclude(index);
-            }
-        }
-    }
 }

@@ -13,13 +13,16 @@
 //!
 //! Linux does the same, per socket: `tcp_rmem[0]`, `tcp_wmem[0]`, `tcp_prune_ofo_queue`.
 
-use penstock_queue::{CHUNK_BYTES, Chunks};
+use penstock_queue::{CHUNK_BYTES, Chunks, QueuePair};
 use penstock_wire::SeqNum;
 
+use crate::app::App;
 use crate::core::Core;
 use crate::counters::Event;
+use crate::cx::Cx;
 use crate::limits;
-use crate::tcp::{Flight, Flights, Tcb};
+use crate::tcp::{Bits, Flight, Flights, Tcb};
+use crate::worker::Worker;
 
 /// Whether a connection may queue a chunk of bytes though memory is exhausted.
 #[cold]
@@ -78,4 +81,30 @@ fn prune(flight: &mut Flight, chunks: &mut Chunks, from: SeqNum, to: SeqNum) -> 
         flight.store.clear(chunks);
     }
     is_pruned
+}
+
+impl<Q: QueuePair, A: App> Worker<Q, A> {
+    /// Feeds who waits for memory, as far as there is some.
+    pub(crate) fn serve_hungry(&mut self) {
+        for _ in 0..limits::HUNGRY_PER_TURN {
+            if !self.core.can_feed() {
+                return;
+            }
+            let Some(index) = self.core.hungry.take() else { return };
+            let tcb = &mut self.core.conns[index];
+            if tcb.awaits_flight() {
+                if tcb.has(Bits::ORPHAN) {
+                    tcb.clear(Bits::APP_TIMER);
+                }
+                // There is one: otherwise nobody can be fed.
+                self.core.want_flight(index);
+                self.conclude(index);
+            } else if tcb.may_send() && !tcb.has(Bits::ORPHAN) {
+                self.core.current = index;
+                let conn = self.core.name(index);
+                self.app.on_acknowledged(&mut Cx::new(&mut self.core), conn, 0);
+                self.conclude(index);
+            }
+        }
+    }
 }
