@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+mod end;
 mod relay;
 mod timeouts;
 

@@ -7,6 +7,7 @@ use penstock_stack::{
     Capacity, Close, ConnId, ConnectError, Cx, Duration, Endpoint, Instant, Origin, SocketOptions,
 };
 
+use crate::end::End;
 use crate::timeouts::{NEVER, Spans, Timeouts, left_ms};
 
 /// The sessions of one core, each two connections that live on it.
@@ -66,20 +67,6 @@ pub enum Said {
     Held,
 }
 
-/// One end of a session.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    other: Option<ConnId>,
-    flags: u8,
-    manners: u16,
-    /// Milliseconds, on a ring of 2^32, when a byte last came from it.
-    read_at: u32,
-    /// The same, when it last acknowledged one, or when one first had to wait for it.
-    written_at: u32,
-    /// Bytes that went on from it.
-    bytes: u64,
-}
-
 /// A session that is over, or has no server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -123,40 +110,6 @@ pub enum Reason {
     Client(Close),
     /// The server's connection broke.
     Server(Close),
-}
-
-impl End {
-    const NONE: End =
-        End { other: None, flags: 0, manners: 0, read_at: 0, written_at: 0, bytes: 0 };
-
-    /// The connection was opened by us.
-    const SERVER: u8 = 1;
-    /// Its handshake is not complete.
-    const CONNECTING: u8 = 1 << 1;
-    /// It will say no more: its FIN came, or it was silent for too long.
-    const ENDED: u8 = 1 << 2;
-    /// Some of its bytes wait in its store.
-    const WAITS: u8 = 1 << 3;
-    /// Our FIN is on its way to it.
-    const SHUT: u8 = 1 << 4;
-    /// It was silent for too long, and nothing had gone wrong before.
-    const SILENT: u8 = 1 << 5;
-    /// The application holds bytes of it.
-    const SAID: u8 = 1 << 6;
-
-    #[inline]
-    fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    #[inline]
-    fn set(&mut self, flag: u8) {
-        self.flags |= flag;
-    }
-
-    fn assign(&mut self, flag: u8, is_so: bool) {
-        self.flags = self.flags & !flag | if is_so { flag } else { 0 };
-    }
 }
 
 impl Relay {
@@ -591,5 +544,3 @@ const ACKNOWLEDGED_MS: u32 = 250;
 fn timeout_of(is_server: bool) -> Reason {
     if is_server { Reason::ServerTimeout } else { Reason::ClientTimeout }
 }
-
-const _: () = assert!(size_of::<End>() <= 32);
