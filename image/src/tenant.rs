@@ -143,6 +143,11 @@ impl App for Tenant {
     }
 
     #[inline]
+    fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        of!(self, app => app.on_remote_closing(cx, conn));
+    }
+
+    #[inline]
     fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
         of!(self, app => app.on_closed(cx, conn, reason));
     }

@@ -244,6 +244,10 @@ impl<A: Application> App for WithControl<A> {
     }
 
     #[inline]
+    fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.app.on_remote_closing(cx, conn);
+    }
+
     fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         self.app.on_remote_closed(cx, conn);
     }

@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use penstock_config::haproxy::{Port, ProxyHeader, Redispatch};
 use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Duration, Endpoint, Instant, State};
+use penstock_stack::{ConnId, ConnectError, Cx, Endpoint, Instant, State};
 
 use crate::balance::{Answer, Question};
 use crate::limits;
@@ -133,9 +133,7 @@ impl Proxy {
         self.places.join_by(queue, id.0, |other| {
             self.sessions.at(other).is_some_and(|it| it.is_after(rank))
         });
-        self.ask_for_slots(backend);
-        let span = self.queue_timeout(backend);
-        self.wait(cx, id, span);
+        self.wait_in_queue(cx, id, backend);
     }
 
     fn wait_for_server(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
@@ -148,14 +146,35 @@ impl Proxy {
             self.sessions.at(other).is_some_and(|it| it.is_after(rank))
         });
         let backend = self.setup.backend_of(server);
-        self.ask_for_slots(backend);
-        let span = self.queue_timeout(backend);
-        self.wait(cx, id, span);
+        self.wait_in_queue(cx, id, backend);
     }
 
-    fn queue_timeout(&self, backend: u16) -> Option<Duration> {
+    fn wait_in_queue(&mut self, cx: &mut Cx<'_>, id: SessionId, backend: u16) {
+        self.ask_for_slots(backend);
         let timeouts = &self.setup.backend(backend).timeouts;
-        timeouts.queue.or(timeouts.connect)
+        self.wait(cx, id, timeouts.queue.or(timeouts.connect));
+        self.leave_if_closed(cx, id);
+    }
+
+    /// Whoever has closed while he waits is waited for no more.
+    pub(crate) fn leave_if_closed(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(&Session { phase, .. }) = self.session(id) else { return };
+        let waits = matches!(phase, Phase::BackendQueue | Phase::ServerQueue | Phase::Pause);
+        if waits && self.has_left(cx, id) {
+            self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
+        }
+    }
+
+    /// Whether a client has closed, and that is reason enough to forget it: for whoever has said
+    /// nothing, and with `abortonclose` for everybody, though what was said is still to be read.
+    fn has_left(&self, cx: &Cx<'_>, id: SessionId) -> bool {
+        let Some(session) = self.session(id) else { return false };
+        let Some(backend) = session.backend else { return false };
+        let has_ended = session.has(Session::ENDED);
+        if !self.setup.backend(backend).options.abort_on_close {
+            return has_ended && !session.has_spoken();
+        }
+        has_ended || cx.info(session.client).is_some_and(|info| info.state == State::CloseWait)
     }
 
     /// Tells how many wait for each server of a backend.
@@ -218,13 +237,6 @@ impl Proxy {
                     Ordering::Equal => until(any).wrapping_sub(until(own)) as i32 >= 0,
                 },
             };
-            let first = if from_own { own } else { any };
-            if let Some(first) = first.map(SessionId)
-                && let Some(end) = self.left_unseen(cx, first, backend)
-            {
-                self.turn_away(cx, first, end);
-                continue;
-            }
             let queue = match from_own {
                 true => &mut self.servers[server as usize].queue,
                 false => &mut self.backends[backend as usize].queue,
@@ -246,17 +258,6 @@ impl Proxy {
             self.note_server(id, server);
             self.connect_in_slot(cx, id, server);
         }
-    }
-
-    /// How a session ends whose turn has come, if its client has closed and that is reason enough: a
-    /// FIN behind bytes that wait here is told by nobody.
-    fn left_unseen(&self, cx: &Cx<'_>, id: SessionId, backend: u16) -> Option<Termination> {
-        if !self.setup.backend(backend).options.abort_on_close {
-            return None;
-        }
-        let &Session { client, phase, .. } = self.session(id)?;
-        let has_closed = cx.info(client)?.state == State::CloseWait;
-        has_closed.then(|| Termination::of(session::CLIENT_BROKE, phase))
     }
 
     /// Connects a session to its server.
@@ -497,9 +498,7 @@ impl Proxy {
                 session.set(Session::MOVES);
             }
         }
-        let has_left =
-            self.session(id).is_some_and(|it| it.has(Session::ENDED) && !it.has_spoken());
-        if pauses && has_left {
+        if pauses && self.has_left(cx, id) {
             // Nobody waits for it: HAProxy calls that an end as any other.
             self.turn_away(cx, id, Termination::NORMAL);
         } else if pauses {

@@ -425,8 +425,7 @@ impl Proxy {
     pub(crate) fn client_closed(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
         session.set(Session::ENDED);
-        let has_spoken = session.has_spoken();
-        let (phase, backend, reader) = (session.phase, session.backend, session.reader);
+        let (phase, reader) = (session.phase, session.reader);
         match phase {
             Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
             Phase::Unspoken => self.closed_unspoken(cx, id),
@@ -438,11 +437,7 @@ impl Proxy {
             }
             Phase::FrontendRules | Phase::BackendRules => self.inspect(cx, id, &[], true),
             Phase::BackendQueue | Phase::ServerQueue | Phase::Pause => {
-                let Some(backend) = backend else { return };
-                if !has_spoken || self.setup.backend(backend).options.abort_on_close {
-                    let end = Termination::of(session::CLIENT_BROKE, phase);
-                    self.turn_away(cx, id, end);
-                }
+                self.leave_if_closed(cx, id);
             }
         }
     }

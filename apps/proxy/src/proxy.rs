@@ -362,6 +362,19 @@ impl App for Proxy {
         self.settle(cx);
     }
 
+    fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        match self.roles[conn.index()] {
+            Role::Client(_, true) => {
+                if let Some(ended) = self.relay.on_remote_closing(cx, conn) {
+                    self.relay_ended(cx, ended);
+                }
+            }
+            Role::Client(id, false) => self.leave_if_closed(cx, id),
+            Role::Server(..) | Role::Check(_) | Role::Leaving | Role::None => return,
+        }
+        self.settle(cx);
+    }
+
     fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
         if let Role::Server(id, true) = self.roles[conn.index()] {
             self.response_over(cx, id, conn);

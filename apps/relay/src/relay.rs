@@ -233,6 +233,17 @@ impl Relay {
         self.finish_reading(cx, conn)
     }
 
+    /// `conn` has no more to say than what waits.
+    pub fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) -> Option<Ended> {
+        let End { other, manners, .. } = self.ends[conn.index()];
+        let other = other.filter(|other| self.ends[other.index()].has(End::CONNECTING))?;
+        if !self.manners[manners as usize].abort_on_close {
+            return None;
+        }
+        cx.abort(other);
+        self.end(conn, Reason::Abandoned)
+    }
+
     /// `conn` is gone.
     pub fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) -> Option<Ended> {
         let End { other, flags, .. } = self.ends[conn.index()];

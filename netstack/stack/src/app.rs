@@ -98,6 +98,13 @@ pub trait App {
         cx.close(conn);
     }
 
+    /// The peer sent its FIN, and the application is paused: said again whenever something happens to
+    /// the connection (as EPOLLRDHUP is), until all before it is taken and
+    /// [`on_remote_closed`](Self::on_remote_closed) follows.
+    fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        let _ = (cx, conn);
+    }
+
     /// The connection is gone; `conn` names nothing any more. Not called after [`Cx::close`] or
     /// [`Cx::abort`].
     fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {

@@ -342,6 +342,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             if self.core.conns[index].has(Bits::UNREAD) {
                 self.deliver_unread(index);
             }
+            self.deliver_end_to_come(index);
             self.deliver_end_of_stream(index);
             if self.core.conns[index].has(Bits::ABORT) {
                 self.abort(index);
@@ -405,6 +406,20 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
                 tcb.acknowledge_now();
             }
         }
+    }
+
+    /// The peer has closed, and the application, which is paused, may want to know.
+    fn deliver_end_to_come(&mut self, index: u32) {
+        let tcb = &self.core.conns[index];
+        let hidden = [Bits::EOF_TOLD, Bits::ORPHAN, Bits::ABORT];
+        let is_due = tcb.fin_received() && tcb.has(Bits::PAUSED);
+        if !is_due || hidden.iter().any(|&bits| tcb.has(bits)) {
+            return;
+        }
+        let conn = self.core.name(index);
+        self.app.on_remote_closing(&mut Cx::new(&mut self.core), conn);
+        // It may want to read now.
+        self.deliver_unread(index);
     }
 
     fn deliver_end_of_stream(&mut self, index: u32) {

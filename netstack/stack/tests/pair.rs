@@ -14,6 +14,8 @@ use penstock_wire::{Addr, Mac};
 struct Talker {
     total: usize,
     echoes: bool,
+    /// It takes nothing before it knows that the peer has closed.
+    waits_for_end: bool,
     sent: usize,
     received: Vec<u8>,
     closed: Option<Close>,
@@ -49,6 +51,9 @@ impl App for Talker {
     }
 
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
+        if self.waits_for_end {
+            return 0;
+        }
         let taken = if self.echoes { cx.send(conn, bytes) } else { bytes.len() };
         self.received.extend_from_slice(&bytes[..taken]);
         taken
@@ -61,6 +66,12 @@ impl App for Talker {
         if self.echoes {
             cx.resume(conn);
         }
+    }
+
+    fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        self.log.push("remote closing");
+        self.waits_for_end = false;
+        cx.resume(conn);
     }
 
     fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
@@ -188,6 +199,18 @@ fn an_echo_that_takes_what_it_can_send_comes_to_an_end() {
         converse(family, &mut client, &mut server);
         assert_eq!(client.app().received.len(), 1_000_000);
         assert_eq!(client.app().received, server.app().received);
+    }
+}
+
+/// A FIN behind bytes that nobody takes is told of, before any of them.
+#[test]
+fn an_end_behind_what_is_not_taken_is_told() {
+    for (family, bytes) in [(0, 100), (1, 100), (0, 10_000)] {
+        let (mut client, mut server) = (host(1, bytes), host(2, 0));
+        server.app_mut().waits_for_end = true;
+        converse(family, &mut client, &mut server);
+        assert_eq!(server.app().received.len(), bytes);
+        assert_eq!(server.app().log, ["accept", "remote closing", "remote closed"]);
     }
 }
 
