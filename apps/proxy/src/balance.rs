@@ -10,9 +10,10 @@
 //! | `heap.rs` | servers in order, for the first two |
 //!
 //! Each core has its own balancer and asks nobody. Those that go in turn hold on every core to the
-//! same sequence, in which a server has its share of any stretch to within one session at either end;
-//! cores begin at different places of it. So over all cores a server is away from its share by at
-//! most two sessions for each core, however many come and to whichever. Hashes are the same on all.
+//! same sequence, in which a server has its share of any stretch to within a few sessions
+//! (`round_robin.rs` says how many); cores begin at different places of it. So over all cores a server
+//! is away from its share by at most that for each core, however many come and to whichever. Hashes are
+//! the same on all.
 
 mod first;
 mod heap;

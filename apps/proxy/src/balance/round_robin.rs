@@ -1,8 +1,10 @@
 //! `roundrobin`: by weight, in turn.
 //!
 //! A server is due again one period after it was due, and its period is the inverse of its weight;
-//! who is due first is next. So in any stretch of the sequence a server has its share to within one
-//! session, the sequence is as smooth as weights allow, and a weight may change at any time.
+//! who is due first is next. So the sequence is as smooth as weights allow, and a weight may change at
+//! any time. In any stretch of it each is one session early or late at most by its own clock; who has
+//! the part `p` of the weight of `n` servers takes up what the others are, so that it is given its share
+//! to within `1 + p (n - 2)` sessions.
 
 use alloc::vec::Vec;
 
