@@ -89,9 +89,12 @@ fn plant(root: &Path, copy: &Path) -> Result<(), String> {
         write_if_changed(&copy.join(file), &bytes).map_err(|error| error.to_string())?;
     }
     for folder in SWITCHED {
-        let path = copy.join(folder).join("src/mutant.rs");
-        write_if_changed(&path, SWITCH.as_bytes()).map_err(|error| error.to_string())?;
+        let switch = Path::new(folder).join("src/mutant.rs");
+        write_if_changed(&copy.join(&switch), SWITCH.as_bytes())
+            .map_err(|error| error.to_string())?;
+        files.push(switch);
     }
+    remove_others(copy, &files).map_err(|error| error.to_string())?;
     for (mutant, count) in MUTANTS.iter().zip(planted) {
         if count != 1 {
             let Mutant { name, file, .. } = mutant;
@@ -152,6 +155,16 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, bytes)
+}
+
+/// Removes from the copy what the workspace has no more.
+fn remove_others(copy: &Path, files: &[PathBuf]) -> io::Result<()> {
+    let mut present = Vec::new();
+    list(copy, Path::new(""), &mut present)?;
+    for file in present.iter().filter(|file| !files.contains(file)) {
+        fs::remove_file(copy.join(file))?;
+    }
+    Ok(())
 }
 
 fn build(copy: &Path) -> Result<PathBuf, String> {
@@ -284,6 +297,20 @@ mod tests {
             assert!(mutant.planted.contains("MUTANT"), "{}", mutant.name);
             assert!(MUTANTS[..number].iter().all(|other| other.name != mutant.name));
         }
+    }
+
+    #[test]
+    fn what_the_workspace_has_no_more_leaves_the_copy() -> io::Result<()> {
+        let copy = std::env::temp_dir().join(format!("penstock-mutants-{}", std::process::id()));
+        for file in ["a/src/lib.rs", "a/tests/gone.rs", "target/kept"] {
+            write_if_changed(&copy.join(file), b"")?;
+        }
+        remove_others(&copy, &["a/src/lib.rs".into()])?;
+        let is_there =
+            ["a/src/lib.rs", "a/tests/gone.rs", "target/kept"].map(|file| copy.join(file).exists());
+        fs::remove_dir_all(&copy)?;
+        assert_eq!(is_there, [true, false, true]);
+        Ok(())
     }
 
     #[test]
