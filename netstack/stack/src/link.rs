@@ -146,8 +146,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         }
     }
 
-    /// Frames that waited are lost; connections find out by their own timers, except those that
-    /// are only just being opened.
+    /// Frames that waited are lost; connections find out by their own timers.
     fn neighbour_failed(&mut self, hop: HopId) {
         let core = &mut self.core;
         while let Some((chunk, _)) = core.neighbours.take_waiting(hop) {
