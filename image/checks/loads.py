@@ -78,8 +78,10 @@ def shows_itself_to_a_browser(start):
     page = fetched(url + "/", "-H", "Accept: text/html,*/*;q=0.8").decode()
     expect(page, r"<dt>card eth0</dt><dd>82599 at 0000:01:00.0", r"<dt>cores</dt><dd>4 of 4", r"<td>3</td><td><meter")
     ab(url, 1_000)
-    until("the page has heard of a thousand connections", lambda: accepted(url)[-1] >= 1_000)
-    *cores, total = accepted(url)
+    # Each core draws its own page, once in a while: the next one may be older.
+    pages = []
+    until("the page has heard of a thousand connections", lambda: pages.append(accepted(url)) or pages[-1][-1] >= 1_000)
+    *cores, total = pages[-1]
     if len(cores) != 4 or sum(cores) != total or not all(cores):
         raise Failed(f"accepted by cores: {cores}, by all: {total}")
     if fetched(url + "/") != b"Hello from Penstock.\n":
