@@ -358,11 +358,9 @@ impl Tcb {
             (true, _) => first.at_or_after(self.rcv_nxt) && first.at_or_before(self.rcv_edge),
             // A probe of a shut window: its acknowledgement counts, its payload does not.
             (false, true) => first == self.rcv_nxt,
-            (false, false) => {
-                inside(first) || inside(last) || {
-                    first.before(self.rcv_nxt) && last.at_or_after(self.rcv_edge)
-                }
-            }
+            // What begins before the window and ends behind it reaches over `rcv_nxt`. That is a matter
+            // of its length: a number half a circle away is before the one edge and after the other.
+            (false, false) => inside(first) || inside(last) || self.rcv_nxt - first < seg.len(),
         };
         if acceptable {
             return None;
