@@ -177,6 +177,8 @@ impl<A: Service> Core<A> {
                 self.sleep(bell, &mut watched, orders);
             }
         }
+        // What was said since the last turn still leaves.
+        self.worker.turn(orders.now());
         Remains::of(&self, orders.now(), None)
     }
 

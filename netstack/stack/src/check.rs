@@ -28,7 +28,7 @@ pub struct Census {
     pub chunks: u32,
     /// Neighbours.
     pub neighbours: u32,
-    /// Frames that wait for a neighbour.
+    /// Frames that wait for a neighbour, and datagrams that wait for the end of a turn.
     pub waiting: u32,
     /// Listeners.
     pub listeners: u32,
@@ -49,7 +49,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             chunks_dying: core.chunks.dying_count(),
             chunks: core.chunks.count(),
             neighbours: core.neighbours.live(),
-            waiting: core.neighbours.waiting(),
+            waiting: core.waiting_frames(),
             listeners: core.listeners.live(),
             timers: core.wheel.armed(),
         }
@@ -99,12 +99,17 @@ impl Core {
                 return Err("the table names a free connection");
             }
         }
-        let owned = chunks + self.neighbours.waiting();
+        let owned = chunks + self.waiting_frames();
         let free = self.chunks.free_count() + self.chunks.dying_count();
         if owned + free != self.chunks.count() {
             return Err("a chunk is neither owned, free nor dying");
         }
         Ok(())
+    }
+
+    /// Frames of our own in chunks that no connection owns.
+    fn waiting_frames(&self) -> u32 {
+        self.neighbours.waiting() + self.datagrams.len() as u32
     }
 
     /// Checks one connection; returns how many chunks it owns.

@@ -139,7 +139,9 @@ fn a_gateway_comes_and_goes() {
     host.with(now, |_, cx| cx.set_gateway(0, true, gateway)).expect("a neighbour");
     assert_eq!(send(&mut host), Ok(()));
     assert_eq!(host.next_deadline(), Some(now), "what was said between turns is due");
+    assert_eq!((host.check(), host.census().waiting), (Ok(()), 1));
     host.turn(now);
+    assert_eq!((host.check(), host.census().waiting), (Ok(()), 1), "now for the neighbour");
     assert_ne!(host.next_deadline(), Some(now));
     host.with(now, |_, cx| cx.set_gateway(0, true, None)).expect("always");
     assert_eq!(send(&mut host), Err(crate::UdpError::NoRoute));
