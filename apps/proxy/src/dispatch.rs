@@ -288,8 +288,8 @@ impl Proxy {
         self.count_in_server(id, server, cx.now());
         match self.relay.open(cx, client, opening) {
             Ok(conn) => {
-                self.roles[client.index()] = Role::Client(id, true);
-                self.roles[conn.index()] = Role::Server(id, false);
+                self.roles[client.index()] = Role::RelayedClient(id);
+                self.roles[conn.index()] = Role::Server(id);
             }
             Err(ConnectError::NoRoute | ConnectError::BadDestination | ConnectError::NoAddress) => {
                 self.connection_failed(cx, id, Failure::AtOnce)
@@ -416,8 +416,8 @@ impl Proxy {
     pub(crate) fn relay_ended(&mut self, cx: &mut Cx<'_>, ended: Ended) {
         let Ended { client, server, reason, client_bytes, server_bytes, .. } = ended;
         self.roles[server.index()] = Role::None;
-        let Role::Client(id, _) = self.roles[client.index()] else { return };
-        self.roles[client.index()] = Role::Client(id, false);
+        let Role::RelayedClient(id) = self.roles[client.index()] else { return };
+        self.roles[client.index()] = Role::Client(id);
         let Some(session) = self.session_mut(id) else { return };
         if ended.is_stored {
             session.set(Session::STORED);

@@ -31,7 +31,7 @@ impl Proxy {
             return;
         };
         let id = SessionId(number);
-        self.roles[conn.index()] = Role::Client(id, false);
+        self.roles[conn.index()] = Role::Client(id);
         if defers {
             self.wait_for_a_word(cx, id);
         } else {
@@ -346,9 +346,13 @@ impl Proxy {
             Phase::Unspoken => {
                 self.enter_at_last(cx, id, client);
                 match self.roles[client.index()] {
-                    Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
-                    Role::Client(_, false) => self.client_data(cx, id, bytes),
-                    Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => bytes.len(),
+                    Role::RelayedClient(_) => self.relay.on_data(cx, client, bytes),
+                    Role::Client(_) => self.client_data(cx, id, bytes),
+                    Role::None
+                    | Role::Leaving
+                    | Role::Server(_)
+                    | Role::JudgedServer(_)
+                    | Role::Check(_) => bytes.len(),
                 }
             }
             Phase::Header => self.header_data(cx, id, bytes),
@@ -385,10 +389,14 @@ impl Proxy {
             return 0;
         }
         match self.roles[client.index()] {
-            Role::Client(_, true) => return self.relay.on_data(cx, client, bytes),
-            Role::Client(_, false) => {}
+            Role::RelayedClient(_) => return self.relay.on_data(cx, client, bytes),
+            Role::Client(_) => {}
             // It was turned away.
-            Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => return bytes.len(),
+            Role::None
+            | Role::Leaving
+            | Role::Server(_)
+            | Role::JudgedServer(_)
+            | Role::Check(_) => return bytes.len(),
         }
         let Some(&Session { phase, kept, .. }) = self.session(id) else { return bytes.len() };
         if !matches!(phase, Phase::FrontendRules | Phase::BackendRules) {
@@ -398,9 +406,13 @@ impl Proxy {
             // Every buffer is taken: this has to do.
             self.inspect(cx, id, bytes, true);
             return match self.roles[client.index()] {
-                Role::Client(_, true) => self.relay.on_data(cx, client, bytes),
-                Role::Client(_, false) => self.leave_in_store(id),
-                Role::None | Role::Server(..) | Role::Leaving | Role::Check(_) => bytes.len(),
+                Role::RelayedClient(_) => self.relay.on_data(cx, client, bytes),
+                Role::Client(_) => self.leave_in_store(id),
+                Role::None
+                | Role::Leaving
+                | Role::Server(_)
+                | Role::JudgedServer(_)
+                | Role::Check(_) => bytes.len(),
             };
         };
         if let Some(session) = self.session_mut(id) {
@@ -446,7 +458,7 @@ impl Proxy {
     fn closed_unspoken(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let Some(&Session { client, .. }) = self.session(id) else { return };
         self.enter_at_last(cx, id, client);
-        if self.roles[client.index()] == Role::Client(id, false) {
+        if self.roles[client.index()] == Role::Client(id) {
             self.client_closed(cx, id);
         }
     }

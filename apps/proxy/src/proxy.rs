@@ -96,10 +96,14 @@ pub struct Proxy {
 pub(crate) enum Role {
     /// Nobody's.
     None,
-    /// A client; whether its bytes are the relay's business.
-    Client(SessionId, bool),
-    /// The server of a session; whether rules look at what it says.
-    Server(SessionId, bool),
+    /// A client whose session has no server yet.
+    Client(SessionId),
+    /// A client whose bytes are the relay's business.
+    RelayedClient(SessionId),
+    /// The server of a session.
+    Server(SessionId),
+    /// One of whose answer rules have yet to decide: see `response.rs`.
+    JudgedServer(SessionId),
     /// A client that was turned away and may not have noticed.
     Leaving,
     /// A check's, by its number.
@@ -296,12 +300,12 @@ impl App for Proxy {
 
     fn on_connected(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.roles[conn.index()] {
-            Role::Server(id, _) => self.server_answered(cx, id, conn),
+            Role::Server(id) | Role::JudgedServer(id) => self.server_answered(cx, id, conn),
             Role::Check(probe) => {
                 self.check_connected(cx, probe, conn);
                 self.settle(cx);
             }
-            Role::Client(..) | Role::Leaving | Role::None => {}
+            Role::Client(_) | Role::RelayedClient(_) | Role::Leaving | Role::None => {}
         }
     }
 
@@ -317,13 +321,13 @@ impl App for Proxy {
     #[inline]
     fn on_data(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) -> usize {
         match self.roles[conn.index()] {
-            Role::Server(_, false) | Role::Client(_, true) => self.relay.on_data(cx, conn, bytes),
-            Role::Server(id, true) => {
+            Role::Server(_) | Role::RelayedClient(_) => self.relay.on_data(cx, conn, bytes),
+            Role::JudgedServer(id) => {
                 let taken = self.server_data(cx, id, conn, bytes);
                 self.settle(cx);
                 taken
             }
-            Role::Client(id, false) => {
+            Role::Client(id) => {
                 let taken = self.client_data(cx, id, bytes);
                 self.settle(cx);
                 taken
@@ -343,16 +347,16 @@ impl App for Proxy {
     }
 
     fn on_remote_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
-        if let Role::Server(id, true) = self.roles[conn.index()] {
+        if let Role::JudgedServer(id) = self.roles[conn.index()] {
             self.response_over(cx, id, conn);
         }
         match self.roles[conn.index()] {
-            Role::Server(..) | Role::Client(_, true) => {
+            Role::Server(_) | Role::JudgedServer(_) | Role::RelayedClient(_) => {
                 if let Some(ended) = self.relay.on_remote_closed(cx, conn) {
                     self.relay_ended(cx, ended);
                 }
             }
-            Role::Client(id, false) => self.client_closed(cx, id),
+            Role::Client(id) => self.client_closed(cx, id),
             Role::Check(probe) => self.check_ended(cx, probe),
             Role::Leaving | Role::None => {
                 self.roles[conn.index()] = Role::None;
@@ -364,28 +368,32 @@ impl App for Proxy {
 
     fn on_remote_closing(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.roles[conn.index()] {
-            Role::Client(_, true) => {
+            Role::RelayedClient(_) => {
                 if let Some(ended) = self.relay.on_remote_closing(cx, conn) {
                     self.relay_ended(cx, ended);
                 }
             }
-            Role::Client(id, false) => self.leave_if_closed(cx, id),
-            Role::Server(..) | Role::Check(_) | Role::Leaving | Role::None => return,
+            Role::Client(id) => self.leave_if_closed(cx, id),
+            Role::Server(_)
+            | Role::JudgedServer(_)
+            | Role::Check(_)
+            | Role::Leaving
+            | Role::None => return,
         }
         self.settle(cx);
     }
 
     fn on_closed(&mut self, cx: &mut Cx<'_>, conn: ConnId, reason: Close) {
-        if let Role::Server(id, true) = self.roles[conn.index()] {
+        if let Role::JudgedServer(id) = self.roles[conn.index()] {
             self.response_over(cx, id, conn);
         }
         match self.roles[conn.index()] {
-            Role::Server(..) | Role::Client(_, true) => {
+            Role::Server(_) | Role::JudgedServer(_) | Role::RelayedClient(_) => {
                 if let Some(ended) = self.relay.on_closed(cx, conn, reason) {
                     self.relay_ended(cx, ended);
                 }
             }
-            Role::Client(id, false) => self.client_broke(cx, id),
+            Role::Client(id) => self.client_broke(cx, id),
             Role::Check(probe) => self.check_lost(cx, probe, conn, reason),
             Role::Leaving | Role::None => self.roles[conn.index()] = Role::None,
         }
@@ -395,19 +403,19 @@ impl App for Proxy {
     fn on_timer(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         match self.roles[conn.index()] {
             // The time that rules give a response is over.
-            Role::Client(id, true) => {
+            Role::RelayedClient(id) => {
                 if let Some(server) = self.relay.other(conn)
-                    && self.roles[server.index()] == Role::Server(id, true)
+                    && self.roles[server.index()] == Role::JudgedServer(id)
                 {
                     self.response_over(cx, id, server);
                 }
             }
-            Role::Server(..) => {
+            Role::Server(_) | Role::JudgedServer(_) => {
                 if let Some(ended) = self.relay.on_timer(cx, conn) {
                     self.relay_ended(cx, ended);
                 }
             }
-            Role::Client(id, false) => self.phase_over(cx, id),
+            Role::Client(id) => self.phase_over(cx, id),
             // Checks keep their time together: see `watch.rs`.
             Role::Check(_) => {}
             Role::Leaving | Role::None => {

@@ -26,7 +26,7 @@ impl Proxy {
         }
         let verdict = self.judge_response(cx, id, &[], false);
         if verdict == Verdict::Wait {
-            self.roles[conn.index()] = Role::Server(id, true);
+            self.roles[conn.index()] = Role::JudgedServer(id);
             // The relay keeps its time by the server's timer: the client's is free.
             let delay = description.response_inspect_delay;
             cx.set_timer(client, Some(delay.unwrap_or(Duration::from_millis(1))));
@@ -133,7 +133,7 @@ impl Proxy {
         let Some(session) = self.session_mut(id) else { return rest.len() };
         let (client, kept) = (session.client, session.kept.take());
         cx.set_timer(client, None);
-        self.roles[conn.index()] = Role::Server(id, false);
+        self.roles[conn.index()] = Role::Server(id);
         let passes = !matches!(verdict, Verdict::Reject | Verdict::Drop);
         if let Some(buffer) = kept {
             let bytes = self.kept.bytes(buffer);

@@ -103,7 +103,11 @@ impl Proxy {
     fn roles_agree(&self, sessions: &[(SessionId, &Session)]) -> Result<(), String> {
         for (id, session) in sessions {
             let is_relayed = self.relay.other(session.client).is_some();
-            if self.roles[session.client.index()] != Role::Client(*id, is_relayed) {
+            let role = match is_relayed {
+                true => Role::RelayedClient(*id),
+                false => Role::Client(*id),
+            };
+            if self.roles[session.client.index()] != role {
                 return Err(format!("the client of {session:?} is somebody else's"));
             }
             let is_connected = matches!(session.phase, Phase::Connecting | Phase::Relayed);
@@ -112,9 +116,9 @@ impl Proxy {
             }
         }
         let count = |is: fn(&Role) -> bool| self.roles.iter().filter(|role| is(role)).count();
-        let clients = count(|role| matches!(role, Role::Client(..)));
-        let relayed = count(|role| matches!(role, Role::Client(_, true)));
-        let servers = count(|role| matches!(role, Role::Server(..)));
+        let relayed = count(|role| matches!(role, Role::RelayedClient(_)));
+        let clients = relayed + count(|role| matches!(role, Role::Client(_)));
+        let servers = count(|role| matches!(role, Role::Server(_) | Role::JudgedServer(_)));
         if clients != sessions.len() || relayed != servers {
             return Err(format!(
                 "{} sessions, {clients} clients, {servers} servers",
