@@ -54,14 +54,12 @@ impl Proxy {
 
     /// Calls a session something, for good.
     pub(crate) fn identify(&mut self, cx: &Cx<'_>, id: SessionId) {
-        let random = self.draw();
-        let Some(mut work) = self.work.take() else { return };
         let mut room = [0; limits::UNIQUE_ID_BYTES];
-        let len = SessionView::whole(self, cx, id, random).map_or(0, |view| {
-            let record = self.record(&view, Ending::UNDER_WAY);
-            self.unique_id(&view, &record, &mut work, &mut room).len()
+        let len = self.look(cx, id, &[], |view, work| {
+            let record = view.proxy.record(view, Ending::UNDER_WAY);
+            view.proxy.unique_id(view, &record, work, &mut room).len()
         });
-        self.work = Some(work);
+        let Some(len) = len else { return };
         if let Some(known) = self.unique_ids.get_mut(id.0 as usize) {
             *known = (room, len as u8);
         }

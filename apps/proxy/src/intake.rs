@@ -8,16 +8,17 @@
 
 use core::cell::Cell;
 
+use penstock_config::haproxy::Rule;
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 
 use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
 use crate::rules::{Decision, Verdict};
+use crate::sample::View;
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::setup::{Door, Gate};
 use crate::slots::PoolId;
-use crate::view::SessionView;
 
 impl Proxy {
     /// A client is there.
@@ -112,31 +113,11 @@ impl Proxy {
     }
 
     /// What rules say that look at no bytes.
-    fn judge_connection(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SessionId,
-        rules: &[penstock_config::haproxy::Rule],
-    ) -> Verdict {
-        let random = self.draw();
-        let Some(mut work) = self.work.take() else { return Verdict::Accept };
-        let verdict = self.session(id).map(|session| {
-            let acls = &self.setup.frontend_acls[session.frontend as usize];
-            let view = SessionView {
-                proxy: self,
-                id,
-                session,
-                table: self.setup.frontend(session.frontend).table,
-                now: cx.now(),
-                bytes: &[],
-                response: &[],
-                is_final: true,
-                wall: cx.wall(),
-                random,
-            };
-            self.judge(rules, acls, &view, &mut work)
+    fn judge_connection(&mut self, cx: &mut Cx<'_>, id: SessionId, rules: &[Rule]) -> Verdict {
+        let verdict = self.look(cx, id, &[], |view, work| {
+            let acls = &view.proxy.setup.frontend_acls[view.session.frontend as usize];
+            view.proxy.judge(rules, acls, view, work)
         });
-        self.work = Some(work);
         verdict.unwrap_or(Verdict::Reject)
     }
 
@@ -228,27 +209,11 @@ impl Proxy {
     /// Looks at what the client has said, `bytes` or what is kept of it, and does what follows.
     /// `is_over`: there is no more to wait for.
     fn inspect(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8], is_over: bool) {
-        let random = self.draw();
-        let Some(mut work) = self.work.take() else { return };
-        let decision = self.session(id).map(|session| {
-            let bytes = session.kept.map_or(bytes, |buffer| self.kept.bytes(buffer));
-            let is_final =
-                is_over || session.has(Session::ENDED) || bytes.len() >= self.kept.size();
-            let mut view = SessionView {
-                proxy: self,
-                id,
-                session,
-                table: self.setup.frontend(session.frontend).table,
-                now: cx.now(),
-                bytes,
-                response: &[],
-                is_final,
-                wall: cx.wall(),
-                random,
-            };
-            self.decide(&mut view, &mut work)
+        let decision = self.look(cx, id, bytes, |view, work| {
+            let has_all = view.session.has(Session::ENDED) || view.bytes.len() >= view.bytes_max();
+            view.is_final = is_over || has_all;
+            view.proxy.decide(view, work)
         });
-        self.work = Some(work);
         match decision {
             None => {}
             Some(Decision::Wait(phase, backend)) => self.wait_for_bytes(cx, id, phase, backend),

@@ -6,13 +6,13 @@
 //! ```
 //! A session of a backend without such rules, and without a stick table, never comes here.
 
+use penstock_relay::Reason;
 use penstock_stack::{Close, ConnId, Cx, Duration};
 
 use crate::proxy::{Proxy, Role};
 use crate::rules::Verdict;
+use crate::sample::View;
 use crate::session::{Session, SessionId, Termination};
-use crate::view::SessionView;
-use penstock_relay::Reason;
 
 impl Proxy {
     /// A server has answered the handshake; `conn` is its connection.
@@ -89,35 +89,22 @@ impl Proxy {
         bytes: &[u8],
         is_over: bool,
     ) -> Verdict {
-        let random = self.draw();
-        let Some(mut work) = self.work.take() else { return Verdict::Accept };
-        let verdict = self.session(id).and_then(|session| {
-            let backend = session.backend?;
-            let description = self.setup.backend(backend);
-            let response = session.kept.map_or(bytes, |buffer| self.kept.bytes(buffer));
+        let verdict = self.look(cx, id, bytes, |view, work| {
+            let (proxy, backend) = (view.proxy, view.session.backend?);
+            let description = proxy.setup.backend(backend);
+            let acls = &proxy.setup.backend_acls[backend as usize];
+            view.table = description.table;
+            view.response = core::mem::take(&mut view.bytes);
             let may_wait = description.response_inspect_delay.is_some();
-            let mut view = SessionView {
-                proxy: self,
-                id,
-                session,
-                table: description.table,
-                now: cx.now(),
-                bytes: &[],
-                response,
-                is_final: is_over || !may_wait || response.len() >= self.kept.size(),
-                wall: cx.wall(),
-                random,
-            };
-            let acls = &self.setup.backend_acls[backend as usize];
-            let verdict = self.judge(&description.response_rules, acls, &view, &mut work);
+            view.is_final = is_over || !may_wait || view.response.len() >= view.bytes_max();
+            let verdict = proxy.judge(&description.response_rules, acls, view, work);
             if !matches!(verdict, Verdict::Wait | Verdict::Reject | Verdict::Drop) {
                 view.is_final = true;
-                self.remember_server(&view, &mut work);
+                proxy.remember_server(view, work);
             }
             Some(verdict)
         });
-        self.work = Some(work);
-        verdict.unwrap_or(Verdict::Accept)
+        verdict.flatten().unwrap_or(Verdict::Accept)
     }
 
     /// Rules have decided about a response, of which `rest` is not kept. Returns how much of that was

@@ -6,7 +6,7 @@ use penstock_config::haproxy::{
 use penstock_stack::{Cx, Duration, Instant};
 
 use crate::proxy::Proxy;
-use crate::sample::{Room, Value, View};
+use crate::sample::{Room, Value, View, Workspace};
 use crate::session::{Session, SessionId};
 
 /// A session, and the bytes of its client that are there.
@@ -44,6 +44,27 @@ impl<'a> SessionView<'a> {
             wall: cx.wall(),
             random,
         })
+    }
+}
+
+impl Proxy {
+    /// Has `look` look at a session and at `bytes` of it, or what is kept of them: all that there will
+    /// be, unless it makes the view another.
+    pub(crate) fn look<T>(
+        &mut self,
+        cx: &Cx<'_>,
+        id: SessionId,
+        bytes: &[u8],
+        look: impl FnOnce(&mut SessionView<'_>, &mut Workspace) -> T,
+    ) -> Option<T> {
+        let random = self.draw();
+        let mut work = self.work.take()?;
+        let seen = SessionView::whole(self, cx, id, random).map(|mut view| {
+            view.bytes = view.session.kept.map_or(bytes, |buffer| self.kept.bytes(buffer));
+            look(&mut view, &mut work)
+        });
+        self.work = Some(work);
+        seen
     }
 }
 
