@@ -3,11 +3,12 @@
 use penstock_config::haproxy::{Frontend, Level, LogFormat};
 use penstock_stack::{Cx, Duration, Instant};
 
-use crate::journal::{Journal, Voice};
+use crate::journal::Voice;
 use crate::line::Line;
 use crate::log::{Counts, Record, Spaces, Timers, write_connect, write_refused, write_session};
 use crate::proxy::Proxy;
 use crate::proxy_protocol::Refusal;
+use crate::sample::Workspace;
 use crate::session::{Session, SessionId, Termination};
 use crate::view::SessionView;
 
@@ -64,19 +65,9 @@ impl Proxy {
             None if is_grave => ERR,
             None => INFO,
         };
-        self.write(
-            cx,
-            id,
-            frontend,
-            level,
-            |proxy, journal, record, view, work| {
-                let _ = proxy;
-                let mut line = Line::new(&mut journal.line);
-                write_session(format, Spaces::Merged, record, view, work, &mut line);
-                line.len()
-            },
-            ending,
-        );
+        self.write(cx, id, (frontend, level), ending, |record, view, work, line| {
+            write_session(format, Spaces::Merged, record, view, work, line);
+        });
     }
 
     /// Logs a session whose server has answered, where that is early enough (`option logasap`).
@@ -94,18 +85,9 @@ impl Proxy {
         if frontend.logs.is_empty() || frontend.log_format != LogFormat::Connect {
             return;
         }
-        self.write(
-            cx,
-            id,
-            frontend,
-            INFO,
-            |_, journal, record, _, _| {
-                let mut line = Line::new(&mut journal.line);
-                write_connect(record, &mut line);
-                line.len()
-            },
-            Ending::UNDER_WAY,
-        );
+        self.write(cx, id, (frontend, INFO), Ending::UNDER_WAY, |record, _, _, line| {
+            write_connect(record, line);
+        });
     }
 
     /// Logs a client whose PROXY header was missing or wrong.
@@ -138,16 +120,9 @@ impl Proxy {
         &mut self,
         cx: &mut Cx<'_>,
         id: SessionId,
-        frontend: &Frontend,
-        level: Level,
-        write: impl FnOnce(
-            &Proxy,
-            &mut Journal,
-            &Record<'_>,
-            &SessionView<'_>,
-            &mut crate::sample::Workspace,
-        ) -> usize,
+        (frontend, level): (&Frontend, Level),
         ending: Ending,
+        write: impl FnOnce(&Record<'_>, &SessionView<'_>, &mut Workspace, &mut Line<'_>),
     ) {
         let random = self.draw();
         let (Some(mut journal), Some(mut work)) = (self.journal.take(), self.work.take()) else {
@@ -158,7 +133,9 @@ impl Proxy {
             let record = self.record(&view, ending);
             let unique_id = self.unique_id(&view, &record, &mut work, &mut room);
             let record = Record { lines_before: journal.lines() as u32, unique_id, ..record };
-            let len = write(self, &mut journal, &record, &view, &mut work);
+            let mut line = Line::new(&mut journal.line);
+            write(&record, &view, &mut work, &mut line);
+            let len = line.len();
             journal.send(cx, &frontend.logs, self.voice(frontend, level), len);
             journal.unique_id = room;
         }
