@@ -20,9 +20,7 @@ use crate::gauges::Counted;
 use crate::limits;
 use crate::proxy::Proxy;
 use crate::server::Standing;
-use crate::session::SessionId;
 use crate::setup::Owner;
-use crate::slots::PoolId;
 
 const SLOTS: u64 = 1;
 const GAUGES: u64 = 2;
@@ -77,23 +75,6 @@ impl Proxy {
                 self.tell_later(cx, cx.now() + limits::TELL_AGAIN_AFTER);
                 return;
             }
-        }
-    }
-
-    fn serve_entrance(&mut self, cx: &mut Cx<'_>, pool: PoolId) {
-        while self.slots.has_idle(pool) {
-            let queue = &mut self.entrances[pool.0 as usize];
-            let Some(number) = self.places.serve(queue) else { return };
-            let waiting = queue.len();
-            // It is taken before it is said who waits on: else it would seem to be nobody's.
-            let is_taken = self.slots.take(pool);
-            debug_assert!(is_taken, "it was idle");
-            let id = SessionId(number);
-            if let Some(session) = self.session_mut(id) {
-                session.gates_passed += 1;
-            }
-            self.slots.set_waiting(pool, waiting);
-            self.enter(cx, id);
         }
     }
 

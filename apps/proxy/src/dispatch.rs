@@ -1,20 +1,18 @@
-//! From a backend to the answer of one of its servers: choice, queue, connection, another try.
+//! From a backend to the answer of one of its servers: choice, slot, connection.
 
 use core::cell::Cell;
-use core::cmp::Ordering;
 
-use penstock_config::haproxy::{Port, ProxyHeader, Redispatch};
-use penstock_relay::{Ended, Opening, Reason};
-use penstock_stack::{ConnId, ConnectError, Cx, Endpoint, Instant, State};
+use penstock_config::haproxy::{Port, ProxyHeader};
+use penstock_relay::Opening;
+use penstock_stack::{ConnId, ConnectError, Cx, Endpoint, Instant};
 
 use crate::balance::{Answer, Question};
-use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Endpoints, Tlvs, V1_BYTES_MAX, V2_BYTES_MAX, write_v1, write_v2};
 use crate::record::{Ending, Moment};
-use crate::session::{self, Phase, Session, SessionId, Termination};
+use crate::retry::Failure;
+use crate::session::{Phase, Session, SessionId, Termination};
 use crate::setup::Approach;
-use crate::slots::PoolId;
 
 impl Proxy {
     /// Gives a session a server, or a place in a queue.
@@ -61,7 +59,7 @@ impl Proxy {
         }
         match answer {
             Answer::Nobody => self.turn_away(cx, id, Termination::NO_SERVER),
-            Answer::AnyLater => self.wait_for_any(cx, id, backend),
+            Answer::AnyLater => self.wait_in_queue(cx, id, backend, None),
             Answer::Server(index) => {
                 let server = servers.start + index;
                 self.note_server(id, server);
@@ -80,7 +78,7 @@ impl Proxy {
     }
 
     /// Its server is this one.
-    fn note_server(&mut self, id: SessionId, server: u16) {
+    pub(crate) fn note_server(&mut self, id: SessionId, server: u16) {
         let Some(session) = self.session_mut(id) else { return };
         if session.server.replace(server).is_some_and(|before| before != server) {
             session.set(Session::REDISPATCHED);
@@ -88,7 +86,7 @@ impl Proxy {
     }
 
     /// Takes a slot of its server and connects, or joins the server's queue.
-    fn take_server(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
+    pub(crate) fn take_server(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
         let Some(pool) = self.setup.pools.servers[server as usize] else {
             self.connect(cx, id, server);
             return;
@@ -99,16 +97,8 @@ impl Proxy {
         } else if self.queue_max(cx, server).is_some_and(|most| waiting >= most) {
             self.turn_away(cx, id, Termination::QUEUE_FULL);
         } else {
-            self.wait_for_server(cx, id, server);
+            self.wait_in_queue(cx, id, self.setup.backend_of(server), Some(server));
         }
-    }
-
-    /// How many may wait for a server on this core: its part of `maxqueue`, so that all parts are
-    /// that together.
-    fn queue_max(&self, cx: &Cx<'_>, server: u16) -> Option<u32> {
-        let most = self.setup.server(server).maxqueue?;
-        let (cores, core) = (u32::from(cx.cores()), u32::from(cx.core()));
-        Some(most / cores + u32::from(core < most % cores))
     }
 
     /// Connects a session to a server without a limit.
@@ -117,151 +107,15 @@ impl Proxy {
         self.connect(cx, id, server);
     }
 
-    fn connect_in_slot(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
+    pub(crate) fn connect_in_slot(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
         if let Some(session) = self.session_mut(id) {
             session.set(Session::SERVER_SLOT);
         }
         self.connect(cx, id, server);
     }
 
-    fn wait_for_any(&mut self, cx: &mut Cx<'_>, id: SessionId, backend: u16) {
-        let queue = &mut self.backends[backend as usize].queue;
-        let Some(session) = self.sessions.at_mut(id.0) else { return };
-        session.phase = Phase::BackendQueue;
-        session.joined_at = queue.served();
-        let rank = session.take_rank(cx.now());
-        self.places.join_by(queue, id.0, |other| {
-            self.sessions.at(other).is_some_and(|it| it.is_after(rank))
-        });
-        self.wait_in_queue(cx, id, backend);
-    }
-
-    fn wait_for_server(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
-        let queue = &mut self.servers[server as usize].queue;
-        let Some(session) = self.sessions.at_mut(id.0) else { return };
-        session.phase = Phase::ServerQueue;
-        session.joined_at = queue.served();
-        let rank = session.take_rank(cx.now());
-        self.places.join_by(queue, id.0, |other| {
-            self.sessions.at(other).is_some_and(|it| it.is_after(rank))
-        });
-        let backend = self.setup.backend_of(server);
-        self.wait_in_queue(cx, id, backend);
-    }
-
-    fn wait_in_queue(&mut self, cx: &mut Cx<'_>, id: SessionId, backend: u16) {
-        self.ask_for_slots(backend);
-        let timeouts = &self.setup.backend(backend).timeouts;
-        self.wait(cx, id, timeouts.queue.or(timeouts.connect));
-        self.leave_if_closed(cx, id);
-    }
-
-    /// Whoever has closed while he waits is waited for no more.
-    pub(crate) fn leave_if_closed(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(&Session { phase, .. }) = self.session(id) else { return };
-        let waits = matches!(phase, Phase::BackendQueue | Phase::ServerQueue | Phase::Pause);
-        if waits && self.has_left(cx, id) {
-            self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
-        }
-    }
-
-    /// Whether a client has closed, and that is reason enough to forget it: for whoever has said
-    /// nothing, and with `abortonclose` for everybody, though what was said is still to be read.
-    fn has_left(&self, cx: &Cx<'_>, id: SessionId) -> bool {
-        let Some(session) = self.session(id) else { return false };
-        let Some(backend) = session.backend else { return false };
-        let has_ended = session.has(Session::ENDED);
-        if !self.setup.backend(backend).options.abort_on_close {
-            return has_ended && !session.has_spoken();
-        }
-        has_ended || cx.info(session.client).is_some_and(|info| info.state == State::CloseWait)
-    }
-
-    /// Tells how many wait for each server of a backend.
-    pub(crate) fn ask_for_slots(&mut self, backend: u16) {
-        let any = self.backends[backend as usize].queue.len().min(limits::ASK_AHEAD);
-        for server in self.setup.servers_of(backend) {
-            let Some(pool) = self.setup.pools.servers[server as usize] else { continue };
-            let state = &self.servers[server as usize];
-            let share = state.standing.share(self.setup.server(server));
-            let any = if share.is_usable() { any } else { 0 };
-            self.slots.set_waiting(pool, state.queue.len() + any);
-        }
-    }
-
-    /// Takes a session out of the queue that it stands in, if it stands in one.
-    pub(crate) fn leave_queue(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.at_mut(id.0) else { return };
-        match (session.phase, session.backend, session.server) {
-            (Phase::Entrance(pool), ..) => {
-                let queue = &mut self.entrances[pool.0 as usize];
-                self.places.leave(queue, id.0);
-                self.slots.set_waiting(pool, queue.len());
-            }
-            (Phase::BackendQueue, Some(backend), _) => {
-                let queue = &mut self.backends[backend as usize].queue;
-                self.places.leave(queue, id.0);
-                session.backend_queue += queue.served().wrapping_sub(session.joined_at) + 1;
-                session.phase = Phase::Connecting;
-                self.ask_for_slots(backend);
-            }
-            (Phase::ServerQueue, Some(backend), Some(server)) => {
-                let queue = &mut self.servers[server as usize].queue;
-                self.places.leave(queue, id.0);
-                session.server_queue += queue.served().wrapping_sub(session.joined_at) + 1;
-                session.phase = Phase::Connecting;
-                self.ask_for_slots(backend);
-            }
-            _ => {}
-        }
-    }
-
-    /// A slot of a server is idle, and somebody waits for it: whoever has waited longest.
-    pub(crate) fn serve_queues(&mut self, cx: &mut Cx<'_>, pool: PoolId, server: u16) {
-        let backend = self.setup.backend_of(server);
-        while self.slots.has_idle(pool) {
-            let own = self.servers[server as usize].queue.first();
-            let share = self.servers[server as usize].standing.share(self.setup.server(server));
-            let any = self.backends[backend as usize].queue.first();
-            let any = any.filter(|_| share.is_usable());
-            let until = |number: u32| self.sessions.at(number).map_or(0, |session| session.until);
-            let class = |number: u32| self.sessions.at(number).map_or(0, |session| session.rank.0);
-            let from_own = match (own, any) {
-                (None, None) => return,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                // Both wait equally long at most, so who came first may wait less long.
-                (Some(own), Some(any)) => match class(own).cmp(&class(any)) {
-                    Ordering::Less => true,
-                    Ordering::Greater => false,
-                    Ordering::Equal => until(any).wrapping_sub(until(own)) as i32 >= 0,
-                },
-            };
-            let queue = match from_own {
-                true => &mut self.servers[server as usize].queue,
-                false => &mut self.backends[backend as usize].queue,
-            };
-            let Some(number) = self.places.serve(queue) else { return };
-            let served = queue.served();
-            let id = SessionId(number);
-            let is_taken = self.slots.take(pool);
-            debug_assert!(is_taken, "it was idle");
-            let Some(session) = self.session_mut(id) else { return };
-            let waited = served.wrapping_sub(session.joined_at);
-            if from_own {
-                session.server_queue += waited;
-            } else {
-                session.backend_queue += waited;
-            }
-            session.phase = Phase::Connecting;
-            self.ask_for_slots(backend);
-            self.note_server(id, server);
-            self.connect_in_slot(cx, id, server);
-        }
-    }
-
     /// Connects a session to its server.
-    fn connect(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
+    pub(crate) fn connect(&mut self, cx: &mut Cx<'_>, id: SessionId, server: u16) {
         let now = cx.now();
         let Some(session) = self.sessions.at_mut(id.0) else { return };
         session.phase = Phase::Connecting;
@@ -405,120 +259,6 @@ impl Proxy {
         }
     }
 
-    /// Sessions of this core that wait in a backend and at its servers.
-    pub(crate) fn waiting_in(&self, backend: u16) -> u32 {
-        let servers = self.setup.servers_of(backend);
-        let at_servers = servers.map(|server| self.servers[server as usize].queue.len());
-        at_servers.sum::<u32>() + self.backends[backend as usize].queue.len()
-    }
-
-    /// A session of the relay has ended, or has not come about.
-    pub(crate) fn relay_ended(&mut self, cx: &mut Cx<'_>, ended: Ended) {
-        let Ended { client, server, reason, client_bytes, server_bytes, .. } = ended;
-        self.roles[server.index()] = Role::None;
-        let Role::RelayedClient(id) = self.roles[client.index()] else { return };
-        self.roles[client.index()] = Role::Client(id);
-        let Some(session) = self.session_mut(id) else { return };
-        if ended.is_stored {
-            session.set(Session::STORED);
-        }
-        if ended.has_ended {
-            session.set(Session::ENDED);
-        }
-        let phase = session.phase;
-        let bytes = (client_bytes, server_bytes);
-        match reason {
-            Reason::Unconnected(_) => self.connection_failed(cx, id, Failure::Refused),
-            Reason::ConnectTimeout => self.connection_failed(cx, id, Failure::TimedOut),
-            Reason::Abandoned => {
-                self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
-            }
-            Reason::Mute => {
-                self.turn_away(cx, id, Termination::of(session::CLIENT_TIMEOUT, phase));
-            }
-            Reason::Finished => self.finish(cx, id, Termination::NORMAL, bytes),
-            Reason::ClientTimeout => {
-                self.finish(cx, id, Termination::of(session::CLIENT_TIMEOUT, phase), bytes);
-            }
-            Reason::ServerTimeout => {
-                self.finish(cx, id, Termination::of(session::SERVER_TIMEOUT, phase), bytes);
-            }
-            Reason::Client(_) => {
-                self.finish(cx, id, Termination::of_reset(phase), bytes);
-            }
-            Reason::Server(_) => {
-                self.finish(cx, id, Termination::of(session::SERVER_BROKE, phase), bytes);
-            }
-        }
-    }
-
-    /// The connection to its server has failed.
-    fn connection_failed(&mut self, cx: &mut Cx<'_>, id: SessionId, failure: Failure) {
-        let Some(&Session { backend: Some(backend), server: Some(server), .. }) = self.session(id)
-        else {
-            return;
-        };
-        if self.setup.observes {
-            self.observe_failure(cx, server);
-        }
-        self.count_out_of_server(id, server);
-        let configuration = self.setup.backend(backend);
-        let retries_max = configuration.retries.0;
-        let Some(session) = self.session_mut(id) else { return };
-        if session.retries >= retries_max {
-            let end = match failure {
-                Failure::AtOnce | Failure::Refused => Termination::NO_SERVER,
-                Failure::TimedOut => Termination::CONNECT_TIMEOUT,
-            };
-            self.turn_away(cx, id, end);
-            return;
-        }
-        session.retries += 1;
-        let (retries, is_directed) = (session.retries, session.has(Session::DIRECTED));
-        self.statistics.retries += 1;
-        let state = &self.backends[backend as usize];
-        let has_choice = state.balancer.goes_in_turn() && state.used_count() > 1;
-        let is_gone = !self.servers[server as usize].standing.is_running();
-        let moves = configuration.redispatch.is_some_and(|redispatch| {
-            is_gone || is_due(redispatch, retries, retries_max) || has_choice && !is_directed
-        });
-        // To ask the same server at once would end the same way.
-        let pauses = match failure {
-            Failure::AtOnce => true,
-            Failure::Refused => !(moves && has_choice),
-            Failure::TimedOut => false,
-        };
-        if moves {
-            self.give_slot_up(id);
-        }
-        if let Some(session) = self.session_mut(id) {
-            session.phase = Phase::Pause;
-            if moves {
-                session.take(Session::DIRECTED);
-                session.set(Session::MOVES);
-            }
-        }
-        if pauses && self.has_left(cx, id) {
-            // Nobody waits for it: HAProxy calls that an end as any other.
-            self.turn_away(cx, id, Termination::NORMAL);
-        } else if pauses {
-            let connect = configuration.timeouts.connect.unwrap_or(limits::PAUSE);
-            self.wait(cx, id, Some(connect.min(limits::PAUSE)));
-        } else {
-            self.try_again(cx, id);
-        }
-    }
-
-    /// The pause is over.
-    pub(crate) fn try_again(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(session) = self.session_mut(id) else { return };
-        let moves = session.take(Session::MOVES);
-        match session.server {
-            Some(server) if !moves => self.connect(cx, id, server),
-            _ => self.assign(cx, id),
-        }
-    }
-
     /// It holds no slot of a server any more.
     pub(crate) fn give_slot_up(&mut self, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
@@ -539,53 +279,10 @@ impl Proxy {
         }
     }
 
-    /// As many sessions as the balancer is to know of.
+    /// Tells the balancer how many sessions a server has, over all cores.
     pub(crate) fn load_changed(&mut self, server: u16) {
         let &Approach { backend, index, .. } = self.setup.approach(server);
         let sessions = self.gauges.total(self.gauges.server(server));
         self.backends[backend as usize].balancer.set_load(index, sessions);
-    }
-}
-
-/// Why there is no connection to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// It cannot even be tried: there is no way there, or no port to leave from.
-    AtOnce,
-    /// It refused.
-    Refused,
-    /// It did not answer in time.
-    TimedOut,
-}
-
-/// Whether this try may go to another server.
-fn is_due(redispatch: Redispatch, retries: u16, retries_max: u16) -> bool {
-    match redispatch {
-        Redispatch::Every(every) => retries.checked_rem(every) == Some(0),
-        Redispatch::FromLast(last) => {
-            let every = (retries_max + 1).saturating_sub(last).max(1);
-            retries.is_multiple_of(every)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    //! The tries of HAProxy's `option redispatch`.
-
-    use super::*;
-
-    #[test]
-    fn a_try_moves_as_often_as_is_said() {
-        let moving = |redispatch, most| {
-            let tries = (1..=most).filter(|&nth| is_due(redispatch, nth, most));
-            tries.collect::<std::vec::Vec<u16>>()
-        };
-        assert_eq!(moving(Redispatch::FromLast(1), 3), [3], "by default");
-        assert_eq!(moving(Redispatch::FromLast(2), 3), [2]);
-        assert_eq!(moving(Redispatch::FromLast(9), 3), [1, 2, 3]);
-        assert_eq!(moving(Redispatch::Every(1), 3), [1, 2, 3]);
-        assert_eq!(moving(Redispatch::Every(2), 5), [2, 4]);
-        assert_eq!(moving(Redispatch::Every(0), 3), [0; 0]);
     }
 }

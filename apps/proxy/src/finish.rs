@@ -1,15 +1,56 @@
 //! How a session ends: what it held is given back, and its line is written.
 
-use penstock_relay::Reason;
+use penstock_relay::{Ended, Reason};
 use penstock_stack::{Close, ConnId, Cx};
 
 use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::record::{Ending, Moment};
-use crate::session::{Phase, Session, SessionId, Termination};
+use crate::retry::Failure;
+use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::setup::{Fee, Gate};
 
 impl Proxy {
+    /// A session of the relay has ended, or has not come about.
+    pub(crate) fn relay_ended(&mut self, cx: &mut Cx<'_>, ended: Ended) {
+        let Ended { client, server, reason, client_bytes, server_bytes, .. } = ended;
+        self.roles[server.index()] = Role::None;
+        let Role::RelayedClient(id) = self.roles[client.index()] else { return };
+        self.roles[client.index()] = Role::Client(id);
+        let Some(session) = self.session_mut(id) else { return };
+        if ended.is_stored {
+            session.set(Session::STORED);
+        }
+        if ended.has_ended {
+            session.set(Session::ENDED);
+        }
+        let phase = session.phase;
+        let bytes = (client_bytes, server_bytes);
+        match reason {
+            Reason::Unconnected(_) => self.connection_failed(cx, id, Failure::Refused),
+            Reason::ConnectTimeout => self.connection_failed(cx, id, Failure::TimedOut),
+            Reason::Abandoned => {
+                self.turn_away(cx, id, Termination::of(session::CLIENT_BROKE, phase));
+            }
+            Reason::Mute => {
+                self.turn_away(cx, id, Termination::of(session::CLIENT_TIMEOUT, phase));
+            }
+            Reason::Finished => self.finish(cx, id, Termination::NORMAL, bytes),
+            Reason::ClientTimeout => {
+                self.finish(cx, id, Termination::of(session::CLIENT_TIMEOUT, phase), bytes);
+            }
+            Reason::ServerTimeout => {
+                self.finish(cx, id, Termination::of(session::SERVER_TIMEOUT, phase), bytes);
+            }
+            Reason::Client(_) => {
+                self.finish(cx, id, Termination::of_reset(phase), bytes);
+            }
+            Reason::Server(_) => {
+                self.finish(cx, id, Termination::of(session::SERVER_BROKE, phase), bytes);
+            }
+        }
+    }
+
     /// Ends a session that has no server, and lets its client know.
     pub(crate) fn turn_away(&mut self, cx: &mut Cx<'_>, id: SessionId, end: Termination) {
         let now = cx.now();

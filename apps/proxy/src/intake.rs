@@ -18,7 +18,6 @@ use crate::rules::{Decision, Verdict};
 use crate::sample::View;
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::setup::{Door, Gate};
-use crate::slots::PoolId;
 
 impl Proxy {
     /// A client is there.
@@ -66,22 +65,6 @@ impl Proxy {
             session.gates_passed += 1;
         }
         self.welcome(cx, id);
-    }
-
-    fn wait_at_entrance(&mut self, cx: &mut Cx<'_>, id: SessionId, pool: PoolId) {
-        let Some(session) = self.session_mut(id) else { return };
-        session.phase = Phase::Entrance(pool);
-        let (client, frontend, bind) = (session.client, session.frontend, session.bind);
-        let queue = &mut self.entrances[pool.0 as usize];
-        self.places.join(queue, id.0);
-        let waiting = queue.len();
-        self.slots.set_waiting(pool, waiting);
-        let backlog = self.setup.bind(frontend, bind).backlog;
-        if backlog.or(self.setup.frontend(frontend).backlog).is_some_and(|most| waiting > most) {
-            self.leave_queue(id);
-            self.forget(cx, id);
-            cx.abort(client);
-        }
     }
 
     /// It is inside: from here on it counts.

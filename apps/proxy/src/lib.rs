@@ -8,9 +8,9 @@
 //! |---|---|
 //! | `source`, `unsupported`, `setup`, `memory`, `summary` | from a configuration to what is frozen, and what it takes |
 //! | `proxy` | the upcalls, handed on by what a connection is |
-//! | `intake`, `rules`, `dispatch`, `response`, `finish` | a session's way, in this order; its record is `session` |
+//! | `intake`, `rules`, `dispatch`, `retry`, `response`, `finish` | a session's way, in this order; its record is `session` |
 //! | `acl`, `sample`, `view`, `known`, `hello`, `kept` | what rules look at |
-//! | `balance`, `hash`, `elastic`, `queue`, `slots`, `rate`, `gauges` | who is next, and how many there may be |
+//! | `balance`, `hash`, `waiting`, `queue`, `slots`, `elastic`, `rate`, `gauges` | who is next, and how many there may be |
 //! | `table`, `counters`, `variables` | what is remembered of clients |
 //! | `watch`, `check`, `observe`, `admin`, `resolve`, `transition`, `standing`, `server` | how servers stand |
 //! | `cores` | what cores tell each other of all this |
@@ -57,6 +57,7 @@ mod rate;
 mod record;
 mod resolve;
 mod response;
+mod retry;
 mod rules;
 pub mod sample;
 mod server;
@@ -73,6 +74,7 @@ mod transition;
 mod unsupported;
 mod variables;
 mod view;
+mod waiting;
 mod warmup;
 mod watch;
 
