@@ -1,9 +1,9 @@
-//! From a client's handshake to the moment at which its backend is known.
+//! From a client's handshake to the moment at which it is a session, or not.
 //!
 //! ```text
-//!   accept ─▶ slots of listener, ─▶ rules on the ─▶ PROXY  ─▶ rules on its ─▶ backend ─▶ dispatch.rs
-//!             frontend, process     connection      header    content
-//!             (else: the entrance)                  (while these wait: see kept.rs)
+//!   accept ─▶ slots of listener, ─▶ rules on the ─▶ PROXY  ─▶ rules on the ─▶ inspection.rs, or the
+//!             frontend, process     connection      header    session         only backend there is
+//!             (else: waiting.rs)
 //! ```
 
 use core::cell::Cell;
@@ -14,8 +14,7 @@ use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 use crate::limits;
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
-use crate::rules::{Decision, Verdict};
-use crate::sample::View;
+use crate::rules::{More, Verdict};
 use crate::session::{self, Phase, Session, SessionId, Termination};
 use crate::setup::{Door, Gate};
 
@@ -48,7 +47,7 @@ impl Proxy {
     }
 
     /// It was waited for, and comes in.
-    fn enter_at_last(&mut self, cx: &mut Cx<'_>, id: SessionId, client: ConnId) {
+    pub(crate) fn enter_at_last(&mut self, cx: &mut Cx<'_>, id: SessionId, client: ConnId) {
         cx.set_timer(client, None);
         self.enter(cx, id);
     }
@@ -125,7 +124,7 @@ impl Proxy {
     }
 
     /// What a client said at the entrance waits in the stack: it is wanted now.
-    fn listen_again(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+    pub(crate) fn listen_again(&mut self, cx: &mut Cx<'_>, id: SessionId) {
         let Some(session) = self.session_mut(id) else { return };
         if session.take(Session::STORED) {
             cx.resume(session.client);
@@ -133,7 +132,7 @@ impl Proxy {
     }
 
     /// Bytes of a PROXY header, or behind it. Returns how many were taken.
-    fn header_data(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) -> usize {
+    pub(crate) fn header_data(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) -> usize {
         let Some(session) = self.sessions.at_mut(id.0) else { return bytes.len() };
         let Some(number) = session.reader else { return bytes.len() };
         let Some(reader) = self.readers.at_mut(number) else { return bytes.len() };
@@ -184,82 +183,8 @@ impl Proxy {
         self.variables.begin(id);
         self.log_begin(cx, id);
         match self.setup.sole_backend(frontend) {
-            Some(backend) => self.go(cx, id, backend, None, None),
-            None => self.inspect(cx, id, bytes, false),
-        }
-    }
-
-    /// Looks at what the client has said, `bytes` or what is kept of it, and does what follows.
-    /// `is_over`: there is no more to wait for.
-    fn inspect(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8], is_over: bool) {
-        let decision = self.look(cx, id, bytes, |view, work| {
-            let has_all = view.session.has(Session::ENDED) || view.bytes.len() >= view.bytes_max();
-            view.is_final = is_over || has_all;
-            view.proxy.decide(view, work)
-        });
-        match decision {
-            None => {}
-            Some(Decision::Wait(phase, backend)) => self.wait_for_bytes(cx, id, phase, backend),
-            Some(Decision::End(verdict)) => self.refuse(cx, id, verdict),
-            Some(Decision::NoBackend) => self.turn_away(cx, id, Termination::NO_SERVER),
-            Some(Decision::Go { backend, directed, key }) => {
-                self.go(cx, id, backend, directed, key);
-            }
-        }
-    }
-
-    /// Its backend is known, and perhaps the server of that.
-    fn go(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SessionId,
-        backend: u16,
-        directed: Option<u16>,
-        key: Option<u32>,
-    ) {
-        self.join_backend(id, backend, cx.now());
-        if let Some(session) = self.session_mut(id) {
-            session.phase = Phase::Connecting;
-            session.key = key;
-        }
-        match directed {
-            Some(server) => self.assign_to(cx, id, server),
-            None => self.assign(cx, id),
-        }
-    }
-
-    fn join_backend(&mut self, id: SessionId, backend: u16, now: Instant) {
-        let Some(session) = self.session_mut(id) else { return };
-        if session.backend.replace(backend).is_none() {
-            session.set(Session::IN_BACKEND);
-            self.gauges.more(self.gauges.backend(backend), now);
-            self.load_of_backend_changed(backend);
-        }
-    }
-
-    /// Rules of its frontend, or of a backend, want to see more.
-    fn wait_for_bytes(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SessionId,
-        phase: Phase,
-        backend: Option<u16>,
-    ) {
-        let Some(session) = self.session_mut(id) else { return };
-        let begins = session.phase != phase || !session.has(Session::INSPECTED);
-        session.phase = phase;
-        session.set(Session::INSPECTED);
-        let frontend = session.frontend;
-        if let Some(backend) = backend {
-            self.join_backend(id, backend, cx.now());
-        }
-        self.listen_again(cx, id);
-        if begins {
-            let span = match backend {
-                Some(backend) => self.setup.backend(backend).inspect_delay,
-                None => self.setup.frontend(frontend).inspect_delay,
-            };
-            self.wait(cx, id, span);
+            Some(backend) => self.go_to_backend(cx, id, backend, None, None),
+            None => self.inspect(cx, id, bytes, More::MayCome),
         }
     }
 
@@ -272,113 +197,6 @@ impl Proxy {
         } else {
             self.let_go(cx, client, false);
         }
-    }
-
-    /// A rule does not want what the client says.
-    fn refuse(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdict) {
-        if verdict == Verdict::Drop {
-            let Some(&Session { client, .. }) = self.session(id) else { return };
-            self.finish(cx, id, Termination::REFUSED, (0, 0));
-            cx.forsake(client);
-        } else {
-            self.turn_away(cx, id, Termination::REFUSED);
-        }
-    }
-
-    /// A client that is not relayed yet said something. Returns how much of it was taken.
-    pub(crate) fn client_data(&mut self, cx: &mut Cx<'_>, id: SessionId, bytes: &[u8]) -> usize {
-        let Some(&Session { phase, kept, client, .. }) = self.session(id) else {
-            return bytes.len();
-        };
-        match phase {
-            Phase::Unspoken => {
-                self.enter_at_last(cx, id, client);
-                match self.roles[client.index()] {
-                    Role::RelayedClient(_) => self.relay.on_data(cx, client, bytes),
-                    Role::Client(_) => self.client_data(cx, id, bytes),
-                    Role::None
-                    | Role::Leaving
-                    | Role::Server(_)
-                    | Role::JudgedServer(_)
-                    | Role::Check(_) => bytes.len(),
-                }
-            }
-            Phase::Header => self.header_data(cx, id, bytes),
-            Phase::FrontendRules | Phase::BackendRules => match kept {
-                Some(buffer) => {
-                    let taken = self.kept.push(buffer, bytes);
-                    self.inspect(cx, id, &[], false);
-                    taken + self.client_rest(cx, id, client, &bytes[taken..])
-                }
-                None => {
-                    self.inspect(cx, id, bytes, false);
-                    self.client_rest(cx, id, client, bytes)
-                }
-            },
-            Phase::Entrance(_)
-            | Phase::BackendQueue
-            | Phase::ServerQueue
-            | Phase::Pause
-            | Phase::Connecting
-            | Phase::Relayed => self.leave_in_store(id),
-        }
-    }
-
-    /// Rules have looked at these bytes: they go where their session is now. Returns how many were
-    /// taken.
-    fn client_rest(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SessionId,
-        client: ConnId,
-        bytes: &[u8],
-    ) -> usize {
-        if bytes.is_empty() {
-            return 0;
-        }
-        match self.roles[client.index()] {
-            Role::RelayedClient(_) => return self.relay.on_data(cx, client, bytes),
-            Role::Client(_) => {}
-            // It was turned away.
-            Role::None
-            | Role::Leaving
-            | Role::Server(_)
-            | Role::JudgedServer(_)
-            | Role::Check(_) => return bytes.len(),
-        }
-        let Some(&Session { phase, kept, .. }) = self.session(id) else { return bytes.len() };
-        if !matches!(phase, Phase::FrontendRules | Phase::BackendRules) {
-            return self.leave_in_store(id);
-        }
-        let Some(buffer) = kept.or_else(|| self.kept.take()) else {
-            // Every buffer is taken: this has to do.
-            self.inspect(cx, id, bytes, true);
-            return match self.roles[client.index()] {
-                Role::RelayedClient(_) => self.relay.on_data(cx, client, bytes),
-                Role::Client(_) => self.leave_in_store(id),
-                Role::None
-                | Role::Leaving
-                | Role::Server(_)
-                | Role::JudgedServer(_)
-                | Role::Check(_) => bytes.len(),
-            };
-        };
-        if let Some(session) = self.session_mut(id) {
-            session.kept = Some(buffer);
-        }
-        let taken = self.kept.push(buffer, bytes);
-        if taken < bytes.len() {
-            self.inspect(cx, id, &[], true);
-        }
-        taken
-    }
-
-    /// What a client says waits where it is.
-    fn leave_in_store(&mut self, id: SessionId) -> usize {
-        if let Some(session) = self.session_mut(id) {
-            session.set(Session::STORED);
-        }
-        0
     }
 
     /// A client that is not relayed yet has no more to say, and nothing that it has said waits.
@@ -395,7 +213,7 @@ impl Proxy {
                     self.header_refused(cx, id, refusal);
                 }
             }
-            Phase::FrontendRules | Phase::BackendRules => self.inspect(cx, id, &[], true),
+            Phase::FrontendRules | Phase::BackendRules => self.inspect(cx, id, &[], More::Never),
             Phase::BackendQueue | Phase::ServerQueue | Phase::Pause => {
                 self.leave_if_closed(cx, id);
             }
@@ -459,7 +277,7 @@ impl Proxy {
                 self.turn_away(cx, id, Termination::QUEUE_TIMEOUT);
             }
             Phase::FrontendRules | Phase::BackendRules if is_over => {
-                self.inspect(cx, id, &[], true);
+                self.inspect(cx, id, &[], More::Never);
             }
             Phase::Entrance(_) | Phase::Connecting | Phase::Relayed => {}
             Phase::Unspoken => self.enter(cx, id),

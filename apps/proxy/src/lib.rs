@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `source`, `unsupported`, `setup`, `memory`, `summary` | from a configuration to what is frozen, and what it takes |
 //! | `proxy` | the upcalls, handed on by what a connection is |
-//! | `intake`, `rules`, `dispatch`, `retry`, `response`, `finish` | a session's way, in this order; its record is `session` |
+//! | `intake`, `inspection`, `rules`, `dispatch`, `retry`, `response`, `finish` | a session's way, in this order; its record is `session` |
 //! | `acl`, `sample`, `view`, `known`, `hello`, `kept` | what rules look at |
 //! | `balance`, `hash`, `waiting`, `queue`, `slots`, `elastic`, `rate`, `gauges` | who is next, and how many there may be |
 //! | `table`, `counters`, `variables` | what is remembered of clients |
@@ -39,6 +39,7 @@ mod gauges;
 mod hash;
 pub mod hello;
 mod identity;
+mod inspection;
 mod intake;
 mod journal;
 mod kept;

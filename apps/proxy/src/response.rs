@@ -10,7 +10,7 @@ use penstock_relay::Reason;
 use penstock_stack::{Close, ConnId, Cx, Duration};
 
 use crate::proxy::{Proxy, Role};
-use crate::rules::Verdict;
+use crate::rules::{More, Verdict};
 use crate::sample::View;
 use crate::session::{Session, SessionId, Termination};
 
@@ -24,7 +24,7 @@ impl Proxy {
         if description.response_rules.is_empty() && description.persistence.is_empty() {
             return;
         }
-        let verdict = self.judge_response(cx, id, &[], false);
+        let verdict = self.judge_response(cx, id, &[], More::MayCome);
         if verdict == Verdict::Wait {
             self.roles[conn.index()] = Role::JudgedServer(id);
             // The relay keeps its time by the server's timer: the client's is free.
@@ -48,10 +48,12 @@ impl Proxy {
         let Some(&Session { kept, .. }) = self.session(id) else { return bytes.len() };
         let mut taken = 0;
         let mut verdict = match kept {
-            None => self.judge_response(cx, id, bytes, false),
+            None => self.judge_response(cx, id, bytes, More::MayCome),
             Some(buffer) => {
                 taken = self.kept.push(buffer, bytes);
-                self.judge_response(cx, id, &[], taken < bytes.len())
+                let has_room = taken == bytes.len();
+                let more = if has_room { More::MayCome } else { More::Never };
+                self.judge_response(cx, id, &[], more)
             }
         };
         if verdict == Verdict::Wait && kept.is_none() {
@@ -62,11 +64,11 @@ impl Proxy {
                         session.kept = Some(buffer);
                     }
                     if taken < bytes.len() {
-                        verdict = self.judge_response(cx, id, &[], true);
+                        verdict = self.judge_response(cx, id, &[], More::Never);
                     }
                 }
                 // Every buffer is taken: this has to do.
-                None => verdict = self.judge_response(cx, id, bytes, true),
+                None => verdict = self.judge_response(cx, id, bytes, More::Never),
             }
         }
         if verdict == Verdict::Wait {
@@ -77,7 +79,7 @@ impl Proxy {
 
     /// Nothing more is waited for: the time is over, or the server has said all it had to say.
     pub(crate) fn response_over(&mut self, cx: &mut Cx<'_>, id: SessionId, conn: ConnId) {
-        let verdict = self.judge_response(cx, id, &[], true);
+        let verdict = self.judge_response(cx, id, &[], More::Never);
         self.end_inspection(cx, id, conn, verdict, &[]);
     }
 
@@ -87,7 +89,7 @@ impl Proxy {
         cx: &mut Cx<'_>,
         id: SessionId,
         bytes: &[u8],
-        is_over: bool,
+        more: More,
     ) -> Verdict {
         let verdict = self.look(cx, id, bytes, |view, work| {
             let (proxy, backend) = (view.proxy, view.session.backend?);
@@ -96,7 +98,8 @@ impl Proxy {
             view.table = description.table;
             view.response = core::mem::take(&mut view.bytes);
             let may_wait = description.response_inspect_delay.is_some();
-            view.is_final = is_over || !may_wait || view.response.len() >= view.bytes_max();
+            view.is_final =
+                more == More::Never || !may_wait || view.response.len() >= view.bytes_max();
             let verdict = proxy.judge(&description.response_rules, acls, view, work);
             if !matches!(verdict, Verdict::Wait | Verdict::Reject | Verdict::Drop) {
                 view.is_final = true;

@@ -40,6 +40,13 @@ pub(crate) enum Verdict {
     Wait,
 }
 
+/// Whether there may be more than the bytes that rules look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    MayCome,
+    Never,
+}
+
 /// What becomes of a session whose client has said something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -320,8 +327,8 @@ impl Proxy {
         result
     }
 
-    /// Where a session goes, which is in the phase that `view` shows; `is_over`: and has waited there
-    /// long enough.
+    /// Where a session goes, which is in the phase that `view` shows; a final view is of one that has
+    /// waited there long enough.
     pub(crate) fn decide(&self, view: &mut SessionView<'_>, work: &mut Workspace) -> Decision {
         let setup = self.setup;
         let frontend = view.session.frontend;
