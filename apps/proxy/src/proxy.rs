@@ -22,13 +22,13 @@ use crate::identity::{UniqueId, unique_ids};
 use crate::journal::Journal;
 use crate::kept::Kept;
 use crate::limits;
-use crate::pool::Pool;
 use crate::proxy_protocol::Reader;
 use crate::queue::{Places, Queue};
 use crate::sample::Workspace;
 use crate::server::Server;
 use crate::session::{Session, SessionId};
 use crate::setup::{Door, Setup};
+use crate::slab::Slab;
 use crate::slots::Slots;
 use crate::statistics::Statistics;
 use crate::variables::Variables;
@@ -44,7 +44,7 @@ pub struct Proxy {
     pub(crate) cores: u16,
     /// By [`ConnId::index`].
     pub(crate) roles: Box<[Role]>,
-    pub(crate) sessions: Pool<Session>,
+    pub(crate) sessions: Slab<Session>,
     pub(crate) relay: Relay,
     pub(crate) backends: Vec<Backend>,
     pub(crate) servers: Vec<Server>,
@@ -64,7 +64,7 @@ pub struct Proxy {
     /// Bytes of clients that rules wait for.
     pub(crate) kept: Kept,
     /// PROXY headers under way.
-    pub(crate) readers: Pool<Reader>,
+    pub(crate) readers: Slab<Reader>,
     /// Room for what rules put together; taken out while they do.
     pub(crate) work: Option<Box<Workspace>>,
     /// Taken out while a line is written.
@@ -145,7 +145,7 @@ impl Proxy {
             core,
             cores,
             roles: alloc::vec![Role::None; capacity.connections as usize].into(),
-            sessions: Pool::new(sessions),
+            sessions: Slab::new(sessions),
             relay: Relay::new(capacity, &setup.manners),
             gauges,
             backends,
@@ -158,7 +158,7 @@ impl Proxy {
             next_number: core.into(),
             unique_ids: unique_ids(setup, sessions),
             kept: Kept::new(if setup.looks_at_bytes() { limits::KEPT } else { 0 }, kept_bytes),
-            readers: Pool::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
+            readers: Slab::new(if setup.expects_headers() { limits::HEADERS } else { 0 }),
             work: Some(work),
             journal: Some(Box::new(Journal::new())),
             watch: if core == 0 { Watch::new(setup) } else { None },

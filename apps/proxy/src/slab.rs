@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 /// Records in use by their number, and the numbers of those that are free.
 #[derive(Debug)]
-pub(crate) struct Pool<T> {
+pub(crate) struct Slab<T> {
     records: Vec<Option<T>>,
     free: Vec<u32>,
 }
 
-impl<T> Pool<T> {
+impl<T> Slab<T> {
     /// Room for `count` records.
-    pub(crate) fn new(count: usize) -> Pool<T> {
-        Pool {
+    pub(crate) fn new(count: usize) -> Slab<T> {
+        Slab {
             records: (0..count).map(|_| None).collect(),
             free: (0..count as u32).rev().collect(),
         }
