@@ -18,9 +18,9 @@ use penstock_wire::Addr;
 
 use crate::gauges::Counted;
 use crate::limits;
+use crate::pools::Owner;
 use crate::proxy::Proxy;
 use crate::server::Standing;
-use crate::setup::Owner;
 
 const SLOTS: u64 = 1;
 const GAUGES: u64 = 2;

@@ -4,9 +4,9 @@
 //! sessions in its backend it takes `maxconn`. The home of a server's slots keeps its limit; what it
 //! knows of the load of other cores is a millisecond old.
 
+use crate::pools::UNLIMITED;
 use crate::proxy::Proxy;
 use crate::server::WARM;
-use crate::setup::UNLIMITED;
 
 impl Proxy {
     /// Sessions have come to a backend or have left it, on whichever core.

@@ -4,11 +4,11 @@ use penstock_relay::{Ended, Reason};
 use penstock_stack::{Close, ConnId, Cx};
 
 use crate::limits;
+use crate::pools::{Fee, Gate};
 use crate::proxy::{Proxy, Role};
 use crate::record::{Ending, Moment};
 use crate::retry::Failure;
 use crate::session::{self, Phase, Session, SessionId, Termination};
-use crate::setup::{Fee, Gate};
 
 impl Proxy {
     /// A session of the relay has ended, or has not come about.

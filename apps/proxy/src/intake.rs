@@ -12,11 +12,12 @@ use penstock_config::haproxy::Rule;
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant};
 
 use crate::limits;
+use crate::pools::Gate;
 use crate::proxy::{Proxy, Role};
 use crate::proxy_protocol::{Reader, Refusal};
 use crate::rules::{More, Verdict};
 use crate::session::{self, Phase, Session, SessionId, Termination};
-use crate::setup::{Door, Gate};
+use crate::setup::Door;
 
 impl Proxy {
     /// A client is there.

@@ -6,15 +6,17 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `source`, `unsupported`, `setup`, `memory`, `summary` | from a configuration to what is frozen, and what it takes |
+//! | `source`, `unsupported`, `setup`, `pools`, `origin`, `cards`, `memory`, `summary` | from a configuration to what is frozen, and what it takes |
 //! | `proxy` | the upcalls, handed on by what a connection is |
 //! | `intake`, `inspection`, `rules`, `dispatch`, `retry`, `response`, `finish` | a session's way, in this order; its record is `session` |
-//! | `acl`, `sample`, `view`, `known`, `hello`, `kept` | what rules look at |
+//! | `acl`, `sample`, `view`, `known`, `hello`, `proxy_protocol`, `kept` | what rules look at |
 //! | `balance`, `hash`, `waiting`, `queue`, `slots`, `elastic`, `rate`, `gauges` | who is next, and how many there may be |
 //! | `table`, `counters`, `variables` | what is remembered of clients |
-//! | `watch`, `check`, `observe`, `admin`, `resolve`, `transition`, `standing`, `server` | how servers stand |
+//! | `watch`, `check`, `observe`, `admin`, `resolve`, `transition`, `standing`, `warmup`, `server`, `backend` | how servers stand |
 //! | `cores` | what cores tell each other of all this |
-//! | `record`, `log`, `journal`, `identity`, `statistics`, `farewell` | what is told to people |
+//! | `record`, `log`, `line`, `journal`, `identity`, `statistics`, `farewell` | what is told to people |
+//! | `slab`, `limits` | how much there may be |
+//! | `sound`, `fuzz` | for tests |
 #![no_std]
 
 #[cfg(test)]
@@ -50,6 +52,7 @@ pub mod log;
 mod memory;
 mod observe;
 mod origin;
+mod pools;
 mod proxy;
 pub mod proxy_protocol;
 mod queue;

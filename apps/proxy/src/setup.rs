@@ -17,8 +17,8 @@ use penstock_stack::{Endpoint, SocketOptions};
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
 use crate::limits;
+use crate::pools::{Gate, Pools};
 use crate::proxy::OPTIONS;
-use crate::slots::{PoolId, Supply};
 
 /// A configuration, with everything numbered. It lives as long as the machine, and all cores read it.
 #[derive(Debug)]
@@ -79,19 +79,6 @@ pub(crate) struct Approach {
     pub(crate) header: Option<ProxyHeader>,
 }
 
-/// Which pools of slots there are.
-#[derive(Debug, Default)]
-pub(crate) struct Pools {
-    /// How much there is of each.
-    pub(crate) supplies: Vec<Supply>,
-    /// By listener: what its clients need, from the narrowest to the widest, so that nobody holds what
-    /// others need while he waits for what only he and his like do.
-    gates: Vec<Vec<Gate>>,
-    pub(crate) servers: Vec<Option<PoolId>>,
-    /// What each is for.
-    pub(crate) owners: Vec<Owner>,
-}
-
 /// A listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Door {
@@ -102,33 +89,6 @@ pub(crate) struct Door {
     pub(crate) defers: bool,
 }
 
-/// What a client needs a slot of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gate {
-    pub(crate) pool: PoolId,
-    pub(crate) fee: Fee,
-}
-
-/// What becomes of the slot with which a client came through a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fee {
-    /// It comes back when he is gone.
-    Deposit,
-    /// It is used up by a connection.
-    Connection,
-    /// It is used up by a session, and comes back from a connection that does not become one.
-    Session,
-}
-
-/// What a pool of slots is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// Clients on their way in.
-    Entrance,
-    /// Sessions of a server.
-    Server(u16),
-}
-
 impl Setup {
     /// Numbers everything, for good: what this takes is never given back.
     ///
@@ -136,18 +96,12 @@ impl Setup {
     /// A line for a person, where there is more than numbers suffice for.
     pub fn freeze(proxies: Proxies) -> Result<&'static Setup, String> {
         let servers: usize = proxies.backends.iter().map(|backend| backend.servers.len()).sum();
-        let doors: usize = proxies.frontends.iter().map(|frontend| frontend.binds.len()).sum();
-        if servers + doors + proxies.frontends.len() + proxies.backends.len() > NUMBERS_MAX {
+        let listeners: usize = proxies.frontends.iter().map(|frontend| frontend.binds.len()).sum();
+        if servers + listeners + proxies.frontends.len() + proxies.backends.len() > NUMBERS_MAX {
             let most = "more servers, listeners and sections than the proxy can number";
             return Err(format!("{most} ({NUMBERS_MAX})"));
         }
-        let mut first_servers = alloc::vec![0];
-        let mut approaches = Vec::new();
-        for (number, backend) in (0..).zip(&proxies.backends) {
-            let of = |(index, server)| Approach::new(number, index, backend, server);
-            approaches.extend((0..).zip(&backend.servers).map(of));
-            first_servers.push(approaches.len() as u16);
-        }
+        let (first_servers, approaches) = approaches(&proxies);
         let (names, named) = names(&proxies);
         if names.len() > NAMES_MAX {
             return Err(format!(
@@ -158,17 +112,7 @@ impl Setup {
         let name_servers = proxies.resolvers.iter().flat_map(|section| &section.servers);
         let name_servers =
             name_servers.map(|&(_, BindAddress { addr, port })| Endpoint { addr, port }).collect();
-        let mut first_doors = Vec::new();
-        let mut doors = Vec::new();
-        for (number, frontend) in (0..).zip(&proxies.frontends) {
-            first_doors.push(doors.len() as u16);
-            let door = |(bind, description): (u16, &Bind)| Door {
-                frontend: number,
-                bind,
-                defers: description.defer_accept,
-            };
-            doors.extend((0..).zip(&frontend.binds).map(door));
-        }
+        let (first_doors, doors) = doors(&proxies);
         let told = |error: CompileError| error.to_string();
         let frontend_acls = proxies.frontends.iter().map(|frontend| Acls::compile(&frontend.acls));
         let frontend_acls = frontend_acls.collect::<Result<_, _>>().map_err(told)?;
@@ -383,6 +327,29 @@ impl Approach {
     }
 }
 
+/// How connections to each server are opened, and where the servers of each backend begin among all.
+fn approaches(proxies: &Proxies) -> (Vec<u16>, Vec<Approach>) {
+    let mut first_servers = alloc::vec![0];
+    let mut approaches = Vec::new();
+    for (number, backend) in (0..).zip(&proxies.backends) {
+        let of = |(index, server)| Approach::new(number, index, backend, server);
+        approaches.extend((0..).zip(&backend.servers).map(of));
+        first_servers.push(approaches.len() as u16);
+    }
+    (first_servers, approaches)
+}
+
+/// All listeners, and where those of each frontend begin among them.
+fn doors(proxies: &Proxies) -> (Vec<u16>, Vec<Door>) {
+    let (mut first_doors, mut doors) = (Vec::new(), Vec::new());
+    for (frontend, section) in (0..).zip(&proxies.frontends) {
+        first_doors.push(doors.len() as u16);
+        let door = |(bind, it): (u16, &Bind)| Door { frontend, bind, defers: it.defer_accept };
+        doors.extend((0..).zip(&section.binds).map(door));
+    }
+    (first_doors, doors)
+}
+
 /// See [`Setup::sole_backend`].
 fn sole_backend(proxies: &Proxies, frontend: &Frontend) -> Option<u16> {
     let BackendId(number) = frontend.default_backend?;
@@ -395,47 +362,6 @@ fn sole_backend(proxies: &Proxies, frontend: &Frontend) -> Option<u16> {
         && backend.persist_rdp_cookie.is_none()
         && !matches!(backend.algorithm, Algorithm::Source | Algorithm::Hash(_));
     is_plain.then_some(number)
-}
-
-impl Pools {
-    fn of(proxies: &Proxies) -> Pools {
-        let mut pools = Pools::default();
-        let global = &proxies.global;
-        let of_process = [
-            pools.gate(global.maxconn.map(Supply::Slots), Fee::Deposit),
-            pools.gate(global.connection_rate_max.map(Supply::PerSecond), Fee::Connection),
-            pools.gate(global.session_rate_max.map(Supply::PerSecond), Fee::Session),
-        ];
-        for frontend in &proxies.frontends {
-            let of_frontend = [
-                pools.gate(frontend.maxconn.map(Supply::Slots), Fee::Deposit),
-                pools.gate(frontend.session_rate_max.map(Supply::PerSecond), Fee::Session),
-            ];
-            for bind in &frontend.binds {
-                let own = pools.gate(bind.maxconn.map(Supply::Slots), Fee::Deposit);
-                let gates = own.into_iter().chain(of_frontend.into_iter().flatten());
-                pools.gates.push(gates.chain(of_process.into_iter().flatten()).collect());
-            }
-        }
-        let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
-        for (number, server) in (0..).zip(servers) {
-            // An agent may set a limit where there is none.
-            let most = server.maxconn.or_else(|| server.agent.as_ref().map(|_| UNLIMITED));
-            let pool = most.map(|most| pools.add(Supply::Slots(most), Owner::Server(number)));
-            pools.servers.push(pool);
-        }
-        pools
-    }
-
-    fn gate(&mut self, supply: Option<Supply>, fee: Fee) -> Option<Gate> {
-        supply.map(|supply| Gate { pool: self.add(supply, Owner::Entrance), fee })
-    }
-
-    fn add(&mut self, supply: Supply, owner: Owner) -> PoolId {
-        self.supplies.push(supply);
-        self.owners.push(owner);
-        PoolId((self.supplies.len() - 1) as u16)
-    }
 }
 
 /// The names that servers have in place of addresses, each once, and who has them.
@@ -521,9 +447,6 @@ fn manners(proxies: &Proxies) -> (Vec<u16>, Vec<Manners>) {
 
 /// Servers, listeners, frontends and backends together: each has a number, and a pool may have it.
 const NUMBERS_MAX: usize = 32_767;
-
-/// Slots that nobody uses up.
-pub(crate) const UNLIMITED: u32 = 1 << 24;
 
 /// What a process may have at once where nothing else was said, for arithmetic alone.
 const MAXCONN_DEFAULT: u32 = 100_000;

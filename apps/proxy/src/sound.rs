@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use penstock_config::haproxy::Counter;
 use penstock_stack::Instant;
 
+use crate::pools::Owner;
 use crate::proxy::{Proxy, Role};
 use crate::session::{Phase, Session, SessionId};
-use crate::setup::Owner;
 use crate::slots::{PoolId, Supply};
 
 /// A pool of slots (a `maxconn`), as one core sees it.
