@@ -85,13 +85,14 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a number in decimal.
-    #[inline]
+    // Inlined into the writer of a line, it would be begun for every number that a line may have.
+    #[inline(never)]
     pub fn number(&mut self, number: u64) {
         // Nearly all of a log line's numbers have one digit.
         if number < 10 {
             self.byte(b'0' + number as u8);
         } else {
-            self.padded(number, 1, b'0');
+            self.zero_padded(number, 1);
         }
     }
 
@@ -101,6 +102,20 @@ impl<'a> Line<'a> {
             self.byte(b'-');
         }
         self.number(number.unsigned_abs());
+    }
+
+    /// Adds a number in decimal, with zeros in front until it has `digits_min` digits, at most 20.
+    pub fn zero_padded(&mut self, number: u64, digits_min: usize) {
+        let Some(place) = self.bytes.get_mut(self.used..self.used + 8) else {
+            return self.padded(number, digits_min, b'0');
+        };
+        if number >= 100_000_000 || digits_min > 8 {
+            return self.padded(number, digits_min, b'0');
+        }
+        let digits = eight_digits(number as u32);
+        let zeros = (digits.trailing_zeros() as usize / 8).min(8 - digits_min.max(1));
+        place.copy_from_slice(&((digits | ASCII_ZEROS) >> (8 * zeros)).to_le_bytes());
+        self.used += 8 - zeros;
     }
 
     /// Adds a number in decimal, with `pad` in front until it has `digits_min` digits, at most 20.
@@ -138,6 +153,7 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a number in capital hexadecimal digits, at least `digits_min` of them, at most 16.
+    #[inline(never)]
     pub fn hexadecimal(&mut self, number: u64, digits_min: usize) {
         let significant = (64 - number.leading_zeros() as usize).div_ceil(4);
         for digit in (0..significant.max(digits_min).min(16)).rev() {
@@ -157,6 +173,22 @@ impl fmt::Write for Line<'_> {
         Ok(())
     }
 }
+
+/// The digits of a number below 10^8, a byte each, the first in the lowest: four digits are parted
+/// from four, then pairs in both halves at once, then all digits (P. Khuong, 2017, "How to print
+/// integers really fast"). Half as many instructions as digit by digit.
+#[inline]
+fn eight_digits(number: u32) -> u64 {
+    let fours = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    // A multiplication and a shift divide by 100 what is below 10^4, and by 10 what is below 100.
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - 10 * tens) << 8)
+}
+
+/// Eight times `0`.
+const ASCII_ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// The two digits of a number below 100.
 #[inline]
@@ -196,11 +228,18 @@ mod tests {
         assert_eq!(written(64, |line| line.hexadecimal(0x1_2345, 4)), "12345");
         assert_eq!(written(64, |line| line.hexadecimal(u64::MAX, 4)), "FFFFFFFFFFFFFFFF");
         assert_eq!(written(64, |line| line.hex_byte(0x0f)), "0F");
-        for number in [0, 9, 10, 42, 99, 100, 1000] {
-            for digits_min in 0..5 {
-                let padded = written(64, |line| line.padded(number, digits_min, b' '));
-                assert_eq!(padded, std::format!("{number:>digits_min$}"));
+        for power in 0..=19 {
+            for number in [10_u64.pow(power) - 1, 10_u64.pow(power), 54_321 * power as u64] {
+                for digits_min in 0..=20 {
+                    let padded = written(64, |line| line.padded(number, digits_min, b' '));
+                    assert_eq!(padded, std::format!("{number:>digits_min$}"));
+                    let zeros = written(64, |line| line.zero_padded(number, digits_min));
+                    assert_eq!(zeros, std::format!("{number:0>digits_min$}"));
+                }
             }
+        }
+        for number in (0..100_000_000).step_by(997) {
+            assert_eq!(written(64, |line| line.number(number)), std::format!("{number}"));
         }
     }
 
@@ -228,6 +267,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_cut_off() {
         assert_eq!(written(3, |line| line.number(12345)), "123");
+        assert_eq!(written(5, |line| line.number(12345)), "12345");
+        assert_eq!(written(3, |line| line.zero_padded(7, 20)), "000");
         assert_eq!(written(3, |line| write!(line, "ab").expect("never fails")), "ab");
         assert_eq!(written(0, |line| line.push(b"abc")), "");
         let mut bytes = [0; 4];

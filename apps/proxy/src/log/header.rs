@@ -104,25 +104,25 @@ pub(super) fn write_legacy(date: &Date, line: &mut Line<'_>) {
 /// `2026-11-21T04:03:24.820000+00:00 `, RFC 5424 section 6.2.3.
 fn write_iso(at: Duration, line: &mut Line<'_>) {
     let date = Date::of(at);
-    line.padded(u64::from(date.year), 4, b'0');
+    line.zero_padded(u64::from(date.year), 4);
     line.byte(b'-');
-    line.padded(u64::from(date.month), 2, b'0');
+    line.zero_padded(u64::from(date.month), 2);
     line.byte(b'-');
-    line.padded(u64::from(date.day), 2, b'0');
+    line.zero_padded(u64::from(date.day), 2);
     line.byte(b'T');
     write_time(&date, line);
     line.byte(b'.');
-    line.padded(u64::from(date.micros), 6, b'0');
+    line.zero_padded(u64::from(date.micros), 6);
     line.push(b"+00:00 ");
 }
 
 /// `04:03:24`.
 pub(super) fn write_time(date: &Date, line: &mut Line<'_>) {
-    line.padded(u64::from(date.hour), 2, b'0');
+    line.zero_padded(u64::from(date.hour), 2);
     line.byte(b':');
-    line.padded(u64::from(date.minute), 2, b'0');
+    line.zero_padded(u64::from(date.minute), 2);
     line.byte(b':');
-    line.padded(u64::from(date.second), 2, b'0');
+    line.zero_padded(u64::from(date.second), 2);
 }
 
 /// `haproxy[1]: `; nothing without a tag.

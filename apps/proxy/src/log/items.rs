@@ -124,7 +124,7 @@ fn write_variable(
             let millis = accepted_at.0 / 1_000 % 1_000;
             match options.hexadecimal {
                 true => line.hexadecimal(millis, 2),
-                false => line.padded(millis, 3, b'0'),
+                false => line.zero_padded(millis, 3),
             }
         }
 
@@ -239,7 +239,7 @@ fn write_time_or_none(time_ms: Option<u32>, line: &mut Line<'_>) {
 pub(super) fn write_date(at: Duration, clock: &mut Clock, line: &mut Line<'_>) {
     line.push(clock.day_and_time(at));
     line.byte(b'.');
-    line.padded(at.0 / 1_000 % 1_000, 3, b'0');
+    line.zero_padded(at.0 / 1_000 % 1_000, 3);
 }
 
 /// `21/Nov/2026:04:03:24 +0000`.
@@ -250,11 +250,11 @@ fn write_date_with_zone(at: Duration, clock: &mut Clock, line: &mut Line<'_>) {
 
 /// `21/Nov/2026:04:03:24`.
 pub(super) fn write_day_and_time(date: &Date, line: &mut Line<'_>) {
-    line.padded(u64::from(date.day), 2, b'0');
+    line.zero_padded(u64::from(date.day), 2);
     line.byte(b'/');
     line.push(date.month_name().as_bytes());
     line.byte(b'/');
-    line.padded(u64::from(date.year), 4, b'0');
+    line.zero_padded(u64::from(date.year), 4);
     line.byte(b':');
     write_time(date, line);
 }
