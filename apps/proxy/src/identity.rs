@@ -10,7 +10,7 @@ use penstock_stack::Cx;
 
 use crate::limits;
 use crate::line::Line;
-use crate::log::{Record, Spaces, write_session};
+use crate::log::{Record, write_session};
 use crate::proxy::Proxy;
 use crate::record::Ending;
 use crate::sample::Workspace;
@@ -42,7 +42,7 @@ impl Proxy {
             return &[];
         };
         let mut line = Line::new(room);
-        write_session(format, Spaces::Merged, record, view, work, &mut line);
+        write_session(format, record, view, work, &mut line);
         line.into_bytes()
     }
 

@@ -17,7 +17,7 @@ mod tests;
 
 pub use clock::Clock;
 pub use header::{Header, frame};
-pub use items::{Spaces, write_session};
+pub use items::write_session;
 pub use record::{Counts, Record, Timers};
 
 use core::fmt::Write;

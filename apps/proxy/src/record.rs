@@ -5,7 +5,7 @@ use penstock_stack::{Cx, Duration, Instant};
 
 use crate::journal::Voice;
 use crate::line::Line;
-use crate::log::{Counts, Record, Spaces, Timers, write_connect, write_refused, write_session};
+use crate::log::{Counts, Record, Timers, write_connect, write_refused, write_session};
 use crate::proxy::Proxy;
 use crate::proxy_protocol::Refusal;
 use crate::sample::Workspace;
@@ -66,7 +66,7 @@ impl Proxy {
             None => INFO,
         };
         self.write(cx, id, (frontend, level), ending, |record, view, work, line| {
-            write_session(format, Spaces::Merged, record, view, work, line);
+            write_session(format, record, view, work, line);
         });
     }
 
@@ -130,9 +130,9 @@ impl Proxy {
         };
         if let Some(view) = SessionView::whole(self, cx, id, random) {
             let mut room = core::mem::take(&mut journal.unique_id);
-            let record = self.record(&view, ending);
-            let unique_id = self.unique_id(&view, &record, &mut work, &mut room);
-            let record = Record { lines_before: journal.lines() as u32, unique_id, ..record };
+            let mut record: Record<'_> = self.record(&view, ending);
+            record.unique_id = self.unique_id(&view, &record, &mut work, &mut room);
+            record.lines_before = journal.lines() as u32;
             let mut line = Line::new(&mut journal.line);
             write(&record, &view, &mut work, &mut line);
             let len = line.len();

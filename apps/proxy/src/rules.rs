@@ -16,7 +16,7 @@ use crate::acl::{Acls, Answer};
 use crate::balance;
 use crate::hash::hash;
 use crate::line::Line;
-use crate::log::{Spaces, write_session};
+use crate::log::write_session;
 use crate::proxy::Proxy;
 use crate::record::Ending;
 use crate::sample::{self, Value, View, Workspace};
@@ -321,7 +321,7 @@ impl Proxy {
         let mut room = core::mem::take(&mut work.line);
         let record = self.record(view, Ending::UNDER_WAY);
         let mut line = Line::new(&mut room);
-        write_session(format, Spaces::Kept, &record, view, work, &mut line);
+        write_session(format, &record, view, work, &mut line);
         let result = look(line.as_bytes());
         work.line = room;
         result

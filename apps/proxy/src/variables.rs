@@ -20,7 +20,7 @@ use penstock_wire::Addr;
 use crate::known::Known;
 use crate::limits;
 use crate::line::Line;
-use crate::log::{Record, Spaces, write_session};
+use crate::log::{Record, write_session};
 use crate::sample::{Room, Value, View, Workspace, fetch};
 use crate::session::SessionId;
 use told::TOLD_BYTES;
@@ -128,7 +128,7 @@ impl Variables {
                 VariableValue::Format(format) => {
                     let mut room = core::mem::take(&mut work.line);
                     let mut line = Line::new(&mut room);
-                    write_session(format, Spaces::Kept, &Record::NOBODY, &view, work, &mut line);
+                    write_session(format, &Record::NOBODY, &view, work, &mut line);
                     view.set_variable(*variable, Value::Text(line.as_bytes()), *provisos);
                     work.line = room;
                 }

@@ -102,8 +102,29 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Format(pub Vec<Item>);
 
-/// A piece of a format.
+impl Format {
+    /// The same with each space dropped that would stand behind another, or in front of all:
+    /// `log-format`, `unique-id-format`. What writes nothing does not part two spaces.
+    pub fn with_spaces_merged(mut self) -> Format {
+        let mut is_after_space = true;
+        for item in &mut self.0 {
+            match item {
+                Item::Text(text) => text.retain(|&byte| {
+                    let was_after_space = core::mem::replace(&mut is_after_space, byte == b' ');
+                    !(was_after_space && is_after_space)
+                }),
+                Item::Variable(variable, _) if variable.is_http_list() => {}
+                Item::Variable(..) | Item::Sample(..) => is_after_space = false,
+            }
+        }
+        self.0.retain(|item| !matches!(item, Item::Text(text) if text.is_empty()));
+        self
+    }
+}
+
+/// A piece of a format. Its tag has a byte of its own: lines are written all the time.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(u8)]
 pub enum Item {
     /// These bytes.
     Text(Vec<u8>),
@@ -227,6 +248,17 @@ pub enum Variable {
 }
 
 impl Variable {
+    /// Nothing at all in mode `tcp`, not even a word between two spaces.
+    pub fn is_http_list(self) -> bool {
+        matches!(
+            self,
+            Variable::RequestHeaders
+                | Variable::RequestHeaderList
+                | Variable::ResponseHeaders
+                | Variable::ResponseHeaderList
+        )
+    }
+
     /// The names behind `%`, and what they mean.
     pub const NAMES: &[(&str, Variable)] = &[
         ("B", Variable::Bytes),

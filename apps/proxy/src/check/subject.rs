@@ -16,7 +16,7 @@ use penstock_wire::Addr;
 use super::plan::{Kind, Plan};
 use crate::known::Known;
 use crate::line::Line;
-use crate::log::{Record, Spaces, write_session};
+use crate::log::{Record, write_session};
 use crate::sample::{Value, View, Workspace, fetch};
 
 /// Whose check it is, and how it is made.
@@ -142,7 +142,7 @@ pub(super) fn write_format(
         server: Some(&server.name),
         ..Record::NOBODY
     };
-    write_session(format, Spaces::Kept, &record, asked, work, line);
+    write_session(format, &record, asked, work, line);
 }
 
 /// A sample as a number: by way of text, so that bytes of an answer are one, too.

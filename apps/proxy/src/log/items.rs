@@ -10,75 +10,53 @@ use crate::known::Known;
 use crate::line::Line;
 use crate::sample::{View, Workspace, fetch};
 
-/// What becomes of spaces in a format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spaces {
-    /// Several are one, and none stands in front: `log-format`, `unique-id-format`.
-    Merged,
-    /// They stand as they are: everything else that is a format.
-    Kept,
-}
-
 /// Writes a line for a session. Samples are taken from `view`, which should be final.
 pub fn write_session(
     format: &Format,
-    spaces: Spaces,
     record: &Record<'_>,
     view: &impl View,
     work: &mut Workspace,
     line: &mut Line<'_>,
 ) {
-    let mut after_space = true;
-    for item in &format.0 {
+    let mut items = &format.0[..];
+    loop {
+        items = write_known(items, record, &mut work.clock, line);
+        let [Item::Sample(sample, options), rest @ ..] = items else { return };
+        let mut fetched = fetch(sample, view, work);
+        let text = match fetched.value {
+            Known::Is(value) => value.text(&mut fetched.room),
+            Known::Never | Known::NotYet => b"",
+        };
+        write_word(text, *options, line);
+        items = rest;
+    }
+}
+
+/// Writes the items up to the next sample; what is left of them.
+fn write_known<'i>(
+    mut items: &'i [Item],
+    record: &Record<'_>,
+    clock: &mut Clock,
+    line: &mut Line<'_>,
+) -> &'i [Item] {
+    while let [item, rest @ ..] = items {
         match item {
-            Item::Text(text) => write_text(text, spaces, &mut after_space, line),
+            // Nearly all texts in formats are a slash, or a space.
+            Item::Text(text) => match text[..] {
+                [byte] => line.byte(byte),
+                _ => line.push(text),
+            },
             Item::Variable(variable, options) => {
-                if !is_http_list(*variable) {
-                    after_space = false;
-                }
-                write_variable(*variable, *options, record, &mut work.clock, line);
+                write_variable(*variable, *options, record, clock, line);
             }
-            Item::Sample(sample, options) => {
-                let mut fetched = fetch(sample, view, work);
-                let text = match fetched.value {
-                    Known::Is(value) => value.text(&mut fetched.room),
-                    Known::Never | Known::NotYet => b"",
-                };
-                write_word(text, *options, line);
-                after_space = false;
-            }
+            Item::Sample(..) => break,
         }
+        items = rest;
     }
+    items
 }
 
-/// Text as it stands, but for spaces that follow one.
-#[inline]
-fn write_text(text: &[u8], spaces: Spaces, after_space: &mut bool, line: &mut Line<'_>) {
-    let mut add = |byte: u8| {
-        let is_space = byte == b' ' && spaces == Spaces::Merged;
-        if !(is_space && *after_space) {
-            line.byte(byte);
-        }
-        *after_space = is_space;
-    };
-    match *text {
-        // Nearly all texts in formats are a slash, or a space.
-        [byte] => add(byte),
-        _ => text.iter().copied().for_each(add),
-    }
-}
-
-/// Variables that are nothing at all in mode `tcp`, not even a word between two spaces.
-fn is_http_list(variable: Variable) -> bool {
-    matches!(
-        variable,
-        Variable::RequestHeaders
-            | Variable::RequestHeaderList
-            | Variable::ResponseHeaders
-            | Variable::ResponseHeaderList
-    )
-}
-
+#[inline(always)]
 fn write_variable(
     variable: Variable,
     options: ItemOptions,
@@ -137,7 +115,7 @@ fn write_variable(
         Variable::Bytes => growing(record.bytes_down, line),
         Variable::BytesUp => line.number(record.bytes_up),
         Variable::Status => line.byte(b'0'),
-        Variable::Termination => line.push(&record.termination),
+        Variable::Termination => record.termination.into_iter().for_each(|byte| line.byte(byte)),
         Variable::TerminationCookie => {
             line.push(&record.termination);
             line.push(b"--");

@@ -200,7 +200,8 @@ fn sessions_are_logged_as_recorded() {
         let (mut out, mut work) = ([0; 512], Workspace::new());
         let mut line = Line::new(&mut out);
         let view = Session(&record);
-        write_session(&format(text), Spaces::Merged, &record, &view, &mut work, &mut line);
+        let format = format(text).with_spaces_merged();
+        write_session(&format, &record, &view, &mut work, &mut line);
         let found = String::from_utf8_lossy(line.as_bytes()).into_owned();
         // The recorded line has text in front, so that a space at its beginning is one.
         assert_eq!(found, wanted.trim_start(), "{kind}: {text}");
@@ -307,15 +308,15 @@ fn a_target_takes_what_it_was_told_to() {
 #[test]
 fn spaces_are_kept_where_they_matter() {
     let view = Bytes { request: b"", is_final: true };
-    let written = |spaces| {
+    let written = |format: &Format| {
         let mut out = [0; 64];
         let mut line = Line::new(&mut out);
-        let format = format("  GET  %[int(1)]  ");
-        write_session(&format, spaces, &record(), &view, &mut Workspace::new(), &mut line);
+        write_session(format, &record(), &view, &mut Workspace::new(), &mut line);
         String::from_utf8_lossy(line.as_bytes()).to_string()
     };
-    assert_eq!(written(Spaces::Kept), "  GET  1  ");
-    assert_eq!(written(Spaces::Merged), "GET 1 ");
+    let format = format("  GET  %[int(1)]  %hr  %rt");
+    assert_eq!(written(&format), "  GET  1    0");
+    assert_eq!(written(&format.with_spaces_merged()), "GET 1 0");
 }
 
 #[test]

@@ -201,7 +201,7 @@ pub(super) fn plain(text: &str) -> Format {
 
 /// A format of a check.
 pub(super) fn formatted(cx: &mut Cx<'_>, draft: &Draft, text: &str) -> Result<Format, String> {
-    let how = How { context: Context::Check, places: CHECK, merges_spaces: false };
+    let how = How { context: Context::Check, places: CHECK };
     format::read(cx, draft, text, how)
         .map_err(|wrong| format!("'{text}' invalid log-format string ({wrong}).\n"))
 }
@@ -526,7 +526,7 @@ fn request(cx: &mut Cx<'_>, draft: &Draft, rest: Rest<'_>) -> Result<Request, St
             }
             // The length is the body's, whatever is said.
             if !["content-length", "transfer-encoding"].contains(&lower.as_str()) {
-                let how = How { context: Context::Check, places: CHECK, merges_spaces: false };
+                let how = How { context: Context::Check, places: CHECK };
                 let text = format::read(cx, draft, text, how)?;
                 request.headers.push((readable(value), text));
             }

@@ -109,8 +109,7 @@ fn route(cx: &mut Cx<'_>, draft: &Draft, drafts: &[Draft], frontend: &mut Fronte
     for rule in &draft.routes {
         let goal = if rule.name.contains('%') {
             cx.spot = rule.spot.clone();
-            let how =
-                How { context: Context::UseBackend, places: FE_SET_BACKEND, merges_spaces: false };
+            let how = How { context: Context::UseBackend, places: FE_SET_BACKEND };
             match format::read(cx, draft, &rule.name, how) {
                 Ok(format) => Goal::Named(format),
                 Err(wrong) => {
@@ -136,8 +135,7 @@ fn use_servers(cx: &mut Cx<'_>, draft: &Draft, backend: &mut Backend) {
     for rule in &draft.use_servers {
         if rule.name.contains('%') {
             cx.spot = rule.spot.clone();
-            let how =
-                How { context: Context::Balance, places: BE_SET_SERVER, merges_spaces: false };
+            let how = How { context: Context::Balance, places: BE_SET_SERVER };
             match format::read(cx, draft, &rule.name, how) {
                 Ok(format) => backend.use_servers.push(UseServer {
                     server: ServerName::Named(format),
@@ -214,7 +212,7 @@ fn log_formats(cx: &mut Cx<'_>, draft: &Draft, frontend: &mut Frontend) {
     if !draft.is_frontend() {
         return;
     }
-    let how = How { context: Context::Log, places: LOGS, merges_spaces: true };
+    let how = How { context: Context::Log, places: LOGS };
     let text = match &draft.log_format {
         None => None,
         Some((LogText::Text(text), spot)) => Some((text.clone(), spot.clone())),
@@ -232,21 +230,19 @@ fn log_formats(cx: &mut Cx<'_>, draft: &Draft, frontend: &mut Frontend) {
             cx.messages.alert(text);
         }
         // What was read before a mistake is there, for what is said later.
+        let is_there = read.is_ok() || !format.0.is_empty();
+        let items = LogFormat::Items(format.with_spaces_merged());
         match name {
-            _ if read.is_err() && format.0.is_empty() => {}
-            "log-format" => frontend.log_format = LogFormat::Items(format),
-            _ => frontend.error_log_format = Some(LogFormat::Items(format)),
+            _ if !is_there => {}
+            "log-format" => frontend.log_format = items,
+            _ => frontend.error_log_format = Some(items),
         }
     }
     if let Some((text, spot)) = &draft.unique_id_format {
         cx.spot = spot.clone();
-        let how = How {
-            context: Context::UniqueId,
-            places: super::fetches::FE_CONTENT | LOGS,
-            merges_spaces: false,
-        };
+        let how = How { context: Context::UniqueId, places: super::fetches::FE_CONTENT | LOGS };
         match format::read(cx, draft, text, how) {
-            Ok(format) => frontend.unique_id_format = Some(format),
+            Ok(format) => frontend.unique_id_format = Some(format.with_spaces_merged()),
             Err(wrong) => {
                 let (file, line) = (&spot.file, spot.line);
                 cx.messages.alert(format!(

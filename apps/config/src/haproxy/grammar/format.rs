@@ -18,8 +18,6 @@ pub(super) struct How {
     pub(super) context: Context,
     /// Where its samples are used: bits of [`super::fetches`].
     pub(super) places: u32,
-    /// Spaces next to each other are one.
-    pub(super) merges_spaces: bool,
 }
 
 /// Reads a format.
@@ -71,12 +69,6 @@ impl Reader<'_, '_> {
         while let Some(first) = rest.chars().next() {
             rest = match first {
                 '%' => self.variable(&rest[1..])?,
-                ' ' if self.how.merges_spaces => {
-                    if !self.ends_in_space() {
-                        self.text.push(' ');
-                    }
-                    &rest[1..]
-                }
                 other => {
                     self.text.push(other);
                     &rest[other.len_utf8()..]
@@ -85,11 +77,6 @@ impl Reader<'_, '_> {
         }
         self.end_text();
         Ok(())
-    }
-
-    /// Spaces are merged across what wrote nothing, but not across variables.
-    fn ends_in_space(&self) -> bool {
-        self.text.ends_with(' ')
     }
 
     fn end_text(&mut self) {

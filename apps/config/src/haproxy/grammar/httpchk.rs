@@ -80,7 +80,7 @@ fn headers(cx: &mut Cx<'_>, draft: &Draft, text: &str) -> Result<Vec<(String, Fo
         if ["content-length", "transfer-encoding"].iter().any(|it| name.eq_ignore_ascii_case(it)) {
             continue;
         }
-        let how = How { context: Context::Check, places: CHECK, merges_spaces: false };
+        let how = How { context: Context::Check, places: CHECK };
         let value = format::read(cx, draft, value.trim_matches([' ', '\t']), how)?;
         headers.push((name.to_owned(), value));
     }

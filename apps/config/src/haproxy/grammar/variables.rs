@@ -112,7 +112,7 @@ pub(super) fn assignment(
     let provisos = provisos(parts)?;
     let variable = cx.variables.named(name)?;
     let value = if word.starts_with("set-var-fmt") {
-        let how = How { context, places, merges_spaces: false };
+        let how = How { context, places };
         let text = words.get(*at).map_or("", String::as_str);
         *at += 1;
         VariableValue::Format(format::read(cx, draft, text, how)?)
