@@ -74,22 +74,32 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if tcb.wants_attention() {
             return false;
         }
-        let outcome = if tcb.has(Bits::SYN_NOW) {
-            match transmit::syn(core, &mut self.queues, index) {
-                Outcome::Sent => Outcome::Timed(core.opening_at(index)),
-                outcome => outcome,
+        if tcb.has(Bits::SYN_NOW) {
+            let outcome = transmit::syn(core, &mut self.queues, index);
+            if outcome == Outcome::Sent {
+                let at = core.opening_at(index);
+                core.settle_at(index, at);
             }
-        } else if core.flights.at(tcb.flight).is_some_and(|flight| flight.max == tcb.una) {
-            transmit::whole(core, &mut self.queues, index, Whole::Queued)
-        } else {
+            return outcome == Outcome::Sent;
+        }
+        if core.flights.at(tcb.flight).is_none_or(|flight| flight.max != tcb.una) {
             return false;
-        };
-        match outcome {
-            Outcome::Unsent => return false,
+        }
+        self.conclude_whole(index);
+        true
+    }
+
+    /// [`conclude`](Self::conclude) of a connection that has nothing to deliver, and most likely
+    /// something to send that one segment holds.
+    #[inline(always)]
+    fn conclude_whole(&mut self, index: u32) {
+        let core = &mut self.core;
+        match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
+            Outcome::Unsent => return self.conclude(index),
             Outcome::Sent => core.settle(index),
             Outcome::Timed(at) => core.settle_at(index, at),
         }
-        true
+        core.current = NO_FLIGHT;
     }
 
     /// Text in order to a connection at rest.
@@ -124,17 +134,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             return true;
         }
         let core = &mut self.core;
-        let tcb = &mut core.conns[index];
-        tcb.received(seg.payload_bytes as u32, &core.env);
-        match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
-            Outcome::Unsent => {
-                self.conclude(index);
-                return true;
-            }
-            Outcome::Sent => core.settle(index),
-            Outcome::Timed(at) => core.settle_at(index, at),
-        }
-        core.current = NO_FLIGHT;
+        core.conns[index].received(seg.payload_bytes as u32, &core.env);
+        self.conclude_whole(index);
         true
     }
 
@@ -160,15 +161,7 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             self.conclude(index);
             return true;
         }
-        match transmit::whole(core, &mut self.queues, index, Whole::Queued) {
-            Outcome::Unsent => {
-                self.conclude(index);
-                return true;
-            }
-            Outcome::Sent => core.settle(index),
-            Outcome::Timed(at) => core.settle_at(index, at),
-        }
-        core.current = NO_FLIGHT;
+        self.conclude_whole(index);
         true
     }
 
