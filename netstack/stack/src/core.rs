@@ -367,12 +367,12 @@ impl Core {
         }
     }
 
-    /// When to look at connection `index`, whose SYN has just left: where the first retransmission of
-    /// what follows will want its timer. Or it would be moved there by nearly every answer.
+    /// When to look at connection `index`, whose SYN has just left: no later than an answer's
+    /// acknowledgement may want its timer. Or it would be moved there by nearly every server next door.
     #[inline(always)]
     pub(crate) fn opening_at(&mut self, index: u32) -> u32 {
         let Opened { tcb, flight, env, .. } = self.open(index);
-        let at = env.millis.wrapping_add(env.rto_least_ms());
+        let at = env.millis.wrapping_add(limits::PATIENCE.millis() as u32);
         let due = tcb.deadline(flight.as_deref(), env);
         due.filter(|due| (due.wrapping_sub(at) as i32) < 0).unwrap_or(at)
     }

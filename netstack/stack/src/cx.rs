@@ -272,11 +272,7 @@ impl<'a> Cx<'a> {
         let core = &mut *self.core;
         let Some(tcb) = core.find_mut(conn) else { return };
         if tcb.may_send() {
-            tcb.set(Bits::FIN_QUEUED);
-            if tcb.flight == NO_FLIGHT && core.want_flight(conn.index).is_none() {
-                // The FIN needs a flight, or there is no way to see it through: it waits for one.
-                core.await_memory(conn.index);
-            }
+            core.queue_fin(conn.index);
             core.mark_ready(conn.index);
         } else if matches!(tcb.state, State::SynSent | State::SynReceived) {
             self.close(conn);
@@ -306,12 +302,11 @@ impl<'a> Cx<'a> {
             return;
         }
         if tcb.may_send() {
-            self.shutdown(conn);
+            self.core.queue_fin(conn.index);
         }
         let tcb = &mut self.core.conns[conn.index];
         tcb.set(Bits::ORPHAN);
-        tcb.clear(Bits::APP_TIMER);
-        tcb.clear(Bits::PAUSED);
+        tcb.clear(Bits(Bits::APP_TIMER.0 | Bits::PAUSED.0));
         if tcb.awaits_flight() {
             tcb.watch_orphan(&self.core.env);
         }
@@ -459,6 +454,17 @@ impl<'a> Cx<'a> {
 }
 
 impl Core {
+    /// A FIN follows what connection `index` has queued.
+    #[inline]
+    fn queue_fin(&mut self, index: u32) {
+        let tcb = &mut self.conns[index];
+        tcb.set(Bits::FIN_QUEUED);
+        if tcb.flight == NO_FLIGHT && self.want_flight(index).is_none() {
+            // The FIN needs a flight, or there is no way to see it through: it waits for one.
+            self.await_memory(index);
+        }
+    }
+
     /// The tick of a moment ahead.
     pub(crate) fn tick_of(&self, at: Instant) -> u32 {
         let now_ms = self.env.now.0 / 1000;

@@ -92,12 +92,6 @@ impl Env {
         self.first_windows[scaled as usize]
     }
 
-    /// The least retransmission timeout in milliseconds.
-    #[inline]
-    pub(crate) fn rto_least_ms(&self) -> u32 {
-        self.rto_least_ms
-    }
-
     /// The options of the connections of a profile.
     #[inline]
     pub(crate) fn options(&self, profile: u8) -> &config::SocketOptions {
