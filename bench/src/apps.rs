@@ -329,12 +329,12 @@ pub fn all(report: &mut Report) {
         figure(
             "instructions, short connection through the proxy, mode tcp",
             instructions("tcp-short"),
-            [11_500.0, 8000.0, 4000.0],
+            [11_400.0, 8000.0, 4000.0],
         ),
         figure(
             "instructions, the same with log, limits, leastconn, checks",
             instructions("tcp-short-configured"),
-            [16_400.0, 12_000.0, 6000.0],
+            [15_350.0, 12_000.0, 6000.0],
         ),
         figure(
             "allocations while running, all applications",
