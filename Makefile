@@ -30,7 +30,8 @@ check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no 
 	cargo deny --locked --offline --manifest-path kernel/foreign/Cargo.toml check licenses bans sources
 
 test: ## Everything, in stages with their seconds; a stage above its budget fails (SLOWER=3: budgets times 3)
-	@.ci/test
+	@.ci/need setpriv
+	@setpriv --pdeathsig TERM .ci/test
 
 sim: ## A thousand simulated worlds, or with SEED=n that one again
 	$(SIM) $(or $(SEED),smoke)

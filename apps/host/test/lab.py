@@ -7,6 +7,7 @@ so nothing outlives the run, and nothing is sent to any other machine.
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import resource
@@ -51,13 +52,23 @@ def wait_for(look, what, seconds=10):
         time.sleep(0.003)
 
 
+def end_with_parent():
+    """From now on this process is killed when the one that started it ends, however that is (prctl(2),
+    PR_SET_PDEATHSIG), also as the program that it becomes."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def enter():
     """Has this program where it owns the network and the processes: started again in namespaces, or,
-    the second time, with its TAP device."""
+    the second time, with its TAP device. Whoever ends it, or its parent, ends all that is inside."""
     name = os.path.basename(sys.argv[0])
     if INSIDE in os.environ:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The first process of a namespace ignores what it does not handle, and takes along all others.
+            signal.signal(number, lambda number, _: os._exit(128 + number))
         prepare()
         return
+    end_with_parent()
     # Where Debian keeps servers and network tools, whoever asks.
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     separate = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

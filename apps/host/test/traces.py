@@ -9,11 +9,14 @@ import gc
 import json
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
-from lab import LINUX, TAP, Failure, expect, listening, process, run, set_sysctl
+from lab import INSIDE, LINUX, TAP, Failure, expect, listening, process, run, set_sysctl, wait_for
 
 
 def expect_none(before, seconds=3):
@@ -112,10 +115,38 @@ def what_is_left(lab):
     return ", ".join(planted)
 
 
+def what_is_killed(lab):
+    """Whoever is told to end, or killed, leaves nothing running: not the processes of his laboratory either."""
+    before = processes()
+    environment = {key: value for key, value in os.environ.items() if key != INSIDE}
+    ways = {
+        "asked": lambda child: os.killpg(child.pid, signal.SIGTERM),
+        "interrupted": lambda child: os.killpg(child.pid, signal.SIGINT),
+        "killed": lambda child: child.kill(),
+    }
+    for how, end in ways.items():
+        with open(lab.file("log"), "wb") as log:
+            child = subprocess.Popen([sys.executable, sys.argv[0], "idle"], env=environment, start_new_session=True,
+                                     stdout=log, stderr=log)
+        wait_for(lambda: sum("penstock-host" in line for line in processes() - before), "it has started a host")
+        end(child)
+        child.wait()
+        wait_for(lambda: reaped() and processes() <= before, f"nothing of what was {how} is left")
+    return ", ".join(ways)
+
+
+def reaped():
+    """True, when it has taken leave of whoever was left to the first process of this namespace, and has ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return True
+
+
 def entered(context):
     """To enter what this makes, and to leave it."""
     stack = contextlib.ExitStack()
     return lambda: stack.enter_context(context()), stack.close
 
 
-ALL = [what_is_left]
+ALL = [what_is_left, what_is_killed]
