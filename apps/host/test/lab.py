@@ -88,6 +88,16 @@ def folder(name):
     return path
 
 
+def last_words(path, count=12, prefix=""):
+    """The end of each log in a folder: where only what is printed survives, nothing else says what happened."""
+    said = ""
+    for name in sorted(os.listdir(path)):
+        if name.startswith(prefix) and name.endswith(".log"):
+            with open(os.path.join(path, name), encoding="utf-8", errors="replace") as log:
+                said += "".join(f"     {name}: {line}\n" for line in log.read().splitlines()[-count:])
+    return said
+
+
 def prepare():
     """The namespace: loopback, the TAP with its addresses, and ports enough for hard clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
