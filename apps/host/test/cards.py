@@ -6,7 +6,7 @@ import os
 import re
 import socket
 
-from lab import LINUX, PENSTOCK, TAP, expect, process, run, tap, wait_for
+from lab import LINUX, PATIENCE_S, PENSTOCK, TAP, expect, process, run, tap, wait_for
 from twins import HEAD, Twin, hear
 
 SECOND = "dut3"
@@ -90,13 +90,13 @@ def visit(this, card, port):
     """Somebody comes by a card: how it goes, and by which card the server is asked."""
     ends = ENDS[this.name]
     with socket.create_server(("", 8081)) as server:
-        server.settimeout(10)
+        server.settimeout(PATIENCE_S)
         try:
-            client = socket.create_connection((ends[card][1], port), 5)
+            client = socket.create_connection((ends[card][1], port), PATIENCE_S)
         except OSError as error:
             return type(error).__name__
         with client:
-            client.settimeout(10)
+            client.settimeout(PATIENCE_S)
             asked, (peer, _) = server.accept()
             asked.close()
             hear(client)

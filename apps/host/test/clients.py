@@ -7,10 +7,10 @@ import socket
 import threading
 import time
 
-from lab import Failure, expect
+from lab import PATIENCE_S, Failure, expect
 
 
-def connect(address, port=80, seconds=10):
+def connect(address, port=80, seconds=PATIENCE_S):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     client = socket.socket(family, socket.SOCK_STREAM)
     client.settimeout(seconds)
@@ -64,28 +64,28 @@ class Responses:
         return self.kept
 
 
-def fetch(address, path="/", port=80, seconds=10):
+def fetch(address, path="/", port=80, seconds=PATIENCE_S):
     """One request on a connection of its own: status, fields, body."""
     with contextlib.closing(connect(address, port, seconds)) as client:
         client.sendall(get(path, close=True))
         return Responses(client).next()
 
 
-def parallel(address, count, port=80, seconds=60):
-    """Holds `count` connections open at once, and yields them."""
+def parallel(address, count, say=b"", seconds=2 * PATIENCE_S):
+    """Holds `count` connections open at once, on each of which this is said, and gives them."""
     clients, deadline = [], time.monotonic() + seconds
-    for _ in range(count):
-        client = socket.socket()
-        client.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            client.connect((address, port))
-        clients.append(client)
-        if len(clients) % 200 == 0:
-            settle(clients[-200:], select.EPOLLOUT, deadline)
-    settle(clients, select.EPOLLOUT, deadline)
-    for client in clients:
-        error = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        expect(error == 0, f"a connection of {count} failed: error {error}")
+    while len(clients) < count:
+        few = [socket.socket() for _ in range(min(200, count - len(clients)))]
+        for client in few:
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect((address, 80))
+        settle(few, select.EPOLLOUT, deadline)
+        for client in few:
+            error = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            expect(error == 0, f"a connection of {count} failed: error {error}")
+            client.sendall(say)
+        clients += few
     return clients
 
 
@@ -103,7 +103,7 @@ def settle(clients, event, deadline):
     poller.close()
 
 
-def answers(clients, request, status=b"200", seconds=60):
+def answers(clients, request, status=b"200", seconds=2 * PATIENCE_S):
     """Sends `request` on each of `clients` and counts those answered with `status`."""
     for client in clients:
         client.sendall(request)
@@ -111,7 +111,7 @@ def answers(clients, request, status=b"200", seconds=60):
     return sum(client.recv(4096).startswith(b"HTTP/1.1 " + status) for client in clients)
 
 
-def honest(address, count, each_seconds=30, at_once=32):
+def honest(address, count, each_seconds=PATIENCE_S, at_once=32):
     """`count` clients, some at a time, each of which asks once and is patient: how many are served."""
     with multiprocessing.pool.ThreadPool(at_once) as pool:
         return sum(pool.map(lambda _: is_served(address, each_seconds), range(count)))
@@ -165,4 +165,4 @@ def patient_server(address, port):
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join()

@@ -7,7 +7,7 @@ import socket
 import time
 
 from clients import connect, fetch
-from lab import LINUX, TAP, Host, expect, is_open, run, wait_for
+from lab import LINUX, PATIENCE_S, TAP, Host, expect, is_open, run, wait_for
 from networks import addresses, chronyd, dnsmasq
 from servers import Dhcp, Liar, Server
 
@@ -29,7 +29,7 @@ def announce(address):
         port.send(b"\xff" * 6 + own + bytes.fromhex("0806000108000604 0001") + own + addr + bytes(6) + addr)
 
 
-def said(host, pattern, what, seconds=15):
+def said(host, pattern, what, seconds=PATIENCE_S):
     """What the host has said, once it has."""
     return wait_for(lambda: re.search(pattern, host.text(), re.M), what, seconds)
 
@@ -57,7 +57,7 @@ def dhcp(lab):
                 said(host, r"^warning: dns: no answer about log\.example$", "that nobody answers")
                 server.enter_context(dnsmasq(lab, *advertise, record))
                 # By either of its addresses: it has told of both.
-                said(host, r"^dns: \S+ answers again$", "that the server is back", 40)
+                said(host, r"^dns: \S+ answers again$", "that the server is back")
                 held.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 expect(held.recv(15) == b"HTTP/1.1 200 OK", "the connection was cut")
     return f"{own} and {own6}, renewed, its server gone and back; {len(sink.heard)} lines to syslog"
@@ -92,7 +92,7 @@ def conflict(lab):
     with addresses("10.82.0.50"), dnsmasq(lab, "--dhcp-sequential-ip", "--dhcp-broadcast"):
         with Host(lab, SERVER) as host:
             said(host, r"^warning: ip 10\.82\.0\.50 on dut0: \S+ has it: declined, another in 10 s$", "a conflict")
-            own = said(host, r"^ip (10\.82\.0\.5[1-9])/24 on dut0, leased", "another address", 30)[1]
+            own = said(host, r"^ip (10\.82\.0\.5[1-9])/24 on dut0, leased", "another address")[1]
             expect(fetch(own)[0] == 200, "no answer from the other address")
     with addresses("10.82.0.90"), Host(lab, f"ip=10.82.0.90/24 {SERVER}", name="by-hand") as host:
         announce("10.82.0.90")
@@ -111,7 +111,7 @@ def names(lab):
                 with Host(lab, f"{boot} {SERVER}", name=f"tcp-{over_tcp}") as host:
                     said(host, r"^dns 10\.82\.0\.3, 10\.82\.0\.4$", "its name servers")
                     time.sleep(1)
-                    wait_for(lambda: fetch("10.82.0.2")[0] == 200 and sink.heard, "lines at the true address", 20)
+                    wait_for(lambda: fetch("10.82.0.2")[0] == 200 and sink.heard, "lines at the true address")
                 expect(b" web7 penstock: " in sink.heard[0], f"{sink.heard[0]!r}")
                 expect(not over_tcp or liar.asked_over_tcp > 0, "nobody asked over TCP")
                 ports = len(liar.heard)
@@ -132,7 +132,7 @@ def clock(lab):
             expect(began[:10] <= now[:10], "the wrong day")
             expect(fetch("10.82.0.2")[0] == 200, "no answer")
             hour = time.strftime("%H:%M", time.gmtime())
-            wait_for(lambda: any(hour.encode() in heard for heard in sink.heard), "a line with the right time", 5)
+            wait_for(lambda: any(hour.encode() in heard for heard in sink.heard), "a line with the right time")
     return f"{began} became {now}, {offset_ms:+.0f} ms"
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 LINUX, PENSTOCK = "10.82.0.1", "10.82.0.2"
@@ -28,6 +29,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
 BINARY = os.path.join(TARGET, "release", "penstock-host")
 INSIDE = "PENSTOCK_LABORATORY"
+# So long is waited for what comes as soon as the machine has time for it.
+PATIENCE_S = 60
 
 
 class Failure(Exception):
@@ -40,7 +43,7 @@ def expect(holds, sentence):
         raise Failure(sentence)
 
 
-def wait_for(look, what, seconds=10):
+def wait_for(look, what, seconds=PATIENCE_S):
     """Looks until it is true, and gives what was seen."""
     deadline = time.monotonic() + seconds
     while True:
@@ -115,6 +118,8 @@ def prepare():
         "net.ipv4.tcp_tw_reuse": "1",
         "net.ipv4.tcp_max_syn_backlog": "16384",
         "net.core.somaxconn": "16384",
+        # Linux is as patient with an address that nobody has as whoever connects to it.
+        f"net.ipv4.neigh.{TAP}.mcast_solicit": "60",
     }.items():
         set_sysctl(name, value)
 
@@ -164,7 +169,8 @@ def settle(child):
 
     def look():
         now = sleeps(child.pid)
-        return all(is_asleep or count != before.get(task, (0, 0))[1] for task, (is_asleep, count) in now.items())
+        # Who is stopped from outside counts that as a sleep: two of them are one for certain.
+        return all(is_asleep or count > before.get(task, (0, 0))[1] + 1 for task, (is_asleep, count) in now.items())
 
     wait_for(look, "a process comes to rest")
 
@@ -181,10 +187,51 @@ def sleeps(pid):
     return seen
 
 
-def run(*command, seconds=60, accept=(0,)):
+class Held:
+    """How long the machine has not let a process come to rest, nor whoever looks at it: what they do, and what
+    they are kept from doing. Where a timer decides all of them sleep, and this stands still."""
+
+    TICK_S = 0.02
+
+    def __init__(self, pids):
+        self.seconds, self.before = dict.fromkeys(pids, 0.0), time.monotonic()
+        self.is_over, self.lock = threading.Event(), threading.Lock()
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self):
+        while not self.is_over.wait(self.TICK_S):
+            self.look()
+
+    def look(self):
+        with self.lock:
+            now = time.monotonic()
+            passed, self.before = now - self.before, now
+            for pid in self.seconds:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    is_asleep = all(is_asleep for is_asleep, _ in sleeps(pid).values())
+                    # A look that comes late by less than a tick is on time.
+                    self.seconds[pid] += passed if passed > 2 * self.TICK_S or not is_asleep else 0
+
+    def of(self, pid):
+        """Seconds, of the process and of the thread that asks."""
+        self.look()
+        with open("/proc/thread-self/schedstat", encoding="ascii") as times:
+            waited_ns = int(times.read().split()[1])
+        return self.seconds[pid] + waited_ns / 1e9
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.is_over.set()
+        self.thread.join()
+
+
+def run(*command, seconds=2 * PATIENCE_S, accept=(0,)):
     """Runs a command to its end and gives what it printed; fails when it does."""
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False
     )
     text = done.stdout.decode(errors="replace")
     expect(done.returncode in accept, f"{' '.join(command)}: exit {done.returncode}: {text[-500:]}")
@@ -242,12 +289,12 @@ class Host:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def stop(self, code=0, seconds=40):
+    def stop(self, code=0, seconds=PATIENCE_S):
         """Asks it to end; it must, with this exit code: 0 says that no table held anything."""
         self.child.send_signal(signal.SIGTERM)
         self.wait(code, seconds)
 
-    def wait(self, code, seconds=10):
+    def wait(self, code, seconds=PATIENCE_S):
         """Waits for its end."""
         try:
             ended = self.child.wait(seconds)

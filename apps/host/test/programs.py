@@ -14,9 +14,9 @@ defaults
     log global
     option tcplog
     option dontlog-normal
-    timeout connect 2s
-    timeout client 20s
-    timeout server 20s
+    timeout connect 1m
+    timeout client 2m
+    timeout server 2m
 listen web
     bind {{address}}:8431
     server a {LINUX}:8084
@@ -28,7 +28,7 @@ listen redis
     server a {LINUX}:8086
 frontend tls
     bind {{address}}:8434
-    tcp-request inspect-delay 5s
+    tcp-request inspect-delay 1m
     tcp-request content accept if {{{{ req.ssl_hello_type 1 }}}}
     use_backend one if {{{{ req.ssl_sni -i one.example }}}}
     default_backend two
@@ -90,7 +90,7 @@ def proxy_programs(lab):
                 words = command.format(address=twin.address, host=twin.address, big=big, eval="EVAL").split()
                 script = "return string.rep('x', 100000)"
                 words = [script if word == "EVAL" else word for word in words]
-                text = run(*words, seconds=60, accept=(0, 1))
+                text = run(*words, accept=(0, 1))
                 printed.append(re.findall(compared, text, re.M))
             expect(printed[0] == printed[1] and printed[0], f"{name}: haproxy {printed[0]}, penstock {printed[1]}")
             for twin in both:

@@ -2,7 +2,7 @@
 
 import re
 
-from lab import expect
+from lab import PATIENCE_S, expect
 from twins import OWN_SERVERS, compare, hear
 
 VARIABLES = """
@@ -17,7 +17,7 @@ frontend kept
     tcp-request connection set-var(txn.early) str(never)
     tcp-request session set-var(sess.port,ifnotset) int(1)
     tcp-request session set-var(sess.port,ifexists) var(sess.port),sub(proc.limit)
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content set-var(txn.first) req.payload(0,3)
     tcp-request content set-var(req.late) str(gone)
     tcp-request content set-var(res.late) str(never)
@@ -87,7 +87,7 @@ def rules_variables(lab):
 SILENT = """
 listen session
     bind {address}:8001
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content silent-drop if {{ req.payload(0,3) -m str bad }}
     tcp-request content accept if {{ req.len gt 0 }}
     server a {server}
@@ -108,6 +108,7 @@ def rules_silent_drop(lab):
         client.settimeout(0.5)
         heard, _ = hear(client)
         expect(heard == "TimeoutError", f"a client that was dropped in silence heard {heard}")
+        client.settimeout(PATIENCE_S)
         client.sendall(b"more")
         heard, _ = hear(client)
         expect(heard == "ConnectionResetError", f"who spoke into the silence heard {heard}")
@@ -121,6 +122,7 @@ def rules_silent_drop(lab):
 
     def left_mute(twin, servers):
         twin.connect(8001).close()
+        servers.accept().close()
         return twin.logged()
 
     def by_address(twin, servers):
@@ -134,7 +136,7 @@ def rules_silent_drop(lab):
 ROUTES = """
 frontend named
     bind {address}:8001
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content capture req.payload(0,2) len 1
     tcp-request content capture req.payload(1,1) len 8
     tcp-request content capture str(none),field(5,x) len 8
@@ -240,7 +242,7 @@ listen source
     server c {third}
 frontend words
     bind {address}:8002
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content accept if {{ req.len ge 3 }}
     default_backend keyed
 backend keyed
@@ -254,8 +256,8 @@ backend keyed
 listen answers
     bind {address}:8003
     stick-table type binary len 4 size 100
-    tcp-request inspect-delay 1s
-    tcp-response inspect-delay 1s
+    tcp-request inspect-delay 1m
+    tcp-response inspect-delay 1m
     tcp-request content accept if {{ req.len ge 4 }}
     tcp-response content accept if {{ res.len ge 4 }}
     stick match req.payload(0,4)
@@ -265,7 +267,7 @@ listen answers
     server c {third}
 listen rdp
     bind {address}:8004
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content accept if {{ rdp_cookie(msts) -m found }}
     persist rdp-cookie
     server a {server}
@@ -273,7 +275,7 @@ listen rdp
     server c {third}
 listen forced
     bind {address}:8005
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content accept if {{ req.len ge 1 }}
     use-server a if TRUE
     force-persist if {{ req.payload(0,1) -m str f }}
@@ -337,7 +339,8 @@ def rules_stick(lab):
 RESPONSES = """
 listen waits
     bind {address}:8001
-    tcp-response inspect-delay 700ms
+    timeout server 9s
+    tcp-response inspect-delay 3s
     tcp-response content set-var(res.first) res.payload(0,1)
     tcp-response content reject if {{ var(res.first) -m str R }}
     tcp-response content close if {{ var(res.first) -m str C }}
@@ -398,11 +401,11 @@ def rules_responses(lab):
 PRIORITIES = """
 listen one
     bind {address}:8001
-    tcp-request inspect-delay 1s
+    tcp-request inspect-delay 1m
     tcp-request content set-priority-class req.payload(0,2),lower if {{ req.payload(2,1) -m str c }}
     tcp-request content set-priority-offset req.payload(0,2),lower,mul(1000) if {{ req.payload(2,1) -m str o }}
     tcp-request content accept if {{ req.len ge 3 }}
-    timeout queue 5s
+    timeout queue 1m
     server a {server} maxconn 1
 """
 

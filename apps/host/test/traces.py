@@ -16,10 +16,10 @@ import sys
 import threading
 import time
 
-from lab import INSIDE, LINUX, TAP, Failure, expect, listening, process, run, set_sysctl, wait_for
+from lab import INSIDE, LINUX, PATIENCE_S, TAP, Failure, expect, listening, process, run, set_sysctl, wait_for
 
 
-def expect_none(before, seconds=3):
+def expect_none(before, seconds=PATIENCE_S):
     """Fails unless everything is as before, or becomes so within this time."""
     deadline = time.monotonic() + seconds
     while (after := traces()) != before and time.monotonic() < deadline:

@@ -3,22 +3,25 @@ clients and servers see, and what is logged, must be the same.
 
 HAProxy listens on Linux's end of the TAP, Penstock on the other; servers are scripts on Linux's end.
 Of a log line all is compared but the process number, dates, ports and how long things took: of times
-only whether they were reached, and to within LATE tenths of a second.
+only whether they were reached, and to within LATE tenths of a second and what the machine took (`Held`).
 
 A scene waits for what it sees, or for the process to have come to rest (`settle`), and never for a while
-to pass, but where the while is what is tried.
+to pass, but where the while is what is tried. A timeout that is tried (SHORT) leaves the time for what has to
+come before it, and every other one is so long that no machine reaches it.
 """
 
 import concurrent.futures
 import contextlib
 import dataclasses
+import math
 import re
+import signal
 import socket
 import struct
 import subprocess
 import time
 
-from lab import LINUX, PENSTOCK, Failure, expect, listening, process, settle, wait_for
+from lab import LINUX, PATIENCE_S, PENSTOCK, Failure, Held, expect, listening, process, settle, sleeps, wait_for
 
 HEAD = """
 global
@@ -28,11 +31,14 @@ defaults
     mode tcp
     log global
     option tcplog
-    timeout connect 5s
-    timeout client 1s
-    timeout server 2s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
+    timeout check 1m
     retries 1
 """
+# What is tried of timeouts: enough for all that has to be done before.
+SHORT = "3s"
 # The servers that scripts play: both play at once, each with its own, which are `{server}`, `{second}` and
 # `{third}` in a configuration, and `{port}` of the first. Nobody listens on 8089.
 OWN_SERVERS = {"haproxy": [8081, 8082, 8083], "penstock": [8091, 8092, 8093]}
@@ -57,8 +63,8 @@ class Twin:
     printed: str
 
     def connect(self, port):
-        client = socket.create_connection((self.address, port), 5)
-        client.settimeout(10)
+        client = socket.create_connection((self.address, port), PATIENCE_S)
+        client.settimeout(PATIENCE_S)
         return client
 
     def settle(self):
@@ -68,7 +74,7 @@ class Twin:
     def logged(self, count=1):
         """So many lines, without what may differ."""
         lines = []
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE_S)
         for _ in range(count):
             try:
                 lines.append(plain(self.socket.recv(4096).decode()))
@@ -89,7 +95,8 @@ class Twin:
 
 
 class Servers:
-    """Listening sockets, one for each server."""
+    """Listening sockets, one for each server. What nobody accepts waits: a check that is answered by Linux
+    alone, too."""
 
     def __init__(self, ports):
         self.listening = []
@@ -97,26 +104,26 @@ class Servers:
             server = socket.socket()
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind((LINUX, port))
-            server.listen(64)
-            server.settimeout(10)
+            server.listen(16384)
+            server.settimeout(PATIENCE_S)
             self.listening.append(server)
 
     def accept(self, number=0):
         connection, _ = self.listening[number].accept()
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         return connection
 
     def accept_any(self):
         """Whichever is asked first, and its number."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             for number, server in enumerate(self.listening):
                 server.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     connection, _ = server.accept()
-                    connection.settimeout(10)
+                    connection.settimeout(PATIENCE_S)
                     return number, connection
-                server.settimeout(10)
+                server.settimeout(PATIENCE_S)
             time.sleep(0.001)
         return None, None
 
@@ -139,20 +146,20 @@ def plain(line):
     return line
 
 
-def alike(this, that):
+def alike(this, that, late=LATE):
     """Whether two saw the same: everything is, but moments nearly."""
     if type(this) is not type(that):
         return False
     if isinstance(this, list | tuple):
-        return len(this) == len(that) and all(map(alike, this, that))
+        return len(this) == len(that) and all(alike(*pair, late) for pair in zip(this, that))
     if isinstance(this, Tenths):
-        return abs(this - that) <= LATE
+        return abs(this - that) <= late
     if isinstance(this, str) and this.startswith("<"):
         parts = [re.split(r" (-?\d+(?:/-?\d+)+) ", line, maxsplit=1) for line in (this, that)]
         if [len(part) for part in parts] == [3, 3]:
             times = [[Tenths(time) for time in part[1].split("/")] for part in parts]
             known = [[time < 0 for time in each] for each in times]
-            return known[0] == known[1] and alike(*times) and parts[0][::2] == parts[1][::2]
+            return known[0] == known[1] and alike(*times, late) and parts[0][::2] == parts[1][::2]
     return this == that
 
 
@@ -217,47 +224,65 @@ def host(lab, path, cores=1, **more):
     return lab.host(boot, options=("-f", path), **more)
 
 
-def play(scene, twin, ports):
-    """What one of the two shows in a scene."""
-    servers = Servers(ports)
+def play(scene, twin, ports, held):
+    """What one of the two shows in a scene, and how long the machine has held it meanwhile."""
+    servers, before = Servers(ports), held.of(twin.child.pid)
     try:
-        return scene(twin, servers)
+        return scene(twin, servers), held.of(twin.child.pid) - before
     except (AttributeError, OSError) as error:
         raise Failure(f"{scene.__name__} with {twin.name}: {error!r}") from error
     finally:
         servers.close()
 
 
+def judged(name, played):
+    """How the two differ in what is called so, if they do, and how many lines are alike."""
+    (haproxy, kept), (penstock, held) = played
+    late = Tenths(math.ceil(10 * (kept + held)))
+    if alike(haproxy, penstock, LATE + late):
+        return [], sum(str(part).startswith("<") for part in haproxy)
+    return [f"{name}: haproxy {haproxy}, penstock {penstock}; held for {late} tenths of a second"], 0
+
+
 def compare(lab, sections, *scenes):
     """Plays each scene with both at once, and compares what was seen and logged. Returns how many lines."""
     lines, different = 0, []
-    with twins(lab, sections) as both, concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with (twins(lab, sections) as both, Held(twin.child.pid for twin in both) as held,
+          concurrent.futures.ThreadPoolExecutor(2) as pool):
         for scene in scenes:
-            haproxy, penstock = pool.map(lambda twin: play(scene, twin, OWN_SERVERS[twin.name]), both)
-            if not alike(haproxy, penstock):
-                different.append(f"{scene.__name__}: haproxy {haproxy}, penstock {penstock}")
-            lines += sum(str(part).startswith("<") for part in haproxy)
+            played = pool.map(lambda twin: play(scene, twin, OWN_SERVERS[twin.name], held), both)
+            wrong, alike_lines = judged(scene.__name__, played)
+            different += wrong
+            lines += alike_lines
     expect(not different, "\n     ".join(different))
     return lines
 
 
-LISTEN = """
+LISTEN = f"""
 listen one
-    bind {address}:8001
-    server a {server}
+    bind {{address}}:8001
+    server a {{server}}
+listen client_waits
+    bind {{address}}:8006
+    timeout client {SHORT}
+    server a {{server}}
+listen server_waits
+    bind {{address}}:8007
+    timeout server {SHORT}
+    server a {{server}}
 listen refused
-    bind {address}:8002
+    bind {{address}}:8002
     server a 10.82.0.1:8089
 listen moves
-    bind {address}:8003
+    bind {{address}}:8003
     option redispatch
     server a 10.82.0.1:8089
-    server b {server}
+    server b {{server}}
 listen nobody
-    bind {address}:8004
-    server a {server} disabled
+    bind {{address}}:8004
+    server a {{server}} disabled
 frontend nowhere
-    bind {address}:8005
+    bind {{address}}:8005
 """
 
 
@@ -286,14 +311,14 @@ def proxy_endings(lab):
         return seen + twin.logged()
 
     def client_silent(twin, servers):
-        client, server = twin.connect(8001), servers.accept()
+        client, server = twin.connect(8006), servers.accept()
         seen = [hear(server)]
         server.close()
         seen.append(hear(client))
         return seen + twin.logged()
 
     def server_silent(twin, servers):
-        client, server = twin.connect(8001), servers.accept()
+        client, server = twin.connect(8007), servers.accept()
         client.sendall(b"x")
         client.shutdown(socket.SHUT_WR)
         seen = [hear(server), hear(server), hear(client)]
@@ -348,13 +373,18 @@ def proxy_endings(lab):
 INSPECT = """
 listen waits
     bind {address}:8001
-    tcp-request inspect-delay 700ms
+    tcp-request inspect-delay 3s
     tcp-request content accept if {{ req.len gt 3 }}
     tcp-request content reject
     server a {server}
+listen gathers
+    bind {address}:8005
+    tcp-request inspect-delay 1m
+    tcp-request content accept if {{ req.len gt 3 }}
+    server a {server}
 frontend routes
     bind {address}:8002
-    tcp-request inspect-delay 700ms
+    tcp-request inspect-delay 1m
     tcp-request content accept if {{ req.payload(0,1) -m found }}
     use_backend second if {{ req.payload(0,1) -m str B }}
     default_backend first
@@ -381,7 +411,7 @@ def proxy_rules(lab):
         return [hear(client)] + twin.logged()
 
     def enough_in_pieces(twin, servers):
-        client = twin.connect(8001)
+        client = twin.connect(8005)
         client.sendall(b"ab")
         twin.settle()
         client.sendall(b"cd")
@@ -440,9 +470,11 @@ def proxy_rules(lab):
 QUEUES = """
 listen one
     bind {address}:8001
+    timeout queue 1m
+    server a {server} maxconn 1
+listen too_long
+    bind {address}:8006
     timeout queue 1s
-    timeout client 5s
-    timeout server 5s
     server a {server} maxconn 1
 listen turns
     bind {address}:8002
@@ -484,8 +516,8 @@ def proxy_balance(lab):
         return seen + twin.logged(2)
 
     def queued_too_long(twin, servers):
-        first, server = twin.connect(8001), servers.accept()
-        second = twin.connect(8001)
+        first, server = twin.connect(8006), servers.accept()
+        second = twin.connect(8006)
         seen = [hear(second)]
         second.close()
         lines = twin.logged()
@@ -590,4 +622,25 @@ def what_is_alike(_lab):
     return f"{len(same)} pairs are the same, {len(different)} are not"
 
 
-ALL = [what_is_alike, proxy_endings, proxy_rules, proxy_balance, proxy_names]
+def what_is_held(lab):
+    """How long the machine holds a process is measured: all of the time in which it is stopped, none in which
+    it sleeps."""
+    with process(["sleep", "infinity"], lab.file("log")) as child, Held([child.pid]) as held:
+
+        def rests():
+            before = held.of(child.pid)
+            time.sleep(0.2)
+            return held.of(child.pid) - before < 0.01
+
+        wait_for(rests, "it stands still")
+        child.send_signal(signal.SIGSTOP)
+        wait_for(lambda: not any(is_asleep for is_asleep, _ in sleeps(child.pid).values()), "it is stopped")
+        before = held.of(child.pid)
+        time.sleep(0.5)
+        seconds = held.of(child.pid) - before
+        child.send_signal(signal.SIGCONT)
+    expect(seconds > 0.45, f"stopped for half a second, held for {seconds:.2f} s")
+    return f"stopped for half a second, held for {seconds:.2f} s"
+
+
+ALL = [what_is_alike, what_is_held, proxy_endings, proxy_rules, proxy_balance, proxy_names]
