@@ -16,7 +16,8 @@ import socket
 import threading
 import time
 
-from lab import LINUX, PATIENCE_S, TAP, Held, expect, run, wait_for
+from held import Held
+from lab import LINUX, PATIENCE_S, TAP, expect, run, wait_for
 from twins import OWN_PORTS, OWN_SERVERS, SHORT, Servers, compare, hear, judged, play, reset, tenths_since, twins
 
 NOBODY = f"{LINUX}:8089"

@@ -12,7 +12,8 @@ import socket
 import threading
 import time
 
-from lab import LINUX, PATIENCE_S, PENSTOCK, Held, expect, process
+from held import Held
+from lab import LINUX, PATIENCE_S, PENSTOCK, expect, process
 from twins import host, plain
 
 HEAD = """

@@ -16,7 +16,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 LINUX, PENSTOCK = "10.82.0.1", "10.82.0.2"
@@ -185,47 +184,6 @@ def sleeps(pid):
             state, count = re.search(r"^State:\t(\w).*^voluntary_ctxt_switches:\t(\d+)$", text, re.M | re.S).groups()
             seen[task] = state == "S", int(count)
     return seen
-
-
-class Held:
-    """How long the machine has not let a process come to rest, nor whoever looks at it: what they do, and what
-    they are kept from doing. Where a timer decides all of them sleep, and this stands still."""
-
-    TICK_S = 0.02
-
-    def __init__(self, pids):
-        self.seconds, self.before = dict.fromkeys(pids, 0.0), time.monotonic()
-        self.is_over, self.lock = threading.Event(), threading.Lock()
-        self.thread = threading.Thread(target=self.watch)
-
-    def watch(self):
-        while not self.is_over.wait(self.TICK_S):
-            self.look()
-
-    def look(self):
-        with self.lock:
-            now = time.monotonic()
-            passed, self.before = now - self.before, now
-            for pid in self.seconds:
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    is_asleep = all(is_asleep for is_asleep, _ in sleeps(pid).values())
-                    # A look that comes late by less than a tick is on time.
-                    self.seconds[pid] += passed if passed > 2 * self.TICK_S or not is_asleep else 0
-
-    def of(self, pid):
-        """Seconds, of the process and of the thread that asks."""
-        self.look()
-        with open("/proc/thread-self/schedstat", encoding="ascii") as times:
-            waited_ns = int(times.read().split()[1])
-        return self.seconds[pid] + waited_ns / 1e9
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self.is_over.set()
-        self.thread.join()
 
 
 def run(*command, seconds=2 * PATIENCE_S, accept=(0,)):
