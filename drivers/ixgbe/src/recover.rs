@@ -29,7 +29,7 @@ pub enum Reason {
         /// Which queue's.
         queue: u16,
     },
-    /// The card says that it has written frames which their descriptors do not show, for a second.
+    /// The card has said for a second that it wrote frames which their descriptors do not show.
     ReceiveHang {
         /// Which queue's.
         queue: u16,
@@ -61,6 +61,8 @@ pub(crate) struct Watch {
     seen: Published,
     transmit: Still,
     receive: Still,
+    /// The card's head was ahead of the queue when it was last asked for, and nothing has come since.
+    is_behind: bool,
 }
 
 /// A direction in which nothing moves.
@@ -91,7 +93,8 @@ impl Still {
 impl Watch {
     /// Of a queue whose rings were armed at `now_us`.
     pub(crate) fn new(seen: Published, now_us: u64) -> Watch {
-        Watch { seen, transmit: Still::since(now_us), receive: Still::since(now_us) }
+        let still = Still::since(now_us);
+        Watch { seen, transmit: still, receive: still, is_behind: false }
     }
 
     /// Whether the queue hangs.
@@ -115,11 +118,17 @@ impl Watch {
         }
         if now.received != seen.received {
             self.receive = Still::since(now_us);
+            self.is_behind = false;
         } else if self.receive.is_proven(now.turns, now_us) {
             // Nothing has come for a second: asked only now, because it is a read across the bus.
             self.receive = Still::since(now_us);
             let head = card.read(regs::RDH.at(queue.into()));
-            if head != now.received & (receive_ring - 1) {
+            // A frame may have come since the core's last turn, and a core may wait long for a
+            // processor: what the head says proves something when the turns of another second have
+            // not found it.
+            let was_behind = self.is_behind;
+            self.is_behind = head != now.received & (receive_ring - 1);
+            if was_behind && self.is_behind {
                 return Some(Reason::ReceiveHang { queue });
             }
         }

@@ -174,6 +174,27 @@ fn silence_is_no_hang() {
     assert!(machines.iter().all(|machine| machine.reports.is_empty()), "six seconds");
 }
 
+/// A frame that came after the last turn of its core, and before the card was looked at, whenever that is.
+#[test]
+fn a_frame_that_its_core_has_not_seen_yet_is_no_hang() {
+    let (world, mut machines) = pair(config());
+    for looks in 1..60 {
+        for look in 0..=looks {
+            world.borrow_mut().advance(50_000);
+            let now_us = world.borrow().now_us;
+            let [_, second] = &mut machines;
+            second.recv(0);
+            if look == looks {
+                world.borrow_mut().cable.put(0, &numbered(look, 60));
+                world.borrow_mut().advance(10);
+            }
+            assert_eq!(second.nic.poll(now_us).reset, None, "after {looks} looks without a frame");
+        }
+        let [_, second] = &mut machines;
+        assert_eq!(second.recv(0).len(), 1);
+    }
+}
+
 #[test]
 fn verdicts_are_what_the_descriptor_says() {
     let (world, mut machines) = pair(config());
