@@ -86,21 +86,29 @@ fn ask(core: usize, life: u64, quiet_ns: u64) {
     own.looping.store(false, Ordering::Relaxed);
     record.reported.store(false, Ordering::Relaxed);
     apic::send_nmi(record.apic_id.load(Ordering::Relaxed));
-    let begin = clock::now_ns();
-    while !record.reported.load(Ordering::Acquire) && clock::now_ns() - begin < ANSWER_NS {
-        core::hint::spin_loop();
+    until(ANSWER_NS, || record.reported.load(Ordering::Acquire));
+    let milliseconds = quiet_ns / 1_000_000;
+    if !until(GRACE_NS, || record.life() != life) {
+        panic!("core {core} has not turned for {milliseconds} ms");
     }
-    let answered = clock::now_ns();
-    while clock::now_ns() - answered < GRACE_NS {
-        if record.life() != life {
-            let milliseconds = quiet_ns / 1_000_000;
-            crate::notice!("watch: core {core} had no processor for {milliseconds} ms");
-            own.looping.store(true, Ordering::Relaxed);
-            return;
+    crate::notice!("watch: core {core} had no processor for {milliseconds} ms");
+    own.looping.store(true, Ordering::Relaxed);
+}
+
+/// Whether something holds before this core has waited for so long. Time in which it had no processor itself
+/// does not count: the other had none either, it may be.
+fn until(most_ns: u64, holds: impl Fn() -> bool) -> bool {
+    let (mut waited_ns, mut before) = (0, clock::now_ns());
+    while waited_ns < most_ns {
+        if holds() {
+            return true;
         }
         core::hint::spin_loop();
+        let now = clock::now_ns();
+        waited_ns += (now - before).min(AWAY_NS);
+        before = now;
     }
-    panic!("core {core} has not turned for {} ms", quiet_ns / 1_000_000);
+    holds()
 }
 
 /// On the core that was asked.
@@ -127,3 +135,6 @@ const ANSWER_NS: u64 = 3_000_000_000;
 
 /// A core that was only away turns at once when it is back.
 const GRACE_NS: u64 = 100_000_000;
+
+/// Between two looks at the clock lies less than this, unless the processor was taken away.
+const AWAY_NS: u64 = 1_000_000;
