@@ -1,8 +1,8 @@
 """Boots images under QEMU and judges what they say. `kernel/test` and `image/test` are lists of checks.
 
 A check is a function that starts machines with the function it is given, and raises `Failed`. One that
-fails prints why, the command that boots it again, where its serial log and the frames of its wire are
-kept, and the end of the log. The last thing is a table. QEMU is what `qemu/run` finds or fetches.
+fails prints why, and for each machine the command that boots it again, where its serial log and the frames of its
+wire are kept, and the end of the log. The last thing is a table. QEMU is what `qemu/run` finds or fetches.
 """
 
 import argparse
@@ -23,8 +23,9 @@ import time
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(TREE, "target"))
 DONE, PANIC, REFUSED = 33, 35, 37  # what isa-debug-exit makes of 0x10, 0x11, 0x12
+LINES_KEPT = 40  # of the console of each machine of a check that fails
 PCAP_BYTES = 16 << 20  # of a check that fails, the last frames of its wire, and as much again
-PATIENCE = 60 * float(os.environ.get("SLOWER", "1"))  # seconds for what takes one
+PATIENCE = 120 * float(os.environ.get("SLOWER", "1"))  # seconds for what takes one: only a failure waits for all of them
 
 
 class Failed(Exception):
@@ -32,9 +33,11 @@ class Failed(Exception):
 
 
 class Boot:
-    """One QEMU, from its start to its end."""
+    """One QEMU, from its start to its end. If it is `counted`, its time is that of its instructions, a nanosecond each: the same
+    on any machine, however busy."""
 
-    def __init__(self, folder, name, image, line="", cpus=1, memory="256M", card=None, more=(), kernel=True, serial=True):
+    def __init__(self, folder, name, image, line="", cpus=1, memory="256M", card=None, more=(), kernel=True, serial=True,
+                 counted=False):
         self.log_path = os.path.join(folder, name + ".log")
         self.pcap_path = os.path.join(folder, name + ".pcap")
         self.folder = tempfile.mkdtemp(prefix="penstock-kernel.")
@@ -46,9 +49,13 @@ class Boot:
         command += ["-serial", "stdio"] if serial else []
         if kernel:
             command += ["-kernel", image, "-append", line]
+        command += ["-icount", "shift=0,sleep=off"] if counted else []
         command += list(more)
+        # Instructions can be counted on one thread only.
+        environment = {"ACCEL": "tcg,thread=single"} if counted else {}
         cards = [card] if isinstance(card, str) else card or []
-        self.replay = shlex.join(program + [f"--card={card}" for card in cards] + command)
+        self.replay = " ".join(f"{name}={value}" for name, value in environment.items()) + " " if environment else ""
+        self.replay += shlex.join(program + [f"--card={card}" for card in cards] + command)
         if cards:
             os.mkfifo(self.fault_path)
             self.forget_frames()
@@ -59,7 +66,7 @@ class Boot:
         self.begin = time.monotonic()
         self.process = subprocess.Popen(
             program + command + ["-qmp", f"unix:{self.qmp_path},server=on,wait=off"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, env={**os.environ, **environment})
 
     def text(self):
         with open(self.log_path, "rb") as log:
@@ -204,12 +211,14 @@ def run(checks, image, folder, name):
         for boot in boots:
             boot.forget_frames()
         return Verdict(name, None, seconds, note)
-    kept = ""
-    for boot in boots[-1:]:
-        kept += f"      again: {boot.replay}\n      log:   {boot.log_path}\n"
-        kept += "".join(f"      wire:  {path}\n" for path in boot.frames())
-        kept += "".join(f"      | {line}\n" for line in boot.text().splitlines()[-25:])
-    return Verdict(name, failure, seconds, note, kept)
+    return Verdict(name, failure, seconds, note, "".join(map(told, boots)))
+
+
+def told(boot):
+    """How to boot it again, and the end of what it said: where a check fails, that may be all that is left of it."""
+    kept = f"      again: {boot.replay}\n      log:   {boot.log_path}\n"
+    kept += "".join(f"      wire:  {path}\n" for path in boot.frames())
+    return kept + "".join(f"      | {line}\n" for line in boot.text().splitlines()[-LINES_KEPT:])
 
 
 def build(*package):
