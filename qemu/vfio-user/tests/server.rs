@@ -75,7 +75,7 @@ impl Drop for Card {
     }
 }
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A client and its memory.
 struct Guest {
