@@ -10,7 +10,7 @@ import socketserver
 import ssl
 import threading
 
-from judge import Failed, expect, media, pack
+from judge import PATIENCE, Failed, expect, media, pack
 from lab import LOGS, TEST, TREE, Built, check, command, fetched, packaged, process, until, url_of, wire
 from proxies import Backends
 from services import connects, listens, plugged_of
@@ -65,7 +65,7 @@ def played(*ports):
 
 def heard(number, port, first):
     """All that a client hears on this port that says this and nothing else."""
-    with socket.create_connection((f"10.82.{number}.2", port), timeout=10) as client:
+    with socket.create_connection((f"10.82.{number}.2", port), timeout=PATIENCE) as client:
         client.sendall(first)
         client.shutdown(socket.SHUT_WR)
         return client.makefile("rb").read().decode()

@@ -5,6 +5,8 @@ import hashlib
 import itertools
 import os
 import re
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -97,15 +99,51 @@ def fetched(url, *words, seconds=PATIENCE):
     return command("curl", "-sSfg", "--max-time", str(int(seconds)), *words, url, seconds=seconds + 5)
 
 
-def answers_at_last(url, seconds=20):
+def answers_at_last(url):
     """Asks until there is an answer."""
-    fetched(url + "/", "--retry", "100", "--retry-delay", "0", "--retry-all-errors", "--retry-max-time", str(seconds),
-            "--connect-timeout", "1", seconds=seconds)
+    fetched(url + "/", *AGAIN, "--connect-timeout", "1")
+
+
+# Of curl: whatever goes wrong, it asks again soon.
+AGAIN = ["--retry", "1000", "--retry-delay", "1", "--retry-all-errors", "--retry-max-time", str(int(PATIENCE))]
+
+
+def knock(number, count=1):
+    """That many clients of port 80, each of whom sends one SYN and never another, are answered. Linux's own stack, which knows
+    nothing of them, takes their leave by a reset."""
+    here, there = f"10.82.{number}.1", f"10.82.{number}.2"
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as wire_end:
+        wire_end.bind((here, 0))
+        wire_end.settimeout(PATIENCE)
+        clients = {next(PORTS) for _ in range(count)}
+        for client in clients:
+            wire_end.sendto(syn(here, there, client, 80), (there, 0))
+        while clients:
+            try:
+                segment = wire_end.recv(4096)[20:]
+            except TimeoutError:
+                raise Failed(f"{len(clients)} of {count} SYN are not answered within {PATIENCE:.0f} s") from None
+            port, client, flags = *struct.unpack_from("!HH", segment), segment[13]
+            if port == 80 and flags & 0x12 == 0x12:
+                clients.discard(client)
+
+
+PORTS = itertools.count(10_000)  # below those that Linux gives out
+
+
+def syn(here, there, client, port):
+    """The bytes of a SYN without options."""
+    segment = struct.pack("!HHIIBBHHH", client, port, 1, 0, 0x50, 0x02, 65535, 0, 0)
+    covered = socket.inet_aton(here) + socket.inet_aton(there) + struct.pack("!HH", 6, len(segment)) + segment
+    total = sum(struct.unpack(f"!{len(covered) // 2}H", covered))
+    total = (total & 0xffff) + (total >> 16)
+    return segment[:16] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + segment[18:]
 
 
 def ab(url, requests, *words, at_once=50):
     """Requests per second of ab, when none failed: it stops at the first reset by itself."""
-    said = command("ab", "-q", "-n", str(requests), "-c", str(at_once), *words, url + "/", seconds=4 * PATIENCE).decode()
+    said = command("ab", "-q", "-s", str(int(PATIENCE)), "-n", str(requests), "-c", str(at_once), *words, url + "/",
+                   seconds=4 * PATIENCE).decode()
     expect(said, rf"Complete requests: +{requests}$", r"Failed requests: +0$")
     if "Non-2xx" in said:
         raise Failed("answers that were not 200")
@@ -114,7 +152,8 @@ def ab(url, requests, *words, at_once=50):
 
 def wrk(url, seconds, *words, at_once=50):
     """Requests per second of wrk, when no connection failed."""
-    said = command("wrk", "-t", "1", "-c", str(at_once), "-d", f"{seconds}s", *words, url + "/", seconds=4 * PATIENCE).decode()
+    said = command("wrk", "-t", "1", "-c", str(at_once), "-d", f"{seconds}s", "--timeout", f"{PATIENCE:.0f}s", *words, url + "/",
+                   seconds=4 * PATIENCE).decode()
     if "Socket errors" in said or "Non-2xx" in said:
         raise Failed(f"wrk: {' | '.join(said.strip().splitlines()[-4:])}")
     return float(re.search(r"Requests/sec: +([\d.]+)", said)[1])

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from judge import DONE, PATIENCE, Failed, expect, pack
+from judge import DONE, LINES_KEPT, PATIENCE, Failed, expect, pack
 from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, process, until,
                  url_of, wire)
 
@@ -25,7 +25,7 @@ def runs_for_who_has_just_cloned_the_tree(start):
         # As a terminal does it: to everybody in the foreground.
         os.killpg(run.pid, signal.SIGINT)
         run.wait(PATIENCE)
-        until("everything that it started has ended", lambda: not session(run.pid), 10)
+        until("everything that it started has ended", lambda: not session(run.pid))
     if "8080" in command("ss", "-tln").decode():
         raise Failed("something still listens on port 8080")
 
@@ -61,7 +61,7 @@ def ran(log_name, text, **environment):
             deadline, said = time.monotonic() + PATIENCE, ""
             while text not in said:
                 if run.poll() is not None or time.monotonic() > deadline:
-                    raise Failed(f"did not say {text!r}; log: {log_path}")
+                    raise Failed("\n".join([f"did not say {text!r}; {log_path} ends with", *said.splitlines()[-LINES_KEPT:]]))
                 time.sleep(0.1)
                 with open(log_path, encoding="utf-8", errors="replace") as file:
                     said = file.read()
@@ -108,7 +108,7 @@ def carries_a_driver_by_others(start):
     boot.wait(r"foreign: link 10000 Mb/s, address \[52, 00, 00, 00, 00, 01\]")
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5)) as port:
         port.bind((f"dut{number}", 0x88b5))
-        port.settimeout(5)
+        port.settimeout(PATIENCE)
         own, seen, sent = b"\x02\0\0\0\0\x01", set(), 0
         while len(seen) < count:
             # A few at a time: neither side may overrun the other.

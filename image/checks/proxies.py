@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from judge import DONE, Failed
+from judge import DONE, PATIENCE, Failed
 from lab import LOGS, ab, answers_at_last, check, counted, fetched, serve, until, wire
 
 
@@ -93,5 +93,5 @@ def outlives_a_server_that_is_killed(start):
 
 def code(url):
     """The status of an answer."""
-    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", url + "/"]
-    return subprocess.run(words, stdout=subprocess.PIPE, timeout=15).stdout.decode()
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", str(int(PATIENCE)), url + "/"]
+    return subprocess.run(words, stdout=subprocess.PIPE, timeout=PATIENCE + 5).stdout.decode()

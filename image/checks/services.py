@@ -60,7 +60,7 @@ def redis(number, port):
 
 
 def ask(number, *words):
-    return command("redis-cli", "-h", f"10.82.{number}.2", *words, seconds=10).decode().strip()
+    return command("redis-cli", "-h", f"10.82.{number}.2", *words).decode().strip()
 
 
 @check()
@@ -137,7 +137,8 @@ listen web
         boot.qmp("system_powerdown")
         text = boot.end(DONE)
     served = {name: len(re.findall(rf" web/{name} \d+/\d+/\d+ ", text)) for name in ("a", "b", "drained")}
-    if served["drained"] or abs(served["b"] - 2_500) > 600:
+    # Half of the two thousand before it went, and of those after it came back.
+    if served["drained"] or abs(served["b"] - 2_000) > 300:
         raise Failed(f"of 7000 sessions {served}")
     again = len(re.findall(r"/\+1 0/0$", text, re.M))
     return f"of 7000 sessions a had {served['a']}, b {served['b']}, drained none; {again} were dispatched again"
@@ -193,7 +194,7 @@ listen database
     server primary {us}:5433 check
 """)
         bench = ["pgbench", "-h", f"10.82.{number}.2", "-U", "penstock", "postgres"]
-        quiet = {"env": {**os.environ, "PGCONNECT_TIMEOUT": "10"}, "seconds": PATIENCE}
+        quiet = {"env": {**os.environ, "PGCONNECT_TIMEOUT": str(int(PATIENCE))}, "seconds": 2 * PATIENCE}
         command(*bench, "-i", "-s", "1", "-q", **quiet)
         kept = command(*bench, "-c", "4", "-T", "2", "-n", **quiet).decode()
         short = command(*bench, "-c", "4", "-t", "25", "-C", "-S", "-n", **quiet).decode()
@@ -229,21 +230,29 @@ def postgres(number):
         yield
 
 
+SO_RCVBUFFORCE = 33  # Linux's, which Python does not know
+
+
 @check()
 def proxies_connections_by_the_thousand(start):
     """None fails, neither side resets any, and halog reads the log."""
     count = 200_000
     number = wire()
-    lines, stops = [], threading.Event()
+    lines, is_over = [], threading.Event()
     log = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    log.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+    # Room for all of it, should nobody read for a while; who is not root may have less.
+    with contextlib.suppress(PermissionError):
+        log.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
     log.bind((f"10.82.{number}.1", 514))
     log.settimeout(0.5)
 
     def listen():
-        while not stops.is_set():
-            with contextlib.suppress(TimeoutError):
+        while True:
+            try:
                 lines.append(log.recv(4096))
+            except TimeoutError:
+                if is_over.is_set():
+                    return
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -262,7 +271,7 @@ listen web
         rate = ab(url_of(number), count, at_once=100)
         boot.qmp("system_powerdown")
         text = boot.end(DONE)
-    stops.set()
+    is_over.set()
     listener.join()
     log.close()
     resets = counted(text, "TcpEstabResets")
