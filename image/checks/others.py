@@ -5,11 +5,14 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+from deliveries import Servers
 from judge import DONE, LINES_KEPT, PATIENCE, Failed, expect, pack
 from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, process, until,
                  url_of, wire)
@@ -98,6 +101,69 @@ def serves_on_two_cards(start):
     text = boot.end(DONE)
     for address in ("0000:01:00.0", "0000:02:00.0"):
         expect(text, rf"nic {address}: .*rx_queue_0_packets \d+.*rx_queue_1_packets \d+")
+
+
+BY_CARD = """
+defaults
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+listen first
+    bind :80,:81 interface eth0
+    option tcp-check
+    tcp-check expect string 10.82.
+    server far {far}:9000 source 0.0.0.0 interface eth1 check
+listen second
+    bind :80 interface eth1
+    option tcp-check
+    tcp-check expect string 10.82.
+    server far {far}:9001 source 0.0.0.0 interface eth0 check
+"""
+
+
+class Witness(socketserver.BaseRequestHandler):
+    """Says, and remembers, who reached which port."""
+    heard = set()
+
+    def handle(self):
+        peer, port = self.client_address[0], self.server.server_address[1]
+        self.heard.add((peer, port))
+        with contextlib.suppress(OSError):
+            self.request.sendall(peer.encode())
+
+
+@check()
+def keeps_to_the_cards_that_it_is_told(start):
+    """`bind .. interface` and `source .. interface`: who comes in by one card is served by way of the other, and checked by it,
+    although the server is behind the gateways of both."""
+    first, second = wire(), wire()
+    far = f"10.99.{first}.1"
+    command("ip", "addr", "add", f"{far}/32", "dev", "lo")
+    path = os.path.join(LOGS, "by-card.cfg")
+    with open(path, "w") as file:
+        file.write(BY_CARD.replace("{far}", far))
+    ways = " ".join(f"ip=10.82.{number}.2::10.82.{number}.1:255.255.255.0::{name}:off"
+                    for name, number in (("eth0", first), ("eth1", second)))
+    with contextlib.ExitStack() as stack:
+        for port in (9000, 9001):
+            servers = stack.enter_context(Servers((far, port), Witness))
+            threading.Thread(target=servers.serve_forever, daemon=True).start()
+            stack.callback(servers.shutdown)
+        boot = start(f"{TEST} {ways} -- proxy", cpus=2, more=["-initrd", path],
+                     card=[plugged(first), plugged(second, "--mac=52:00:00:00:00:02")])
+        boot.wait("ready: serving")
+        expected = {(f"10.82.{second}.2", 9000), (f"10.82.{first}.2", 9001)}
+        until("both are checked", lambda: len(Witness.heard) >= 2)
+        for number, port, peer in ((first, 80, second), (first, 81, second), (second, 80, first)):
+            with socket.create_connection((f"10.82.{number}.2", port), PATIENCE) as client:
+                said = client.makefile().read()
+            if said != f"10.82.{peer}.2":
+                raise Failed(f"a client of 10.82.{number}.2:{port} is served from {said!r}")
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection((f"10.82.{second}.2", 81), PATIENCE).close()
+            raise Failed("somebody came in by a card where nobody listens on port 81")
+        if Witness.heard != expected:
+            raise Failed(f"the servers were reached by {sorted(Witness.heard)}, expected {sorted(expected)}")
 
 
 @check()
