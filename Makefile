@@ -12,7 +12,7 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
-.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus reg-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
+.PHONY: build-hosted build-bare help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus reg-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -127,14 +127,21 @@ format: ## Rewrites every file in the format that `make check` asks for
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	cargo fmt --manifest-path kernel/foreign/Cargo.toml
 
+# Two at a time: a release, an image or a fuzzing target is compiled crate after crate and linked as a whole, for which
+# a second processor has no use.
 build: fetch ## Compiles what `make test` runs
 	@.ci/need rustfmt clippy cc c++ valgrind objdump cargo-deny
+	@$(MAKE) --no-print-directory -j2 build-hosted build-bare
+
+build-hosted: ## One half of that: tests, releases, the simulator
 	$(CARGO) test --workspace --no-run --quiet
-	$(CARGO) build --profile sim -p penstock-sim
-	$(CARGO) build --release -p penstock-bench -p penstock-host -p penstock-vfio-user
-	$(LOOM) --no-run
-	@.ci/image penstock-probe >/dev/null
+	$(CARGO) build --quiet --profile sim -p penstock-sim
+	$(CARGO) build --quiet --release -p penstock-bench -p penstock-host -p penstock-vfio-user
+
+build-bare: ## The other half: images, fuzzing, memory orderings
+	$(LOOM) --no-run --quiet
 	@.ci/image penstock-image >/dev/null
+	@.ci/image penstock-probe >/dev/null
 	@.ci/image penstock-foreign kernel/foreign/Cargo.toml >/dev/null
 	@.ci/fuzz build
 
