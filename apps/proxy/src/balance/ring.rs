@@ -131,3 +131,24 @@ impl Ring {
         (loads[server as usize] as u64) < share
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A key goes to the place nearest to it on the ring, on whichever side that is.
+
+    use super::*;
+
+    #[test]
+    fn a_key_goes_to_the_nearest_place() {
+        let share = Share { id: 0, weight: 2, warmth: 16, is_up: true, is_backup: false };
+        let shares = [1, 2, 3].map(|id| Share { id, ..share });
+        let mut ring = Ring::new(&shares);
+        ring.update(&shares, &[true; 3]);
+        let distance = |a: u32, b: u32| a.wrapping_sub(b).min(b.wrapping_sub(a));
+        for key in (0..500).map(mix).chain([0, u32::MAX]) {
+            let nearest = ring.places.iter().min_by_key(|(place, _)| distance(*place, key));
+            let found = ring.nearest(key, None, &[0; 3], 0);
+            assert_eq!(found, nearest.map(|(_, server)| *server), "{key}");
+        }
+    }
+}
