@@ -8,6 +8,7 @@ COUNT ?= 1000
 ALL ?=
 
 CARGO := cargo --locked
+MUTANTS := $(CARGO) run --quiet --profile sim -p penstock-mutants --
 SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
@@ -36,8 +37,8 @@ test: ## Everything, in stages with their seconds; a stage above its budget fail
 sim: ## A thousand simulated worlds, or with SEED=n that one again
 	$(SIM) $(or $(SEED),smoke)
 
-mutants: ## Planted defects: the simulator must find each
-	$(SIM) mutants
+mutants: ## Planted defects: the simulator and the proxy's tests must find each (ONLY='its name')
+	@$(MUTANTS) $(if $(ONLY),'$(ONLY)')
 
 loom: ## Every memory ordering of what crosses between cores: mail, sleep, the card's resets
 	@for what in mail handshake shared; do \
@@ -64,7 +65,7 @@ host-test: ## Real clients and servers around the hosted server, on a TAP: curl,
 
 soak: ## Hours of the same: WORLDS=100000 simulated, mutants, fuzzing for SECONDS=1800 each, machines booted
 	$(SIM) smoke $(WORLDS)
-	$(SIM) mutants
+	$(MUTANTS)
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-server --test worlds
 	WORLDS=$(WORLDS) $(CARGO) test --profile sim -p penstock-proxy --test storms
 	$(BENCH) --churn 10000000
@@ -135,7 +136,7 @@ build: fetch ## Compiles what `make test` runs
 
 build-hosted: ## One half of that: tests, releases, the simulator
 	$(CARGO) test --workspace --no-run --quiet
-	$(CARGO) build --quiet --profile sim -p penstock-sim
+	$(CARGO) build --quiet --profile sim -p penstock-sim -p penstock-mutants
 	$(CARGO) build --quiet --release -p penstock-bench -p penstock-host -p penstock-vfio-user
 
 build-bare: ## The other half: images, fuzzing, memory orderings

@@ -95,6 +95,7 @@ pub const FLOORS: &[(&str, &[&str])] = &[
             "penstock-relay",
         ],
     ),
+    ("penstock-mutants", &[]),
     ("penstock-tree", &[]),
 ];
 

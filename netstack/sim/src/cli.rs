@@ -18,7 +18,6 @@ penstock-sim: a deterministic world in which anything can go wrong
   penstock-sim SEED [--trace] [--pcap FILE]   run one world and tell its story
   penstock-sim smoke [N] [--from SEED] [--failures N]
                                               run many worlds (1000 from seed 0)
-  penstock-sim mutants [--only NAME]          plant defects; each must be found
   penstock-sim ladder FILE... [--v4] [--v6]   run ladder scripts and show what passes
   penstock-sim --help                         this text
 
@@ -31,7 +30,6 @@ enum Command {
     Help,
     Replay { seed: u64, prints: bool, pcap: Option<PathBuf> },
     Smoke { worlds: u64, from: u64, failures: usize },
-    Mutants { only: Option<String> },
     Ladder { files: Vec<PathBuf>, families: [bool; 2] },
 }
 
@@ -51,7 +49,6 @@ pub fn main() -> ExitCode {
         }
         Command::Replay { seed, prints, pcap } => replay(seed, prints, pcap),
         Command::Smoke { worlds, from, failures } => run_smoke(worlds, from, failures),
-        Command::Mutants { only } => crate::mutants::main(only.as_deref()),
         Command::Ladder { files, families } => run_ladders(&files, families),
     }
 }
@@ -61,7 +58,6 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
     let mut name: Option<String> = None;
     let (mut prints, mut pcap) = (false, None);
     let (mut worlds, mut from, mut failures) = (1000, 0, 1);
-    let mut only = None;
     let (mut files, mut families) = (Vec::new(), [false; 2]);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -71,7 +67,6 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
             Long("worlds") => worlds = parser.value()?.parse()?,
             Long("from") => from = parser.value()?.parse()?,
             Long("failures") => failures = parser.value()?.parse()?,
-            Long("only") => only = Some(parser.value()?.string()?),
             Long("v4") => families[0] = true,
             Long("v6") => families[1] = true,
             Value(value) if name.is_none() => name = Some(value.string()?),
@@ -83,7 +78,6 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
     match name.as_deref() {
         None => Ok(Command::Help),
         Some("smoke") => Ok(Command::Smoke { worlds, from, failures }),
-        Some("mutants") => Ok(Command::Mutants { only }),
         Some("ladder") => {
             if families == [false; 2] {
                 families = [true; 2];
@@ -91,9 +85,9 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::E
             Ok(Command::Ladder { files, families })
         }
         Some(seed) => {
-            let seed = seed.parse().map_err(|_| {
-                format!("'{seed}' is neither a seed nor 'smoke', 'mutants' or 'ladder'")
-            })?;
+            let seed = seed
+                .parse()
+                .map_err(|_| format!("'{seed}' is neither a seed nor 'smoke' or 'ladder'"))?;
             Ok(Command::Replay { seed, prints, pcap })
         }
     }
@@ -194,7 +188,6 @@ mod tests {
             parsed("smoke 5").ok(),
             Some(Command::Smoke { worlds: 5, from: 0, failures: 1 })
         );
-        assert_eq!(parsed("mutants").ok(), Some(Command::Mutants { only: None }));
         let files = vec![PathBuf::from("a"), PathBuf::from("b")];
         assert_eq!(
             parsed("ladder a b --v6").ok(),

@@ -30,7 +30,6 @@ mod ladder;
 mod ledger;
 mod link;
 mod memory;
-mod mutants;
 mod observer;
 mod plan;
 mod router;
