@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use penstock_config::haproxy::Counter;
 use penstock_stack::Instant;
 
+use crate::limits;
 use crate::pools::Owner;
 use crate::proxy::{Proxy, Role};
 use crate::session::{Phase, Session, SessionId};
@@ -61,8 +62,12 @@ impl Proxy {
             let Some(session) = self.sessions.at(at) else { continue };
             let late_ms = match session.phase {
                 Phase::Connecting | Phase::Relayed => self.relay.late_ms(session.client, now),
-                // For a slot there is no time, and who is to speak first has no moment in the record.
-                Phase::Entrance(_) | Phase::Unspoken => 0,
+                // For a slot at the entrance there is no time.
+                Phase::Entrance(_) => 0,
+                Phase::Unspoken => {
+                    let longest_ms = limits::DEFERRED.millis();
+                    i64::from(session.age_ms(now)).saturating_sub_unsigned(longest_ms) as i32
+                }
                 Phase::Header
                 | Phase::FrontendRules
                 | Phase::BackendRules
@@ -159,6 +164,13 @@ impl Proxy {
     }
 
     fn slots_agree(&self, sessions: &[(SessionId, &Session)]) -> Result<(), String> {
+        for (_, session) in sessions {
+            let is_connected = matches!(session.phase, Phase::Connecting | Phase::Relayed);
+            let pool = session.server.and_then(|at| self.setup.pools.servers[usize::from(at)]);
+            if is_connected && pool.is_some() && !session.has(Session::SERVER_SLOT) {
+                return Err(format!("connected to a server without a slot of it: {session:?}"));
+            }
+        }
         for (id, owner, pool) in self.slot_pools() {
             let holds = |session: &&Session| match owner {
                 Owner::Server(server) => {

@@ -40,6 +40,7 @@ impl Storm {
         self.judge_sticking(world, guests);
         assert_eq!(world.remains(), "", "left behind");
         self.judge_slots(world);
+        self.judge_loads(world);
         self.judge_counters(world, guests);
     }
 
@@ -125,11 +126,14 @@ impl Storm {
 
     fn judge_log(&self, world: &World, guests: &[Guest], log: &[String], heard: &Heard) {
         let mut lines: BTreeMap<u16, Vec<Line>> = BTreeMap::new();
+        // Whoever is let in is told of once: as a session, or as one without its header.
+        let mut told = 0;
         for text in log {
             let Some(session) = text.strip_prefix("= ") else {
-                self.judge_other(text);
+                told += u64::from(self.judge_other(text));
                 continue;
             };
+            told += 1;
             let mut words = session.split_whitespace();
             let mut word = || words.next().expect("as many words as in the format").to_owned();
             let port = word().parse().expect("a port");
@@ -146,6 +150,8 @@ impl Storm {
             };
             lines.entry(port).or_default().push(line);
         }
+        let accepted = world.cores.iter().map(|core| core.app().statistics().accepted).sum::<u64>();
+        assert_eq!(told, accepted, "lines, and those who were let in");
         for (number, guest) in (0..).zip(guests) {
             let client = world.client(guest.conn);
             let own = lines.remove(&guest.source.1).unwrap_or_default();
@@ -167,14 +173,15 @@ impl Storm {
         assert!(lines.is_empty(), "lines of nobody: {lines:?}");
     }
 
-    /// A line that is not a session's.
-    fn judge_other(&self, text: &str) {
+    /// A line that is not a session's; whether it is one of a wrong header.
+    fn judge_other(&self, text: &str) -> bool {
         let of_a_header = self.header_in.is_some() && text.contains("fe/1: ");
         let of_an_end = text.contains("Stopping ") || text.contains(" stopped (cumulated conns");
         let of_a_server = ["Server be/s", "backend be "].iter().any(|word| text.contains(word));
         let is_watched = self.is_checked || self.has_agents;
         let fits = of_a_header || of_an_end || of_a_server && is_watched && !self.is_calm();
         assert!(fits, "what is this? {text}");
+        of_a_header
     }
 
     /// The letters fit what happened.
@@ -198,11 +205,11 @@ impl Storm {
             "cR" | "cC" | "cQ" => guest.says.is_empty() || is_rough || is_silent,
             "sD" | "sC" => is_silent || is_rough || is_broken,
             "SD" | "SC" => is_silent || is_broken || is_rough,
-            "sQ" => self.has_slots,
+            "sQ" => self.slots.is_some(),
             "SQ" => self.is_queue_short,
             "RC" => self.chunks < 1_000,
             "PD" => is_refused,
-            "DD" | "DC" => self.text.contains("shutdown-sessions") && !self.is_calm(),
+            "D-" | "DC" => self.text.contains("shutdown-sessions") && !self.is_calm(),
             _ => false,
         };
         assert!(fits, "why? {told}");
@@ -232,7 +239,7 @@ impl Storm {
         assert!(connected_ms < 0 || were_there, "connected without a server: {told}");
         assert!(line.told == 0 || were_there, "told by nobody: {told}");
         match line.end.as_str() {
-            "SD" | "sD" | "PD" | "DD" => assert!(were_there, "no server: {told}"),
+            "SD" | "sD" | "PD" | "D-" => assert!(were_there, "no server: {told}"),
             "CC" | "cC" | "SC" | "sC" | "CQ" | "cQ" | "sQ" | "SQ" | "CR" | "DC" | "cR" => {
                 assert!(!were_there && line.told == 0, "a server: {told}");
             }
@@ -281,6 +288,19 @@ impl Storm {
         }
         for (limit, there) in sums {
             assert!(there == limit || self.is_elastic, "{there} of {limit} slots are left");
+        }
+    }
+
+    /// On a wire that keeps the order of frames, what a server sees at once is within its `maxconn`: a
+    /// slot is given to the next when the last frame to the one before has left.
+    fn judge_loads(&self, world: &World) {
+        let Some(slots) = self.slots.filter(|_| self.is_calm() && self.weather.delay_us == 0)
+        else {
+            return;
+        };
+        for server in world.servers.iter().flatten() {
+            let most = server.app().open_max;
+            assert!(most <= slots, "{most} were at a server at once, and {slots} may");
         }
     }
 

@@ -27,8 +27,8 @@ pub(crate) struct Storm {
     /// How many may be in the frontend, or wait at a server, if that is bounded.
     pub(crate) is_narrow: bool,
     pub(crate) is_queue_short: bool,
-    /// A server has slots, and so many however many sessions there are.
-    pub(crate) has_slots: bool,
+    /// So many slots each server has (`maxconn`), at most or however many sessions there are.
+    pub(crate) slots: Option<u32>,
     pub(crate) is_elastic: bool,
     pub(crate) aborts_on_close: bool,
     /// So many come in a second.
@@ -36,6 +36,8 @@ pub(crate) struct Storm {
     /// Whose source port leaves the same when it is divided by this has the same server.
     pub(crate) sticks_by: Option<u16>,
     pub(crate) response: Response,
+    /// Who connects is let in with his first word.
+    pub(crate) defers: bool,
     /// Servers are checked, and have an agent who says how they are.
     pub(crate) is_checked: bool,
     pub(crate) has_agents: bool,
@@ -147,7 +149,7 @@ impl Storm {
             header_out,
             is_narrow: rng.percent(30),
             is_queue_short: slots.is_some() && rng.percent(15),
-            has_slots: slots.is_some(),
+            slots,
             is_elastic: slots == Some(3) && rng.percent(30),
             aborts_on_close: rng.percent(30),
             rate: rng.percent(20).then(|| rng.pick(&[5, 10, 30])),
@@ -165,12 +167,13 @@ impl Storm {
             is_checked,
             has_agents,
             tracks: rng.percent(40),
+            defers: rng.percent(20),
         };
-        let text = storm.configuration(slots, rng);
+        let text = storm.configuration(rng);
         Storm { text, ..storm }
     }
 
-    fn configuration(&self, slots: Option<u32>, rng: &mut Rng) -> String {
+    fn configuration(&self, rng: &mut Rng) -> String {
         let mut text = String::new();
         let rate = self.rate.unwrap_or_default();
         let rate_of = rng.pick(&["maxconnrate", "maxsessrate", "rate-limit sessions"]);
@@ -180,8 +183,9 @@ impl Storm {
         }
         self.defaults(&mut text, rng);
         let _ = writeln!(text, "frontend fe\n    default_backend be");
-        let bind = if self.header_in.is_some() { "bind :80 accept-proxy" } else { "bind :80" };
-        let _ = writeln!(text, "    {bind}");
+        let header = if self.header_in.is_some() { "accept-proxy" } else { "" };
+        let defers = if self.defers { "defer-accept" } else { "" };
+        let _ = writeln!(text, "    bind :80 {header} {defers}");
         if self.is_narrow {
             let _ = writeln!(text, "    maxconn 4");
         }
@@ -204,7 +208,7 @@ impl Storm {
                 rng.pick(&[0, 1, 3_000, 12_000]),
             );
         }
-        self.backend(slots, &mut text, rng);
+        self.backend(&mut text, rng);
         text
     }
 
@@ -221,8 +225,8 @@ impl Storm {
 ",
         );
         let options = [
-            (is_calm && self.has_slots, "timeout queue 10m"),
-            (!is_calm && self.has_slots && rng.percent(50), "timeout queue 3s"),
+            (is_calm && self.slots.is_some(), "timeout queue 10m"),
+            (!is_calm && self.slots.is_some() && rng.percent(50), "timeout queue 3s"),
             (rng.percent(20), "timeout tunnel 30s"),
             (rng.percent(20), "timeout client-fin 5s"),
             (rng.percent(20), "timeout server-fin 5s"),
@@ -235,7 +239,7 @@ impl Storm {
         }
     }
 
-    fn backend(&self, slots: Option<u32>, text: &mut String, rng: &mut Rng) {
+    fn backend(&self, text: &mut String, rng: &mut Rng) {
         let algorithms = ["roundrobin", "static-rr", "leastconn", "source", "first", "random"];
         let _ = writeln!(text, "backend be\n    balance {}", rng.pick(&algorithms));
         if self.is_elastic {
@@ -273,7 +277,7 @@ impl Storm {
         ];
         let words = words.iter().filter(|(is_there, _)| *is_there).map(|(_, word)| *word);
         let words = words.collect::<Vec<_>>().join(" ");
-        let slots = slots.map_or(String::new(), |slots| format!("maxconn {slots}"));
+        let slots = self.slots.map_or(String::new(), |slots| format!("maxconn {slots}"));
         for number in 0..self.servers.len() {
             let (weight, at) = (rng.range(1, 5), usize::from(FIRST) + number);
             let _ = writeln!(
