@@ -56,6 +56,12 @@ pub struct Info {
     pub receive_window: u32,
     /// Bytes sent and not acknowledged.
     pub unacknowledged: u32,
+    /// Of these, bytes that the peer has said to hold.
+    pub sacked: u32,
+    /// Of these, bytes believed to be lost.
+    pub lost: u32,
+    /// Of these, bytes that were sent again.
+    pub resent: u32,
     /// Bytes queued, sent or not.
     pub queued: u32,
     /// Bytes received and not taken by the application.
@@ -379,6 +385,11 @@ impl<'a> Cx<'a> {
         Some((local, Endpoint { addr: remote, port: remote_port }))
     }
 
+    /// Whether an address is one of this machine's.
+    pub fn is_ours(&self, addr: Addr) -> bool {
+        self.core.interfaces.is_ours(addr)
+    }
+
     /// What is known of it.
     pub fn info(&self, conn: ConnId) -> Option<Info> {
         let core = &*self.core;
@@ -398,6 +409,9 @@ impl<'a> Cx<'a> {
             send_window: tcb.wnd,
             receive_window: tcb.rcv_edge - tcb.rcv_nxt,
             unacknowledged: flight.map_or(0, |flight| flight.max - tcb.una),
+            sacked: flight.map_or(0, |flight| flight.sacked.overlap(tcb.una, flight.max)),
+            lost: flight.map_or(0, |flight| tcb.lost(flight)),
+            resent: flight.map_or(0, |flight| tcb.resent(flight)),
             queued: flight.map_or(0, |flight| flight.send.bytes()),
             unread: flight.map_or(0, |flight| flight.store.unread()),
             retransmits: flight.map_or(0, |flight| flight.retries),

@@ -252,6 +252,28 @@ impl Tcb {
         }
     }
 
+    /// Unacknowledged bytes believed to be lost.
+    pub(crate) fn lost(&self, flight: &Flight) -> u32 {
+        let edge = match flight.phase {
+            Phase::Open => self.una,
+            Phase::Loss => flight.recover.max(self.una),
+            Phase::Recovery if self.has(Bits::SACK) => self.lost_edge(flight),
+            // The segment that everybody waits for.
+            Phase::Recovery => self.una + (flight.max - self.una).min(self.mss.into()),
+        };
+        (edge - self.una) - flight.sacked.overlap(self.una, edge)
+    }
+
+    /// Unacknowledged bytes that were sent again.
+    pub(crate) fn resent(&self, flight: &Flight) -> u32 {
+        let edge = match flight.phase {
+            Phase::Open => self.una,
+            Phase::Loss => self.nxt,
+            Phase::Recovery => flight.resent.max(self.una),
+        };
+        (edge - self.una) - flight.sacked.overlap(self.una, edge)
+    }
+
     /// Bytes believed to be on the way (RFC 6675's pipe).
     pub(super) fn pipe(&self, flight: &Flight) -> u32 {
         let sent = flight.max - self.una;
