@@ -64,8 +64,8 @@ pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test,
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
 pub use fetch::{
-    Base64, Converter, Digest, Fetch, FetchKind, JsonInput, MqttField, MqttPacket, Operand,
-    Operation, PayloadBegin, Sample, TimeoutOf, Way, XxHash,
+    Base64, Converter, Digest, Fetch, FetchKind, HmacKey, JsonInput, MqttField, MqttPacket,
+    Operand, Operation, PayloadBegin, Sample, TimeUnit, TimeoutOf, Transport, Way, XxHash, Zone,
 };
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{

@@ -1,6 +1,8 @@
 """Rules, samples and what they keep: the same through Debian's haproxy and through Penstock."""
 
 import re
+import socket
+import struct
 
 from lab import PATIENCE_S, expect
 from twins import OWN_SERVERS, compare, hear
@@ -398,6 +400,110 @@ def rules_responses(lab):
     return f"7 scenes, {lines} log lines alike"
 
 
+COUNTERS = """
+backend marks
+    stick-table type ip size 100 expire 1m store gpc(3),gpt(2),gpc_rate(3,1m)
+    server a {server}
+backend plain
+    stick-table type ip size 100 expire 1m store conn_cnt,gpc0,gpt0,server_id
+    server a {server}
+frontend arrays
+    bind {address}:8001
+    log-format "%[sc_get_gpc(0,0)] %[sc_get_gpc(2,0)] %[sc_get_gpc0(0)] %[sc_get_gpc1(0)] %[sc_gpc_rate(2,0)] %[sc_gpc0_rate(0)] %[sc_get_gpt(1,0)] %[sc_get_gpt0(0)] %ts"
+    tcp-request connection track-sc0 src table marks
+    tcp-request connection track-sc1 src table plain
+    tcp-request connection sc-inc-gpc(0,0)
+    tcp-request connection sc-set-gpt(1,0) 7
+    tcp-request session sc-set-gpt0(0) dst_port,sub(8000)
+    tcp-request content sc-inc-gpc(2,0)
+    tcp-request content sc-inc-gpc0(0)
+    tcp-request content sc-inc-gpc(200,0)
+    tcp-request content set-var(txn.count) sc_inc_gpc(1,0)
+    tcp-request content reject if {{ var(txn.count) -m int ge 3 }}
+    default_backend marks
+frontend elsewhere
+    bind {address}:8002
+    log-format "%[sc_get_gpc(3,0)] %[sc_get_gpc(0,1)] %[sc_get_gpc(0,5)] %[sc_get_gpt0(1)] %[sc_get_gpc(1,1,marks)] %[sc_inc_gpc(1,1,marks)] %[src_get_gpc(2,marks)] %[src_get_gpt(1,marks)] %[src_gpc_rate(0,marks)] %[src,table_gpc(2,marks)] %[src,table_gpt(0,marks)] %[src,table_gpc_rate(1,marks)] %[src_updt_conn_cnt(plain)] %[src_updt_conn_cnt(marks)] %[sc_clr_gpc(0,1,marks)] %[src_get_gpc(0,marks)] %[sc1_clr_gpc0] %[sc_inc_gpc(0,1)] %[src,table_server_id(plain)] %[str(192.0.2.1),table_expire(marks)] %[str(192.0.2.1),table_expire(marks,5)] %[str(192.0.2.1),table_idle(marks,6)] %[src,table_idle(marks),div(60000)] %ts"
+    tcp-request connection track-sc1 src table plain
+    default_backend plain
+"""
+
+
+def rules_counters(lab):
+    """Arrays of counters and tags of stick tables: what rules count is what they and the log read."""
+
+    def through(twin, servers, port, is_served=True):
+        client = twin.connect(port)
+        if is_served:
+            servers.accept().close()
+        seen = [hear(client)]
+        client.close()
+        return seen + twin.logged()
+
+    def counted(twin, servers):
+        return sum((through(twin, servers, 8001, number < 3) for number in range(1, 5)), [])
+
+    def looked_up(twin, servers):
+        return through(twin, servers, 8002) + through(twin, servers, 8002)
+
+    lines = compare(lab, COUNTERS, counted, looked_up)
+    return f"2 scenes, {lines} log lines alike"
+
+
+HEADERS = """
+frontend header
+    bind {address}:8001 accept-proxy
+    log-format "%[src] [%[fc_pp_authority]] [%[fc_pp_unique_id,hex]] %[src_is_local] %[dst_is_local] %[fc_dst_is_local] %[var(txn.way)] %[var(sess.early),iif(yes,no)] %[fc_rtt(us),bool] %[fc_rttvar(us),bool] %ts"
+    tcp-request connection set-var(sess.early) fc_lost
+    tcp-request inspect-delay 5s
+    tcp-request content set-var-fmt(txn.way) "%[fc_unacked]/%[fc_sacked]/%[fc_lost]/%[fc_retrans]"
+    tcp-request content reject if {{ fc_pp_authority -m end .example.net }}
+    tcp-request content accept if {{ req.len gt 0 }}
+    default_backend first
+backend first
+    server a {server}
+"""
+
+
+def rules_headers(lab):
+    """What a PROXY header of version 2 says beside addresses, and what is known of a client's connection."""
+
+    def value(kind, content):
+        return bytes([kind]) + struct.pack(">H", len(content)) + content
+
+    def header(*values, command=0x21):
+        ends = socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack(">HH", 4000, 443)
+        rest = ends + b"".join(values)
+        return b"\r\n\r\n\0\r\nQUIT\n" + bytes([command, 0x11]) + struct.pack(">H", len(rest)) + rest
+
+    def through(name, head, is_served=True):
+        def scene(twin, servers):
+            client = twin.connect(8001)
+            client.sendall(head + b"hello")
+            seen = []
+            if is_served:
+                server = servers.accept()
+                seen.append(hear(server))
+                server.close()
+            seen.append(hear(client))
+            client.close()
+            return seen + [re.sub(r"10\.82\.0\.[12]\b", "here", line) for line in twin.logged()]
+
+        scene.__name__ = name
+        return scene
+
+    both = value(2, b"www.example.org"), value(5, b"\x01id-7")
+    lines = compare(
+        lab, HEADERS,
+        through("both", header(*both)),
+        through("none", header()),
+        through("longest", header(value(5, b"u" * 128), value(2, b"n" * 255))),
+        through("unwanted", header(value(2, b"mail.example.net")), is_served=False),
+        through("version_1", b"PROXY TCP4 192.0.2.7 198.51.100.1 4000 443\r\n"),
+    )  # fmt: skip
+    return f"5 scenes, {lines} log lines alike"
+
+
 PRIORITIES = """
 listen one
     bind {address}:8001
@@ -439,6 +545,8 @@ ALL = [
     rules_routes,
     rules_addresses,
     rules_stick,
+    rules_counters,
+    rules_headers,
     rules_responses,
     rules_priorities,
 ]

@@ -127,7 +127,7 @@ impl Counters {
     }
 
     /// A rule counts by itself: `sc-inc-gpc0`.
-    pub(crate) fn increment(&self, id: SessionId, slot: u8, counter: u8, now: Instant) {
+    pub(crate) fn increment(&self, id: SessionId, slot: u8, counter: Counter, now: Instant) {
         let tables = &mut *self.0.borrow_mut();
         if let Some(Hold { table, entry }) = tables.hold(id, slot) {
             tables.tables[usize::from(table)].increment(entry, counter, now);
@@ -135,10 +135,10 @@ impl Counters {
     }
 
     /// A rule marks a key: `sc-set-gpt0`.
-    pub(crate) fn tag(&self, id: SessionId, slot: u8, value: u32) {
+    pub(crate) fn tag(&self, id: SessionId, slot: u8, tag: Counter, value: u32) {
         let tables = &mut *self.0.borrow_mut();
         if let Some(Hold { table, entry }) = tables.hold(id, slot) {
-            tables.tables[usize::from(table)].set(entry, Counter::Gpt0, value);
+            tables.tables[usize::from(table)].set(entry, tag, value);
         }
     }
 
@@ -243,20 +243,29 @@ impl Counters {
     }
 
     /// `src_inc_gpc0`, `sc0_clr_gpc0` and their kin: what a counter is after one more, or was before
-    /// it became 0. `key` is for those without a slot.
+    /// it became 0. `key` is for those without a slot; those with one may look for what they track in
+    /// another table.
     pub(crate) fn change(
         &self,
         (id, slot): (SessionId, Option<u8>),
         table: Option<TableId>,
         key: Value<'_>,
-        (counter, clear): (u8, bool),
+        (counter, clear): (Counter, bool),
         now: Instant,
     ) -> Option<i64> {
         let tables = &mut *self.0.borrow_mut();
         let (table, entry) = match slot {
             Some(slot) => {
-                let Hold { table, entry } = tables.hold(id, slot)?;
-                (&mut tables.tables[usize::from(table)], entry)
+                let Hold { table: tracked, entry } = tables.hold(id, slot)?;
+                match table.filter(|table| table.0 != tracked) {
+                    None => (&mut tables.tables[usize::from(tracked)], entry),
+                    Some(other) => {
+                        let key = *tables.tables[usize::from(tracked)].key_of(entry);
+                        let other = tables.tables.get_mut(usize::from(other.0))?;
+                        let Some(entry) = other.find(&key, now) else { return Some(0) };
+                        (other, entry)
+                    }
+                }
             }
             None => {
                 let table = tables.tables.get_mut(usize::from(table?.0))?;
@@ -264,14 +273,15 @@ impl Counters {
                 (table, entry)
             }
         };
-        let name = general_purpose(counter);
+        // Of those of general purpose, one that is not stored is 0.
+        let otherwise = (counter != Counter::ConnCnt).then_some(0);
         if clear {
-            let before = table.read(entry, name, now);
-            table.set(entry, name, 0);
-            return before;
+            let before = table.read(entry, counter, now);
+            table.set(entry, counter, 0);
+            return before.or(otherwise);
         }
         table.increment(entry, counter, now);
-        table.read(entry, name, now)
+        table.counted(entry, counter).or(otherwise)
     }
 
     /// Keys that a table knows, or could know beside them.
@@ -394,11 +404,6 @@ impl Proxy {
         let news = News { key, counter, more: *more as u32 as i32, is_absolute };
         self.counters.hear(from, table, &news, now);
     }
-}
-
-/// `gpc0` or `gpc1`.
-fn general_purpose(counter: u8) -> Counter {
-    if counter == 0 { Counter::Gpc0 } else { Counter::Gpc1 }
 }
 
 /// Bytes of a session as a counter takes them at once.

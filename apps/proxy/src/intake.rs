@@ -149,6 +149,7 @@ impl Proxy {
                     session.source.set(endpoints.source);
                     session.destination.set(endpoints.destination);
                 }
+                self.variables.keep_header(id, &header);
                 taken
             }
         };

@@ -162,7 +162,7 @@ impl Proxy {
         let of_server = server.filter(|at| !self.setup.server(*at).is_dispatch);
         let in_server = of_server.map_or(0, |at| gauges.total(gauges.server(at)));
         Record {
-            accepted_at: accepted_at(view.wall, now, session),
+            accepted_at: accepted_at(view.cx.wall(), now, session),
             client: Some(session.source.get()),
             frontend_end: Some(session.destination.get()),
             backend_end: session.outgoing,

@@ -121,7 +121,11 @@ impl Proxy {
             Action::IncrementCounter { slot, counter } => {
                 self.counters.increment(view.id, *slot, *counter, view.now);
             }
-            Action::SetTag { slot, value } => self.counters.tag(view.id, *slot, *value),
+            Action::SetTag { slot, tag, value } => {
+                if let Some(value) = number(value, view, work) {
+                    self.counters.tag(view.id, *slot, *tag, value as u32);
+                }
+            }
             Action::SetVariable(assignment) => self.assign_variable(assignment, view, work),
             Action::UnsetVariable(variable) => {
                 view.unset_variable(*variable);

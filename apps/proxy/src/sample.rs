@@ -18,6 +18,7 @@ mod mqtt;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
+mod time;
 mod value;
 
 pub use value::{Room, Value};

@@ -65,7 +65,7 @@ struct Place {
     /// Connections of this core that track it.
     holds: u32,
     /// Counters that were set and of which nobody was told, a bit for each.
-    sets: u32,
+    sets: u64,
     /// The core that last said which server it is, when, and when others were told last.
     author: u16,
     set_at: u32,
@@ -205,13 +205,17 @@ impl Table {
         self.note(entry);
     }
 
-    /// Counts in `gpc0` or `gpc1`, and its rate.
-    pub(crate) fn increment(&mut self, entry: EntryId, counter: u8, now: Instant) {
-        let counters = match counter {
-            0 => [Counter::Gpc0, Counter::Gpc0Rate],
-            _ => [Counter::Gpc1, Counter::Gpc1Rate],
-        };
-        counters.into_iter().for_each(|counter| self.add(entry, counter, 1, now));
+    /// Counts one, in the rate of this counter too.
+    pub(crate) fn increment(&mut self, entry: EntryId, counter: Counter, now: Instant) {
+        let counters = [Some(counter), counter.rate()];
+        counters.into_iter().flatten().for_each(|counter| self.add(entry, counter, 1, now));
+    }
+
+    /// What was counted, or if only a rate is, in its present period; `None` when neither is stored.
+    pub(crate) fn counted(&self, entry: EntryId, counter: Counter) -> Option<i64> {
+        let which = self.which(counter).or_else(|| self.which(counter.rate()?))?;
+        let cells = &self.cells[self.cells_of(entry.0 as usize)];
+        Some(cells[which].count as i64)
     }
 
     /// The key that stands there.
@@ -277,8 +281,15 @@ impl Table {
 
     /// What a counter says; `None` when the table has no such counter.
     pub(crate) fn read(&self, entry: EntryId, counter: Counter, now: Instant) -> Option<i64> {
-        if counter == Counter::Trackers {
-            return Some(self.places[entry.0 as usize].holds.into());
+        let place = &self.places[entry.0 as usize];
+        let idle_ms = now.millis().wrapping_sub(place.used_at);
+        match (counter, self.expire_ms) {
+            (Counter::Trackers, _) => return Some(place.holds.into()),
+            // As with HAProxy, of a table that forgets nothing.
+            (Counter::Expire | Counter::Idle, None) => return Some(0),
+            (Counter::Expire, Some(expire)) => return Some(expire.saturating_sub(idle_ms).into()),
+            (Counter::Idle, Some(expire)) => return Some(idle_ms.min(expire).into()),
+            _ => {}
         }
         let which = self.which(counter)?;
         let cell = &self.cells[entry.0 as usize * self.stored.len() + which];
@@ -381,7 +392,8 @@ impl Table {
     }
 
     fn which(&self, counter: Counter) -> Option<usize> {
-        self.stored.iter().position(|stored| stored.counter == counter)
+        let at = |counter| self.stored.iter().position(|stored| stored.counter == counter);
+        at(counter).or_else(|| at(counter.element()?))
     }
 
     fn cells_of(&self, at: usize) -> core::ops::Range<usize> {

@@ -21,6 +21,7 @@ use crate::known::Known;
 use crate::limits;
 use crate::line::Line;
 use crate::log::{Record, write_session};
+use crate::proxy_protocol::Header;
 use crate::sample::{Room, Value, View, Workspace, fetch};
 use crate::session::SessionId;
 use told::TOLD_BYTES;
@@ -30,6 +31,8 @@ use told::TOLD_BYTES;
 pub(crate) struct Variables {
     /// The scope of each that sessions have.
     scopes: &'static [Scope],
+    /// Where what a PROXY header says is kept, if the configuration asks for it.
+    of_header: [Option<VariableId>; 2],
     process_count: usize,
     store: RefCell<Store>,
 }
@@ -88,6 +91,7 @@ impl Variables {
         let stages = if count > 0 { sessions } else { 0 };
         Variables {
             scopes: &named.session,
+            of_header: [named.authority, named.unique_id],
             process_count,
             store: RefCell::new(Store {
                 core,
@@ -132,6 +136,15 @@ impl Variables {
                     view.set_variable(*variable, Value::Text(line.as_bytes()), *provisos);
                     work.line = room;
                 }
+            }
+        }
+    }
+
+    /// Keeps what the PROXY header of a connection says.
+    pub(crate) fn keep_header(&self, id: SessionId, header: &Header<'_>) {
+        for (variable, bytes) in self.of_header.iter().zip([header.authority, header.unique_id]) {
+            if let (Some(variable), Some(bytes)) = (variable, bytes) {
+                self.set(Some(id), *variable, Value::Text(bytes), Provisos::default(), 0);
             }
         }
     }

@@ -1,9 +1,10 @@
 //! A session as conditions, keys and log lines see it.
 
 use penstock_config::haproxy::{
-    Counter, End, Fetch, Provisos, ServerId, TableId, TimeoutOf, VariableId, Way,
+    Counter, End, Fetch, Provisos, ServerId, TableId, TimeUnit, TimeoutOf, Transport, VariableId,
+    Way,
 };
-use penstock_stack::{Cx, Duration, Instant};
+use penstock_stack::{Cx, Instant};
 
 use crate::proxy::Proxy;
 use crate::sample::{Room, Value, View, Workspace};
@@ -22,15 +23,20 @@ pub(crate) struct SessionView<'a> {
     pub(crate) response: &'a [u8],
     /// No more bytes are waited for.
     pub(crate) is_final: bool,
-    /// The time of day.
-    pub(crate) wall: Option<Duration>,
+    /// The stack: the time of day, and what is known of the client's connection.
+    pub(crate) cx: &'a Cx<'a>,
     /// Something that nobody has to guess.
     pub(crate) random: u64,
 }
 
 impl<'a> SessionView<'a> {
     /// A session of which no more is waited for.
-    pub(crate) fn whole(proxy: &'a Proxy, cx: &Cx<'_>, id: SessionId, random: u64) -> Option<Self> {
+    pub(crate) fn whole(
+        proxy: &'a Proxy,
+        cx: &'a Cx<'_>,
+        id: SessionId,
+        random: u64,
+    ) -> Option<Self> {
         let session = proxy.session(id)?;
         Some(SessionView {
             proxy,
@@ -41,7 +47,7 @@ impl<'a> SessionView<'a> {
             bytes: &[],
             response: &[],
             is_final: true,
-            wall: cx.wall(),
+            cx,
             random,
         })
     }
@@ -98,9 +104,9 @@ impl View for SessionView<'_> {
                 let drawn = (self.random >> 32) * below;
                 Some(Value::Int((drawn >> 32) as i64))
             }
-            Fetch::Date(offset) => {
-                let seconds = self.wall?.0 / 1_000_000;
-                Some(Value::Int(seconds as i64 + i64::from(*offset)))
+            Fetch::Date(offset, unit) => {
+                let number = unit.of_micros(self.cx.wall()?.0 as i64);
+                Some(Value::Int(number.saturating_add(*offset)))
             }
             Fetch::Thread => number(u32::from(proxy.core)),
             Fetch::Stopping => Some(Value::Bool(proxy.is_stopping)),
@@ -152,7 +158,7 @@ impl View for SessionView<'_> {
                 };
                 Some(Value::Int(timeout.map_or(0, |timeout| timeout.millis() as i64)))
             }
-            Fetch::DateMicros => Some(Value::Int((self.wall?.0 % 1_000_000) as i64)),
+            Fetch::DateMicros => Some(Value::Int((self.cx.wall()?.0 % 1_000_000) as i64)),
             Fetch::ServerConnections(id) => number(gauges.total(gauges.server(self.server(*id)))),
             Fetch::ServerQueue(id) => number(proxy.servers[self.server(*id) as usize].queue.len()),
             Fetch::ServerIsUp(id) => {
@@ -187,6 +193,16 @@ impl View for SessionView<'_> {
                 })
             }
             Fetch::ListenerConnections => number(gauges.total(gauges.frontend(session.frontend))),
+            Fetch::IsLocal { end, original } => {
+                let endpoint = match (end, original) {
+                    (End::Source | End::SourcePort, false) => session.source.get(),
+                    (End::Source | End::SourcePort, true) => session.peer.get(),
+                    (End::Destination | End::DestinationPort, false) => session.destination.get(),
+                    (End::Destination | End::DestinationPort, true) => session.local.get(),
+                };
+                Some(Value::Bool(self.cx.is_ours(endpoint.addr)))
+            }
+            Fetch::Transport(what) => self.transport(*what).map(Value::Int),
             Fetch::ReceivedProxy => Some(Value::Bool(session.has(Session::HEADER_CAME))),
             Fetch::FrontendNumber => number(proxy.setup.frontend(session.frontend).id),
             Fetch::FrontendName => text(&proxy.setup.frontend(session.frontend).name),
@@ -215,8 +231,8 @@ impl View for SessionView<'_> {
             Fetch::IncrementedCounter { slot, counter, clear, table } => {
                 let source = Value::Addr(session.source.get().addr);
                 let what = (*counter, *clear);
-                let table = table.or(self.table);
-                let number = proxy.counters.change((self.id, *slot), table, source, what, self.now);
+                let number =
+                    proxy.counters.change((self.id, *slot), *table, source, what, self.now);
                 number.map(Value::Int)
             }
             Fetch::TableEntries { table, available } => {
@@ -267,6 +283,28 @@ impl View for SessionView<'_> {
 }
 
 impl SessionView<'_> {
+    /// What the stack knows of the client's connection, once its session has begun.
+    fn transport(&self, what: Transport) -> Option<i64> {
+        if !self.session.has(Session::BEGUN) {
+            return None;
+        }
+        let info = self.cx.info(self.session.client)?;
+        let time = |micros: u32, unit| match unit {
+            TimeUnit::Microseconds => micros,
+            _ => micros.saturating_add(500) / 1000,
+        };
+        let segments = |bytes: u32| bytes.div_ceil(info.mss.max(1).into());
+        let number = match what {
+            Transport::RoundTrip(unit) => time(info.rtt_us, unit),
+            Transport::Variation(unit) => time(info.rttvar_us, unit),
+            Transport::Unacknowledged => segments(info.unacknowledged),
+            Transport::Sacked => segments(info.sacked),
+            Transport::Lost => segments(info.lost),
+            Transport::Resent => segments(info.resent),
+        };
+        Some(number.into())
+    }
+
     /// How many more sessions the servers of a backend take, and with `queues` how many may wait
     /// there; -1 where one has no limit.
     fn free_in(&self, backend: u16, queues: bool) -> Option<i64> {

@@ -62,8 +62,8 @@ pub enum Fetch {
     // The process.
     /// `rand([range])`: from 0 to below this, 2^32 when not said.
     Random(u32),
-    /// `date([offset][,unit])`: seconds since 1970, with an offset in seconds.
-    Date(i32),
+    /// `date([offset][,unit])`: how long since 1970, and so much more.
+    Date(i64, TimeUnit),
     /// `date_us`: the microseconds of the second.
     DateMicros,
     /// `uuid`: of version 4.
@@ -138,6 +138,15 @@ pub enum Fetch {
     Original(super::End),
     /// `bc_src` and kin: of the connection to the server.
     Server(super::End),
+    /// `src_is_local` and kin: whether that address is one of this machine's.
+    IsLocal {
+        /// Which: a source or a destination.
+        end: super::End,
+        /// As it was before a PROXY header or a rule changed it.
+        original: bool,
+    },
+    /// `fc_rtt` and kin.
+    Transport(Transport),
     /// `fc_rcvd_proxy`: it began with a PROXY header.
     ReceivedProxy,
     /// `fe_id`.
@@ -186,12 +195,12 @@ pub enum Fetch {
     },
     /// `sc_tracked(slot)`.
     Tracked(u8),
-    /// `src_inc_gpc0`, `sc0_inc_gpc0`: adds one first.
+    /// `src_inc_gpc0`, `sc0_inc_gpc0`, `src_updt_conn_cnt`: adds one first.
     IncrementedCounter {
         /// The set of counters; `None`: of the client's address.
         slot: Option<u8>,
-        /// `gpc0` or `gpc1`.
-        counter: u8,
+        /// Which of them.
+        counter: Counter,
         /// Set it to 0 instead, and give what it was.
         clear: bool,
         /// Where.
@@ -241,6 +250,63 @@ pub enum Fetch {
     LooksLikeHttp,
     /// `wait_end`: true when no more time is left to wait.
     WaitEnd,
+}
+
+/// What the stack knows of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `fc_rtt`: the round trip.
+    RoundTrip(TimeUnit),
+    /// `fc_rttvar`: how much it varies.
+    Variation(TimeUnit),
+    /// `fc_unacked`: segments on the way.
+    Unacknowledged,
+    /// `fc_sacked`: of these, those that the client has told to have.
+    Sacked,
+    /// `fc_lost`: of these, those believed to be lost.
+    Lost,
+    /// `fc_retrans`: of these, those that were sent again.
+    Resent,
+}
+
+/// The machine's zone is UTC: of that, there are two names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// `utime`: GMT.
+    Greenwich,
+    /// `ltime`: UTC.
+    Local,
+}
+
+/// Of times as numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// `s`.
+    Seconds,
+    /// `ms`.
+    Milliseconds,
+    /// `us`.
+    Microseconds,
+}
+
+impl TimeUnit {
+    /// So many of them there are in microseconds.
+    pub fn of_micros(self, micros: i64) -> i64 {
+        micros / self.micros()
+    }
+
+    /// And in seconds.
+    pub fn of_seconds(self, seconds: i64) -> i64 {
+        seconds.saturating_mul(1_000_000 / self.micros())
+    }
+
+    fn micros(self) -> i64 {
+        match self {
+            TimeUnit::Seconds => 1_000_000,
+            TimeUnit::Milliseconds => 1000,
+            TimeUnit::Microseconds => 1,
+        }
+    }
 }
 
 /// Which timeout.
@@ -352,8 +418,26 @@ pub enum Converter {
     IsSame(VariableId),
     /// `xxh32`, `xxh64`, `xxh3`, with a seed.
     XxHash(XxHash, u64),
-    /// `sha1`, `sha2`.
+    /// `sha1`, `sha2`, `digest(name)`.
     Digest(Digest),
+    /// `hmac(name,key)`.
+    Hmac(Digest, HmacKey),
+    /// `utime(format[,offset])`, `ltime(..)`.
+    Time {
+        /// As for C's `strftime`.
+        format: Vec<u8>,
+        /// What it is called.
+        zone: Zone,
+        /// So many seconds later.
+        offset: i64,
+    },
+    /// `http_date([offset][,unit])`.
+    HttpDate {
+        /// So much later.
+        offset: i64,
+        /// Of the number and the offset.
+        unit: TimeUnit,
+    },
     /// `fix_is_valid`: a message of FIX.
     FixIsValid,
     /// `fix_tag_value(tag)`.
@@ -429,7 +513,14 @@ pub enum Converter {
     /// `in_table(table)`: whether the key is there.
     InTable(TableId),
     /// `table_conn_rate(table)` and kin: what a table counts for this key.
-    TableCounter(Counter, TableId),
+    TableCounter {
+        /// What.
+        counter: Counter,
+        /// Where.
+        table: TableId,
+        /// For a key that is not there; `None`: no sample.
+        unknown: Option<i64>,
+    },
     /// `set-var(name)`: the value goes on, and is kept; where it cannot be, there is no sample.
     SetVariable(VariableId, Provisos),
     /// `unset-var(name)`.
@@ -528,6 +619,15 @@ pub enum Digest {
     Sha384,
     /// `sha2(512)`.
     Sha512,
+}
+
+/// The key of an `hmac`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HmacKey {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Those that a variable spells in base64.
+    Variable(VariableId),
 }
 
 /// What a number is calculated with.

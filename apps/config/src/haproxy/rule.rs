@@ -1,7 +1,7 @@
 //! Rules: what is done with a connection, and where it goes.
 
 use super::{
-    Assignment, BackendId, Condition, Format, Level, Sample, ServerId, TableId, VariableId,
+    Assignment, BackendId, Condition, Counter, Format, Level, Sample, ServerId, TableId, VariableId,
 };
 
 /// A line of `tcp-request` or `tcp-response`: the first whose condition holds and whose action ends
@@ -36,19 +36,21 @@ pub enum Action {
         /// Where they are; `None`: the table of the section.
         table: Option<TableId>,
     },
-    /// `sc-inc-gpc0(slot)`.
+    /// `sc-inc-gpc0(slot)`, `sc-inc-gpc(element,slot)`.
     IncrementCounter {
         /// Which set of counters.
         slot: u8,
-        /// `gpc0` or `gpc1`.
-        counter: u8,
+        /// Which of them.
+        counter: Counter,
     },
-    /// `sc-set-gpt0(slot) <n>`.
+    /// `sc-set-gpt0(slot) <value>`, `sc-set-gpt(element,slot) <value>`.
     SetTag {
         /// Which set of counters.
         slot: u8,
-        /// The tag.
-        value: u32,
+        /// Which of them.
+        tag: Counter,
+        /// What it becomes; nothing changes where this is no number.
+        value: Sample,
     },
     /// `set-src`, `set-dst`, and their ports: what the session takes for its addresses.
     SetAddress {

@@ -55,6 +55,12 @@ pub enum Key {
 pub enum Counter {
     /// `server_id`.
     ServerId,
+    /// `gpt(n)`: an element of the array, from 0.
+    Gpt(u8),
+    /// `gpc(n)`: likewise.
+    Gpc(u8),
+    /// `gpc_rate(n,period)`: likewise.
+    GpcRate(u8),
     /// `gpt0`.
     Gpt0,
     /// `gpc0`.
@@ -97,4 +103,32 @@ pub enum Counter {
     HttpFailRate,
     /// Not stored: how many connections track the key now.
     Trackers,
+    /// Not stored: milliseconds until the key is forgotten.
+    Expire,
+    /// Not stored: milliseconds since the key was used.
+    Idle,
+}
+
+impl Counter {
+    /// What counts how often this one does: `gpc0_rate` for `gpc0`.
+    pub fn rate(self) -> Option<Counter> {
+        match self {
+            Counter::Gpc0 => Some(Counter::Gpc0Rate),
+            Counter::Gpc1 => Some(Counter::Gpc1Rate),
+            Counter::Gpc(element) => Some(Counter::GpcRate(element)),
+            _ => None,
+        }
+    }
+
+    /// The element of an array that stands for it in a table which has that array.
+    pub fn element(self) -> Option<Counter> {
+        match self {
+            Counter::Gpt0 => Some(Counter::Gpt(0)),
+            Counter::Gpc0 => Some(Counter::Gpc(0)),
+            Counter::Gpc1 => Some(Counter::Gpc(1)),
+            Counter::Gpc0Rate => Some(Counter::GpcRate(0)),
+            Counter::Gpc1Rate => Some(Counter::GpcRate(1)),
+            _ => None,
+        }
+    }
 }

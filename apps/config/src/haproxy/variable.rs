@@ -39,6 +39,10 @@ pub struct Variables {
     pub session: Vec<Scope>,
     /// How many of checks.
     pub check: u16,
+    /// `fc_pp_authority`: where what a PROXY header says is kept, if somebody asks.
+    pub authority: Option<VariableId>,
+    /// `fc_pp_unique_id`.
+    pub unique_id: Option<VariableId>,
 }
 
 /// What a variable is set to.

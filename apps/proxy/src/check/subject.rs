@@ -116,8 +116,10 @@ impl View for Asked<'_> {
             Fetch::ServerNumber => Some(Value::Int(server.id.into())),
             Fetch::FrontendName => Some(Value::Text(FRONTEND.as_bytes())),
             Fetch::Destination => addr.map(Value::Addr),
-            Fetch::Date(offset) => {
-                Some(Value::Int(self.subject.unix_s as i64 + i64::from(*offset)))
+            // A check knows the second, and no more.
+            Fetch::Date(offset, unit) => {
+                let number = unit.of_seconds(self.subject.unix_s as i64);
+                Some(Value::Int(number.saturating_add(*offset)))
             }
             _ => None,
         }

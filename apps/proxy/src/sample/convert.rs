@@ -1,10 +1,10 @@
 //! Converters: what is made of a sample, as HAProxy's configuration manual has them in section
 //! 7.3.1. One that cannot be made of what came ends in no sample.
 
-use penstock_config::haproxy::{Converter, Keys, MapValue, Operand, Operation};
+use penstock_config::haproxy::{Base64, Converter, HmacKey, Keys, MapValue, Operand, Operation};
 use penstock_wire::Addr;
 
-use super::{Room, Value, View, digest, fix, mqtt, text};
+use super::{Room, Value, View, digest, fix, mqtt, text, time};
 use crate::hash;
 use crate::known::Known;
 
@@ -126,6 +126,23 @@ fn made<'a>(
         }
         Converter::XxHash(function, seed) => digest::xxhash(*function, *seed, value.bytes(room)),
         Converter::Digest(function) => digest::digest(*function, value.bytes(room), room),
+        Converter::Hmac(function, key) => {
+            let bytes = value.bytes(room);
+            let key: &[u8] = match key {
+                HmacKey::Bytes(key) => key,
+                HmacKey::Variable(variable) => {
+                    let spelled = view.variable(*variable, room)?.text(room);
+                    text::from_base64(Base64::Standard, spelled, room)?.bytes(room)
+                }
+            };
+            digest::hmac(*function, key, bytes, room)?
+        }
+        Converter::Time { format, zone, offset } => {
+            time::time(value.int()?, *offset, *zone, format, room)?
+        }
+        Converter::HttpDate { offset, unit } => {
+            time::http_date(value.int()?, *offset, *unit, room)?
+        }
         Converter::FixIsValid
         | Converter::FixValue(_)
         | Converter::MqttIsValid
@@ -179,8 +196,8 @@ fn made<'a>(
             Value::Int(i64::from(if *avalanche { hash::mix(number) } else { number }))
         }
         Converter::InTable(table) => Value::Bool(view.table(*table, None, value).is_some()),
-        Converter::TableCounter(counter, table) => {
-            Value::Int(view.table(*table, Some(*counter), value).unwrap_or(0))
+        Converter::TableCounter { counter, table, unknown } => {
+            Value::Int(view.table(*table, Some(*counter), value).or(*unknown)?)
         }
         Converter::Choose { yes, no } => Value::Text(if value.int()? != 0 { yes } else { no }),
     };

@@ -1,7 +1,10 @@
-//! Hashes that are not HAProxy's own: the xxHash family, SHA-1 and SHA-2 (FIPS 180-4).
+//! Hashes that are not HAProxy's own: the xxHash family, SHA-1 and SHA-2 (FIPS 180-4), and what signs
+//! with a key (RFC 2104).
 
+use hmac::{Mac, SimpleHmac};
 use penstock_config::haproxy::{Digest, XxHash};
-use sha1::Digest as _;
+use sha1::digest::Digest as Function;
+use sha1::digest::core_api::BlockSizeUser;
 use twox_hash::{XxHash3_64, XxHash32, XxHash64};
 
 use super::{Room, Value};
@@ -16,7 +19,33 @@ pub(super) fn xxhash<'a>(function: XxHash, seed: u64, bytes: &[u8]) -> Value<'a>
     Value::Int(number as i64)
 }
 
-/// `sha1`, `sha2`.
+/// `hmac`.
+pub(super) fn hmac<'a>(
+    function: Digest,
+    key: &[u8],
+    bytes: &[u8],
+    room: &mut Room<'a>,
+) -> Option<Value<'a>> {
+    match function {
+        Digest::Sha1 => signed::<sha1::Sha1>(key, bytes, room),
+        Digest::Sha224 => signed::<sha2::Sha224>(key, bytes, room),
+        Digest::Sha256 => signed::<sha2::Sha256>(key, bytes, room),
+        Digest::Sha384 => signed::<sha2::Sha384>(key, bytes, room),
+        Digest::Sha512 => signed::<sha2::Sha512>(key, bytes, room),
+    }
+}
+
+fn signed<'a, D: Function + BlockSizeUser>(
+    key: &[u8],
+    bytes: &[u8],
+    room: &mut Room<'a>,
+) -> Option<Value<'a>> {
+    // A key can have any length.
+    let mac = SimpleHmac::<D>::new_from_slice(key).ok()?.chain_update(bytes).finalize();
+    Some(Value::Binary(room.write(|line| line.push(&mac.into_bytes()))))
+}
+
+/// `sha1`, `sha2`, `digest`.
 pub(super) fn digest<'a>(function: Digest, bytes: &[u8], room: &mut Room<'a>) -> Value<'a> {
     let write = |digest: &[u8], room: &mut Room<'a>| room.write(|line| line.push(digest));
     Value::Binary(match function {

@@ -225,16 +225,67 @@ fn what_is_set_is_set_everywhere() {
     let mut tables: std::vec::Vec<Table> = (0..2).map(|_| Table::new(&spec, 2)).collect();
     for table in &mut tables {
         let entry = table.take(&key(1), at(0)).expect("room");
-        (0..5).for_each(|_| table.increment(entry, 0, at(0)));
+        (0..5).for_each(|_| table.increment(entry, Counter::Gpc0, at(0)));
     }
     tell_all(&mut tables, at(0));
     let entry = tables[0].find(&key(1), at(0)).expect("known");
-    tables[0].increment(entry, 0, at(1));
+    tables[0].increment(entry, Counter::Gpc0, at(1));
     tables[0].set(entry, Counter::Gpc0, 0);
-    tables[0].increment(entry, 0, at(1));
+    tables[0].increment(entry, Counter::Gpc0, at(1));
     tell_all(&mut tables, at(1));
     for table in &tables {
         let entry = table.find(&key(1), at(1)).expect("known");
         assert_eq!(table.read(entry, Counter::Gpc0, at(1)), Some(1));
     }
+}
+
+#[test]
+fn an_array_stands_for_the_counters_of_its_first_elements() {
+    let mut spec = spec(1, 60);
+    let elements = (0..3).map(|at| Stored { counter: Counter::Gpc(at), period: None });
+    spec.counters = elements.collect();
+    spec.counters
+        .push(Stored { counter: Counter::GpcRate(2), period: Some(Duration::from_secs(10)) });
+    let mut table = Table::new(&spec, 1);
+    let key = table.key(Value::Addr(Addr::v4(1))).expect("a key");
+    let entry = table.take(&key, at(0)).expect("room");
+    table.increment(entry, Counter::Gpc1, at(0));
+    table.increment(entry, Counter::Gpc(2), at(0));
+    table.increment(entry, Counter::Gpc(200), at(0));
+    let read = |counter| table.read(entry, counter, at(0));
+    assert_eq!((read(Counter::Gpc0), read(Counter::Gpc1)), (Some(0), Some(1)));
+    assert_eq!((read(Counter::Gpc(1)), read(Counter::Gpc(2))), (Some(1), Some(1)));
+    assert_eq!((read(Counter::Gpc(3)), read(Counter::Gpt0)), (None, None));
+    assert_eq!((read(Counter::GpcRate(2)), read(Counter::Gpc0Rate)), (Some(1), None));
+    assert_eq!(table.counted(entry, Counter::Gpc(5)), None);
+}
+
+#[test]
+fn sixty_four_counters_reach_every_core() {
+    let mut spec = spec(1, 60);
+    spec.counters = (0..64).map(|at| Stored { counter: Counter::Gpc(at), period: None }).collect();
+    let mut tables = [Table::new(&spec, 2), Table::new(&spec, 2)];
+    let key = tables[0].key(Value::Addr(Addr::v4(1))).expect("a key");
+    let entry = tables[0].take(&key, at(0)).expect("room");
+    tables[0].set(entry, Counter::Gpc(63), 7);
+    while let Some(news) = tables[0].news() {
+        tables[1].on_news(&news, 0, at(0));
+    }
+    let entry = tables[1].find(&key, at(0)).expect("known");
+    assert_eq!(tables[1].read(entry, Counter::Gpc(63), at(0)), Some(7));
+}
+
+#[test]
+fn a_key_says_how_long_it_lies_idle() {
+    let mut spec = spec(1, 60);
+    let mut table = Table::new(&spec, 1);
+    let key = table.key(Value::Addr(Addr::v4(1))).expect("a key");
+    let entry = table.take(&key, at(1000)).expect("room");
+    assert_eq!(table.read(entry, Counter::Idle, at(11_000)), Some(10_000));
+    assert_eq!(table.read(entry, Counter::Expire, at(11_000)), Some(50_000));
+    assert_eq!(table.read(entry, Counter::Expire, at(90_000)), Some(0));
+    spec.expire = None;
+    let mut table = Table::new(&spec, 1);
+    let entry = table.take(&key, at(1000)).expect("room");
+    assert_eq!(table.read(entry, Counter::Idle, at(11_000)), Some(0), "as with HAProxy");
 }

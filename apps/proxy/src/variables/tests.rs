@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 fn variables(scopes: &[Scope], process: u16) -> Variables {
     let session: Vec<Scope> = scopes.to_vec();
-    let named = haproxy::Variables { process, session, check: 0 };
+    let named = haproxy::Variables { process, session, ..haproxy::Variables::default() };
     Variables::new(Box::leak(Box::new(named)), 0, 4)
 }
 

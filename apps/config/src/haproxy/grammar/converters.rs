@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::arguments::{self, Kind as Is, Shape};
-use super::fetches::COUNTERS;
+use super::fetches;
 use super::sample::Scope;
 use super::text::{bytes, leading_number};
 use crate::haproxy::{
-    Base64, Converter, Counter, Digest, FetchKind, HashFunction, JsonInput, Operand, Operation,
-    TableId, VariableId, XxHash,
+    Base64, Converter, Counter, Digest, FetchKind, HashFunction, HmacKey, JsonInput, Operand,
+    Operation, TableId, VariableId, XxHash, Zone,
 };
 
 /// A converter.
@@ -45,6 +45,7 @@ const THREE_TEXTS: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Te
 const SET_VARIABLE: Shape =
     Shape { least: 1, kinds: &[Is::Text, Is::Text, Is::Text, Is::Text, Is::Text] };
 const MAP: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Text] };
+const TIME: Shape = Shape { least: 1, kinds: &[Is::Text, Is::Int] };
 const MAYBE_INT: Shape = Shape { least: 0, kinds: &[Is::Int] };
 
 /// All but the counters of stick tables: [`counter`].
@@ -105,6 +106,16 @@ pub(super) const CONVERTERS: &[Entry] = &[
         384 => Ok(Converter::Digest(Digest::Sha384)),
         512 => Ok(Converter::Digest(Digest::Sha512)),
         bits => Err(format!("Unsupported number of bits: '{bits}'")),
+    }),
+    entry!("digest", TEXT, Binary => Binary, |_, _, it| digest(&it[0]).map(Converter::Digest)),
+    entry!("hmac", Shape { least: 2, kinds: &[Is::Text, Is::Text] }, Binary => Binary, |scope, _, it| {
+        Ok(Converter::Hmac(digest(&it[0])?, hmac_key(scope, &it[1])?))
+    }),
+    entry!("ltime", TIME, Int => Text, |_, _, it| Ok(time(it, Zone::Local))),
+    entry!("utime", TIME, Int => Text, |_, _, it| Ok(time(it, Zone::Greenwich))),
+    entry!("http_date", Shape { least: 0, kinds: &[Is::Int, Is::Text] }, Int => Text, |_, _, it| {
+        let offset = it.first().map_or(0, |offset| leading_number(offset));
+        Ok(Converter::HttpDate { offset, unit: fetches::time_unit(it.get(1))? })
     }),
     entry!("b64dec", NONE, Text => Binary, |_, _, _| Ok(Converter::FromBase64(Base64::Standard))),
     entry!("ub64dec", NONE, Text => Binary, |_, _, _| Ok(Converter::FromBase64(Base64::Url))),
@@ -207,7 +218,8 @@ pub(super) const CONVERTERS: &[Entry] = &[
     entry!("map_ip_int", MAP, Addr => Int, super::maps::make),
     entry!("map_ip_ip", MAP, Addr => Addr, super::maps::make),
     entry!("in_table", Shape { least: 1, kinds: &[Is::Table] }, Any => Bool, |scope, _, it| {
-        Ok(Converter::InTable(table(scope, &it[0])))
+        // What is not there was remembered, and ends everything later.
+        Ok(Converter::InTable(scope.table(&it[0], 0).unwrap_or(TableId(0))))
     }),
     entry!("iif", Shape { least: 2, kinds: &[Is::Text, Is::Text] }, Bool => Text, |_, _, it| {
         Ok(Converter::Choose { yes: bytes(&it[0]), no: bytes(&it[1]) })
@@ -272,42 +284,140 @@ fn hash(arguments: &[String], function: HashFunction) -> Converter {
     Converter::Hash { function, avalanche }
 }
 
+fn time(arguments: &[String], zone: Zone) -> Converter {
+    let offset = arguments.get(1).map_or(0, |offset| leading_number(offset));
+    Converter::Time { format: text(arguments, 0), zone, offset }
+}
+
+/// The function of a name of OpenSSL's.
+fn digest(name: &str) -> Result<Digest, String> {
+    let lower = name.to_ascii_lowercase();
+    let found = match lower.strip_prefix("rsa-").unwrap_or(&lower) {
+        "sha1" => Digest::Sha1,
+        "sha224" => Digest::Sha224,
+        "sha256" => Digest::Sha256,
+        "sha384" => Digest::Sha384,
+        "sha512" => Digest::Sha512,
+        other if OTHER_DIGESTS.contains(&other) => {
+            return Err(format!("algorithm '{name}' is not supported yet"));
+        }
+        _ => return Err("algorithm must be a valid OpenSSL message digest name.".to_owned()),
+    };
+    Ok(found)
+}
+
+/// OpenSSL's others.
+const OTHER_DIGESTS: &[&str] = &[
+    "blake2b512",
+    "blake2s256",
+    "md4",
+    "md5",
+    "md5-sha1",
+    "ripemd",
+    "ripemd160",
+    "rmd160",
+    "sha3-224",
+    "sha3-256",
+    "sha3-384",
+    "sha3-512",
+    "sha512-224",
+    "sha512-256",
+    "shake128",
+    "shake256",
+    "sm3",
+    "ssl3-md5",
+    "ssl3-sha1",
+    "whirlpool",
+];
+
+fn hmac_key(scope: &mut Scope<'_, '_>, argument: &str) -> Result<HmacKey, String> {
+    if let Ok(variable) = scope.cx.variables.named(argument) {
+        return Ok(HmacKey::Variable(variable));
+    }
+    match super::text::base64(argument) {
+        Some(bytes) => Ok(HmacKey::Bytes(bytes)),
+        None => {
+            Err("failed to parse key : argument needs to be base64 encoded, and can either be a \
+                     string or a variable"
+                .to_owned())
+        }
+    }
+}
+
 fn seed(arguments: &[String]) -> u64 {
     arguments.first().map_or(0, |seed| leading_number(seed)) as u64
 }
 
-fn table(scope: &mut Scope<'_, '_>, name: &str) -> TableId {
+/// Counters of stick tables, of arrays, and those that can say something of a key that is not there.
+static COUNTER_ENTRIES: [Entry; 3] = [
+    Entry {
+        name: "table_",
+        shape: Shape { least: 1, kinds: &[Is::Table] },
+        takes: FetchKind::Any,
+        gives: FetchKind::Int,
+        make: |scope, name, it| Ok(of_table(scope, name, 0, (&it[0], 0), Some(0))),
+    },
+    Entry {
+        name: "table_",
+        shape: Shape { least: 2, kinds: &[Is::Int, Is::Table] },
+        takes: FetchKind::Any,
+        gives: FetchKind::Int,
+        make: |scope, name, it| {
+            Ok(of_table(scope, name, fetches::element(&it[0]), (&it[1], 1), Some(0)))
+        },
+    },
+    Entry {
+        name: "table_",
+        shape: Shape { least: 1, kinds: &[Is::Table, Is::Int] },
+        takes: FetchKind::Any,
+        gives: FetchKind::Int,
+        make: |scope, name, it| {
+            let unknown = it.get(1).map(|number| leading_number(number));
+            Ok(of_table(scope, name, 0, (&it[0], 0), unknown))
+        },
+    },
+];
+
+fn of_table(
+    scope: &mut Scope<'_, '_>,
+    name: &str,
+    element: u8,
+    (table, at): (&str, usize),
+    unknown: Option<i64>,
+) -> Converter {
     // What is not there was remembered, and ends everything later.
-    scope.table(name, 0).unwrap_or(TableId(0))
+    let table = scope.table(table, at).unwrap_or(TableId(0));
+    let counter = counter_of(name, element).unwrap_or(Counter::ConnCnt);
+    Converter::TableCounter { counter, table, unknown }
 }
 
-static COUNTER: Entry = Entry {
-    name: "table_",
-    shape: Shape { least: 1, kinds: &[Is::Table] },
-    takes: FetchKind::Any,
-    gives: FetchKind::Int,
-    make: |scope, name, it| {
-        let counter = counter_of(name).unwrap_or(Counter::ConnCnt);
-        Ok(Converter::TableCounter(counter, table(scope, &it[0])))
-    },
-};
-
-fn counter_of(name: &str) -> Option<Counter> {
-    let name = name.strip_prefix("table_")?;
-    let is_it = |known: &str| known == name || known.strip_prefix("get_") == Some(name);
-    COUNTERS.iter().find(|(known, _)| is_it(known)).map(|&(_, counter)| counter)
+fn counter_of(name: &str, element: u8) -> Option<Counter> {
+    match name.strip_prefix("table_")? {
+        "expire" => Some(Counter::Expire),
+        "idle" => Some(Counter::Idle),
+        "server_id" => Some(Counter::ServerId),
+        name @ ("gpc" | "gpc0" | "gpc1" | "gpt" | "gpt0") => {
+            fetches::counter_of(&format!("get_{name}"), element)
+        }
+        name if name.starts_with("get_") => None,
+        name => fetches::counter_of(name, element),
+    }
 }
 
 /// `table_conn_rate` and its kin.
 pub(super) fn counter(name: &str) -> Option<&'static Entry> {
-    counter_of(name).map(|_| &COUNTER)
+    let [plain, of_array, of_place] = &COUNTER_ENTRIES;
+    match counter_of(name, 0)? {
+        Counter::Expire | Counter::Idle => Some(of_place),
+        _ if fetches::is_array(name) => Some(of_array),
+        _ => Some(plain),
+    }
 }
 
 /// HAProxy's others.
 #[rustfmt::skip]
 pub(super) const UNSUPPORTED: &[&str] = &[
-    "aes_gcm_dec", "capture-req", "capture-res", "debug", "digest", "hmac", "http_date", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
-    "language", "ltime", "map_regm", "protobuf", "regsub",
-    "table_expire", "table_gpc", "table_gpc_rate", "table_gpt", "table_idle", "table_server_id",
-    "ungrpc", "utime",
+    "aes_gcm_dec", "capture-req", "capture-res", "debug", "json_query", "jwt_header_query", "jwt_payload_query", "jwt_verify",
+    "language", "map_regm", "protobuf", "regsub",
+    "ungrpc",
 ];

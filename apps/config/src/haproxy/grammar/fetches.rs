@@ -7,7 +7,9 @@ use alloc::string::String;
 use super::arguments::{Kind as Is, Shape};
 use super::sample::Scope;
 use super::text::{binary, bytes, leading_number};
-use crate::haproxy::{Counter, End, Fetch, FetchKind, PayloadBegin, TimeoutOf, Way};
+use crate::haproxy::{
+    Counter, End, Fetch, FetchKind, PayloadBegin, TableId, TimeUnit, TimeoutOf, Transport, Way,
+};
 use penstock_wire::Addr;
 
 /// A fetch: its name, what it takes, what it gives, and where it may be used.
@@ -126,11 +128,9 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("rand", Shape { least: 0, kinds: &[Is::Int] }, Int, ALWAYS, "internal state", |_, _, it| {
         Ok(Fetch::Random(it.first().map_or(0, |range| leading_number(range) as u32)))
     }),
-    entry!("date", Shape { least: 0, kinds: &[Is::Int, Is::Text] }, Int, ALWAYS, "internal state", |_, _, it| match it {
-        [] => Ok(Fetch::Date(0)),
-        [offset] => Ok(Fetch::Date(leading_number(offset) as i32)),
-        [offset, unit] if unit == "s" => Ok(Fetch::Date(leading_number(offset) as i32)),
-        _ => Err("only seconds are supported yet".to_owned()),
+    entry!("date", Shape { least: 0, kinds: &[Is::Int, Is::Text] }, Int, ALWAYS, "internal state", |_, _, it| {
+        let offset = it.first().map_or(0, |offset| leading_number(offset));
+        Ok(Fetch::Date(offset, time_unit(it.get(1))?))
     }),
     entry!("hostname", NONE, Text, ALWAYS, "internal state", |_, _, _| Ok(Fetch::HostName)),
     entry!("thread", NONE, Int, ALWAYS, "internal state", |_, _, _| Ok(Fetch::Thread)),
@@ -195,6 +195,22 @@ pub(super) const FETCHES: &[Entry] = &[
     entry!("fc_src_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::SourcePort))),
     entry!("fc_dst", NONE, Addr, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::Destination))),
     entry!("fc_dst_port", NONE, Int, CLIENT, "client address", |_, _, _| Ok(Fetch::Original(End::DestinationPort))),
+    entry!("src_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::IsLocal { end: End::Source, original: false })),
+    entry!("dst_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::IsLocal { end: End::Destination, original: false })),
+    entry!("fc_src_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::IsLocal { end: End::Source, original: true })),
+    entry!("fc_dst_is_local", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::IsLocal { end: End::Destination, original: true })),
+    entry!("fc_rtt", MAYBE_TEXT, Int, CLIENT, "client address", |_, _, it| Ok(Fetch::Transport(Transport::RoundTrip(round_trip_unit(it)?)))),
+    entry!("fc_rttvar", MAYBE_TEXT, Int, CLIENT, "client address", |_, _, it| Ok(Fetch::Transport(Transport::Variation(round_trip_unit(it)?)))),
+    entry!("fc_unacked", MAYBE_TEXT, Int, CLIENT, "client address", |scope, _, it| transport(scope, it, Transport::Unacknowledged)),
+    entry!("fc_sacked", MAYBE_TEXT, Int, CLIENT, "client address", |scope, _, it| transport(scope, it, Transport::Sacked)),
+    entry!("fc_lost", MAYBE_TEXT, Int, CLIENT, "client address", |scope, _, it| transport(scope, it, Transport::Lost)),
+    entry!("fc_retrans", MAYBE_TEXT, Int, CLIENT, "client address", |scope, _, it| transport(scope, it, Transport::Resent)),
+    entry!("fc_pp_authority", NONE, Text, CLIENT, "client address", |scope, _, _| {
+        Ok(Fetch::Variable { id: scope.cx.variables.authority(), default: None })
+    }),
+    entry!("fc_pp_unique_id", NONE, Text, CLIENT, "client address", |scope, _, _| {
+        Ok(Fetch::Variable { id: scope.cx.variables.unique_id(), default: None })
+    }),
     entry!("fc_rcvd_proxy", NONE, Bool, CLIENT, "client address", |_, _, _| Ok(Fetch::ReceivedProxy)),
     entry!("bc_src", NONE, Addr, SERVER_SIDE, "server address", |_, _, _| Ok(Fetch::Server(End::Source))),
     entry!("bc_src_port", NONE, Int, SERVER_SIDE, "server address", |_, _, _| Ok(Fetch::Server(End::SourcePort))),
@@ -260,6 +276,39 @@ fn of_server(
 ) -> Result<Fetch, String> {
     // What is not there was remembered, and ends everything later.
     Ok(scope.server(&arguments[0], 0).map_or(Fetch::Bool(false), make))
+}
+
+/// The unit that an argument names: seconds, if there is none.
+///
+/// # Errors
+/// HAProxy's words.
+pub(super) fn time_unit(argument: Option<&String>) -> Result<TimeUnit, String> {
+    match argument.map(String::as_str) {
+        None | Some("s") => Ok(TimeUnit::Seconds),
+        Some("ms") => Ok(TimeUnit::Milliseconds),
+        Some("us") => Ok(TimeUnit::Microseconds),
+        Some(other) => Err(format!("expects 's', 'ms' or 'us', got '{other}'")),
+    }
+}
+
+fn round_trip_unit(arguments: &[String]) -> Result<TimeUnit, String> {
+    match arguments.first().map(String::as_str) {
+        None | Some("ms") => Ok(TimeUnit::Milliseconds),
+        Some("us") => Ok(TimeUnit::Microseconds),
+        Some(other) => Err(format!("expects 'us' or 'ms', got '{other}'")),
+    }
+}
+
+fn transport(
+    scope: &mut Scope<'_, '_>,
+    arguments: &[String],
+    what: Transport,
+) -> Result<Fetch, String> {
+    if !arguments.is_empty() {
+        let text = "no argument supported for 'fc_*' sample expressions returning counters.";
+        scope.cx.messages.warn(text.to_owned());
+    }
+    Ok(Fetch::Transport(what))
 }
 
 fn payload(way: Way, arguments: &[String]) -> Result<Fetch, String> {
@@ -339,24 +388,49 @@ pub(super) const COUNTERS: &[(&str, Counter)] = &[
 /// What a name like `src_conn_rate` or `sc0_inc_gpc0` is made of.
 enum Verb {
     Read(Counter),
-    Change { counter: u8, clear: bool },
+    Change { counter: Counter, clear: bool },
     Tracked,
 }
 
-fn verb(name: &str) -> Option<Verb> {
+/// `element` is meant by those that name an array.
+fn verb(name: &str, element: u8) -> Option<Verb> {
     let change = |counter, clear| Some(Verb::Change { counter, clear });
     match name {
-        "inc_gpc0" => change(0, false),
-        "inc_gpc1" => change(1, false),
-        "clr_gpc0" => change(0, true),
-        "clr_gpc1" => change(1, true),
+        "inc_gpc" => change(Counter::Gpc(element), false),
+        "inc_gpc0" => change(Counter::Gpc0, false),
+        "inc_gpc1" => change(Counter::Gpc1, false),
+        "clr_gpc" => change(Counter::Gpc(element), true),
+        "clr_gpc0" => change(Counter::Gpc0, true),
+        "clr_gpc1" => change(Counter::Gpc1, true),
+        "updt_conn_cnt" => change(Counter::ConnCnt, false),
         "tracked" => Some(Verb::Tracked),
-        _ => COUNTERS.iter().find(|(known, _)| *known == name).map(|&(_, it)| Verb::Read(it)),
+        _ => counter_of(name, element).map(Verb::Read),
     }
 }
 
-/// Counters of the client's address, of what is tracked, and of what is tracked by number.
-static COUNTER_ENTRIES: [Entry; 4] = [
+/// What is read by this name.
+pub(super) fn counter_of(name: &str, element: u8) -> Option<Counter> {
+    match name {
+        "get_gpc" => Some(Counter::Gpc(element)),
+        "get_gpt" => Some(Counter::Gpt(element)),
+        "gpc_rate" => Some(Counter::GpcRate(element)),
+        _ => COUNTERS.iter().find(|(known, _)| *known == name).map(|&(_, counter)| counter),
+    }
+}
+
+/// Whether a name, or what it ends in, is that of an array, whose element is an argument.
+pub(super) fn is_array(name: &str) -> bool {
+    ["gpc", "gpt", "gpc_rate"].iter().any(|array| name.ends_with(array))
+}
+
+/// An element of an array: no table has one of the last number.
+pub(super) fn element(argument: &str) -> u8 {
+    u8::try_from(leading_number(argument)).unwrap_or(u8::MAX)
+}
+
+/// Counters of the client's address, of what is tracked, and of what is tracked by number; the same of
+/// arrays; and whether something is tracked.
+static COUNTER_ENTRIES: [Entry; 6] = [
     Entry {
         name: "src_",
         shape: ONE_TABLE,
@@ -364,15 +438,19 @@ static COUNTER_ENTRIES: [Entry; 4] = [
         places: CLIENT,
         source: "client address",
         make: |scope, name, it| {
-            let name = name.strip_prefix("src_").unwrap_or_default();
             let table = scope.table(&it[0], 0);
-            Ok(match verb(name) {
-                Some(Verb::Change { counter, clear }) => {
-                    Fetch::IncrementedCounter { slot: None, counter, clear, table }
-                }
-                Some(Verb::Read(counter)) => Fetch::SourceCounter { counter, table },
-                _ => Fetch::Bool(false),
-            })
+            Ok(of_source(name, 0, table))
+        },
+    },
+    Entry {
+        name: "src_",
+        shape: Shape { least: 2, kinds: &[Is::Int, Is::Table] },
+        kind: FetchKind::Int,
+        places: CLIENT,
+        source: "client address",
+        make: |scope, name, it| {
+            let table = scope.table(&it[1], 1);
+            Ok(of_source(name, element(&it[0]), table))
         },
     },
     Entry {
@@ -384,7 +462,7 @@ static COUNTER_ENTRIES: [Entry; 4] = [
         make: |scope, name, it| {
             let slot = name.as_bytes()[2] - b'0';
             let table = it.first().and_then(|table| scope.table(table, 0));
-            Ok(tracked(&name[4..], slot, table))
+            Ok(tracked(&name[4..], 0, slot, table))
         },
     },
     Entry {
@@ -394,12 +472,19 @@ static COUNTER_ENTRIES: [Entry; 4] = [
         places: TRACKED,
         source: "track counters",
         make: |scope, name, it| {
-            let slot = match leading_number(&it[0]) {
-                slot @ 0..=2 => slot as u8,
-                _ => return Err("Invalid counter number".to_owned()),
-            };
             let table = it.get(1).and_then(|table| scope.table(table, 1));
-            Ok(tracked(&name[3..], slot, table))
+            Ok(tracked(&name[3..], 0, slot(&it[0]), table))
+        },
+    },
+    Entry {
+        name: "sc_",
+        shape: Shape { least: 2, kinds: &[Is::Int, Is::Int, Is::Table] },
+        kind: FetchKind::Int,
+        places: TRACKED,
+        source: "track counters",
+        make: |scope, name, it| {
+            let table = it.get(2).and_then(|table| scope.table(table, 2));
+            Ok(tracked(&name[3..], element(&it[0]), slot(&it[1]), table))
         },
     },
     Entry {
@@ -412,8 +497,23 @@ static COUNTER_ENTRIES: [Entry; 4] = [
     },
 ];
 
-fn tracked(name: &str, slot: u8, table: Option<crate::haproxy::TableId>) -> Fetch {
-    match verb(name) {
+/// A set of counters: nothing is ever tracked in others than the first three.
+fn slot(argument: &str) -> u8 {
+    u8::try_from(leading_number(argument)).unwrap_or(u8::MAX)
+}
+
+fn of_source(name: &str, element: u8, table: Option<TableId>) -> Fetch {
+    match verb(name.strip_prefix("src_").unwrap_or_default(), element) {
+        Some(Verb::Change { counter, clear }) => {
+            Fetch::IncrementedCounter { slot: None, counter, clear, table }
+        }
+        Some(Verb::Read(counter)) => Fetch::SourceCounter { counter, table },
+        _ => Fetch::Bool(false),
+    }
+}
+
+fn tracked(name: &str, element: u8, slot: u8, table: Option<TableId>) -> Fetch {
+    match verb(name, element) {
         Some(Verb::Change { counter, clear }) => {
             Fetch::IncrementedCounter { slot: Some(slot), counter, clear, table }
         }
@@ -424,19 +524,22 @@ fn tracked(name: &str, slot: u8, table: Option<crate::haproxy::TableId>) -> Fetc
 
 /// The entry of a counter's name.
 pub(super) fn counter(name: &str) -> Option<&'static Entry> {
-    let [of_source, of_slot, of_number, is_tracked] = &COUNTER_ENTRIES;
-    if let Some(rest) = name.strip_prefix("src_") {
-        let known = matches!(verb(rest), Some(Verb::Read(counter)) if counter != Counter::Trackers)
-            || matches!(verb(rest), Some(Verb::Change { .. }));
-        return known.then_some(of_source);
-    }
-    if let Some(rest) = name.strip_prefix("sc_") {
-        return verb(rest).map(|_| of_number);
-    }
-    let rest = name.strip_prefix("sc")?.strip_prefix(['0', '1', '2'])?.strip_prefix('_')?;
-    match verb(rest)? {
-        Verb::Tracked => Some(is_tracked),
-        Verb::Read(_) | Verb::Change { .. } => Some(of_slot),
+    let [of_source, of_sources, of_slot, of_number, of_numbers, is_tracked] = &COUNTER_ENTRIES;
+    let (plain, array, rest) = if let Some(rest) = name.strip_prefix("src_") {
+        (of_source, Some(of_sources), rest)
+    } else if let Some(rest) = name.strip_prefix("sc_") {
+        (of_number, Some(of_numbers), rest)
+    } else {
+        let rest = name.strip_prefix("sc")?.strip_prefix(['0', '1', '2'])?.strip_prefix('_')?;
+        (of_slot, None, rest)
+    };
+    let is_of_source = name.starts_with("src_");
+    match verb(rest, 0)? {
+        Verb::Change { counter: Counter::ConnCnt, .. } if !is_of_source => None,
+        Verb::Read(Counter::Trackers) | Verb::Tracked if is_of_source => None,
+        Verb::Tracked if array.is_none() => Some(is_tracked),
+        _ if is_array(rest) => array,
+        _ => Some(plain),
     }
 }
 
@@ -458,10 +561,8 @@ pub(super) const UNSUPPORTED: &[&str] = &[
     "base", "base32", "base32+src", "baseq", "bc_err", "bc_err_str", "bc_http_major",
     "capture.req.method", "capture.req.uri", "capture.req.ver", "capture.res.hdr",
     "capture.res.ver", "cook", "cook_cnt", "cook_val", "cookie", "cpu_calls", "cpu_ns_avg",
-    "cpu_ns_tot", "distcc_body", "distcc_param", "dst_is_local", "fc_dst_is_local", "fc_err",
-    "fc_err_str", "fc_fackets", "fc_http_major", "fc_lost", "fc_pp_authority", "fc_pp_unique_id",
-    "fc_reordering", "fc_retrans", "fc_rtt", "fc_rttvar", "fc_sacked", "fc_src_is_local",
-    "fc_unacked", "fcgi.docroot", "fcgi.index", "fe_req_rate", "hdr", "hdr_cnt",
+    "cpu_ns_tot", "distcc_body", "distcc_param", "fc_err", "fc_err_str", "fc_fackets",
+    "fc_http_major", "fc_reordering", "fcgi.docroot", "fcgi.index", "fe_req_rate", "hdr", "hdr_cnt",
     "hdr_ip", "hdr_val", "http_auth", "http_auth_bearer", "http_auth_group", "http_auth_pass",
     "http_auth_type", "http_auth_user", "http_first_req", "internal.htx.data", "internal.htx.free",
     "internal.htx.free_data", "internal.htx.has_eom", "internal.htx.nbblks", "internal.htx.size",
@@ -475,9 +576,7 @@ pub(super) const UNSUPPORTED: &[&str] = &[
     "res.body_size", "res.cache_hit", "res.cache_name", "res.comp", "res.comp_algo", "res.cook",
     "res.cook_cnt", "res.cook_val", "res.fhdr", "res.fhdr_cnt", "res.hdr", "res.hdr_cnt",
     "res.hdr_ip", "res.hdr_names", "res.hdr_val", "res.hdrs", "res.hdrs_bin", "res.ver", "resp_ver",
-    "sc1_clr_gpc", "sc_clr_gpc", "sc_get_gpc", "sc_get_gpt", "sc_gpc_rate", "sc_inc_gpc", "scook",
-    "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip", "shdr_val", "src_clr_gpc",
-    "src_get_gpc", "src_get_gpt", "src_gpc_rate", "src_inc_gpc", "src_is_local",
-    "src_updt_conn_cnt", "status", "unique-id", "url", "url32", "url32+src",
+    "sc1_clr_gpc", "scook", "scook_cnt", "scook_val", "shdr", "shdr_cnt", "shdr_ip", "shdr_val",
+    "status", "unique-id", "url", "url32", "url32+src",
     "url_ip", "url_param", "url_port", "urlp", "urlp_val",
 ];

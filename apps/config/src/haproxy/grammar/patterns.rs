@@ -87,7 +87,7 @@ pub(super) fn read(
              type ('{keyword}')"
         )
     };
-    let (mut ignore_case, mut from_files) = (false, Vec::new());
+    let (mut ignore_case, mut of_map, mut from_files) = (false, false, Vec::new());
     let mut at = 0;
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     while word(at).starts_with('-') {
@@ -105,7 +105,7 @@ pub(super) fn read(
                     return Err(no_way());
                 }
                 at += 1;
-                from_files.extend(file(cx, word(at))?);
+                from_files.extend(file(cx, word(at), of_map)?);
             }
             "-m" => {
                 at += 1;
@@ -129,7 +129,7 @@ pub(super) fn read(
                 }
                 way = Some(named);
             }
-            "-M" => return Err("maps are not supported yet".to_owned()),
+            "-M" => of_map = true,
             "--" => {
                 at += 1;
                 break;
@@ -151,13 +151,18 @@ pub(super) fn read(
     Ok((compile(way, patterns, ignore_case)?, ignore_case))
 }
 
-/// Patterns of a delivered file: a line each, without what a `#` begins.
-fn file(cx: &Cx<'_>, path: &str) -> Result<Vec<String>, String> {
+/// Patterns of a delivered file: a line each, without what a `#` begins, and of a map without what it
+/// leads to.
+fn file(cx: &Cx<'_>, path: &str, of_map: bool) -> Result<Vec<String>, String> {
     let bytes =
         cx.delivered(path).ok_or_else(|| format!("failed to open pattern file <{path}>"))?;
     let lines = bytes.split(|&byte| byte == b'\n' || byte == b'\r').map(text::characters);
     let lines = lines.map(|line| line.trim_start_matches(is_space).to_owned());
-    Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    if !of_map {
+        return Ok(lines.collect());
+    }
+    Ok(lines.map(|line| line.split(is_space).next().unwrap_or_default().to_owned()).collect())
 }
 
 fn compile<'p>(

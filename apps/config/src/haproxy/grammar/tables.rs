@@ -40,8 +40,31 @@ const STORED: &[(&str, Counter, bool)] = &[
     ("http_fail_rate", Counter::HttpFailRate, true),
 ];
 
+/// Which counter an element of an array is.
+type Element = fn(u8) -> Counter;
+
+/// Arrays: of what each element is, and whether it is a rate.
+const ARRAYS: &[(&str, Element, bool)] = &[
+    ("gpt", Counter::Gpt, false),
+    ("gpc", Counter::Gpc, false),
+    ("gpc_rate", Counter::GpcRate, true),
+];
+
+/// Arrays and the counters that their first elements stand for, in HAProxy's words.
+const EXCLUSIVE: &[(Counter, [Counter; 2], &str, &str)] = &[
+    (Counter::Gpt(0), [Counter::Gpt0, Counter::Gpt0], "gpt", "gpt0"),
+    (Counter::Gpc(0), [Counter::Gpc0, Counter::Gpc1], "gpc", "gpc[0/1]"),
+    (Counter::GpcRate(0), [Counter::Gpc0Rate, Counter::Gpc1Rate], "gpc_rate", "gpc[0/1]_rate"),
+];
+
+/// Elements of an array.
+const ELEMENTS_MAX: i32 = 100;
+
+/// Counters of a table, elements among them; the number of a server may come to them.
+const COUNTERS_MAX: usize = 63;
+
 /// What HAProxy can store beside these.
-const UNSUPPORTED: &[&str] = &["server_key", "gpt", "gpc", "gpc_rate"];
+const UNSUPPORTED: &[&str] = &["server_key"];
 
 pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     if draft.kind == Kind::Defaults {
@@ -109,14 +132,20 @@ pub(super) fn stick_table(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
                         return;
                     }
                 }
+                if !stand_together(cx, &table.counters) {
+                    return;
+                }
             }
             "peers" if value.is_empty() => {
                 return cx.alert("stick-table: missing argument after 'peers'.");
             }
             "peers" => draft.table_peers = Some(value.to_owned()),
-            "srvkey" => {
-                return cx.alert(&format!("stick-table: '{name}' is not supported yet."));
-            }
+            // Which server it is, is kept by its number.
+            "srvkey" => match value {
+                "name" => {}
+                "addr" => return cx.alert("stick-table: 'srvkey addr' is not supported yet."),
+                _ => return cx.alert(&format!("stick-table : unknown server key type '{value}'.")),
+            },
             _ => return cx.alert(&format!("stick-table: unknown argument '{name}'.")),
         }
     }
@@ -165,6 +194,9 @@ fn store(cx: &mut Cx<'_>, counters: &mut Vec<Stored>, text: &str) -> bool {
             }
         },
     };
+    if let Some(&(_, element, is_rate)) = ARRAYS.iter().find(|(known, ..)| *known == name) {
+        return array(cx, counters, (name, element, is_rate), argument);
+    }
     let Some(&(_, counter, is_rate)) = STORED.iter().find(|(known, ..)| *known == name) else {
         let what = if UNSUPPORTED.contains(&name) { "unsupported" } else { "unknown" };
         cx.alert(&format!("stick-table: {what} store option '{name}'."));
@@ -193,6 +225,60 @@ fn store(cx: &mut Cx<'_>, counters: &mut Vec<Stored>, text: &str) -> bool {
         },
     };
     counters.push(Stored { counter, period });
+    true
+}
+
+/// `gpc(3)`, `gpc_rate(3,10s)`.
+fn array(
+    cx: &mut Cx<'_>,
+    counters: &mut Vec<Stored>,
+    (name, element, is_rate): (&str, Element, bool),
+    argument: Option<&str>,
+) -> bool {
+    if counters.iter().any(|stored| stored.counter == element(0)) {
+        cx.warn_tight(&format!("stick-table: store option '{name}' already enabled, ignored."));
+        return true;
+    }
+    let argument =
+        argument.map(|text| text.split_once(',').map_or((text, None), |(n, t)| (n, Some(t))));
+    let wrong = match argument {
+        None => format!("missing argument to store option '{name}'"),
+        Some((elements, _)) if !(1..=ELEMENTS_MAX).contains(&leading_int(elements)) => format!(
+            "array size is out of allowed range (1-{ELEMENTS_MAX}) for store option '{name}'"
+        ),
+        Some((_, None)) if is_rate => format!("missing argument to store option '{name}'"),
+        Some((_, Some(_))) if !is_rate => format!("unexpected argument to store option '{name}'"),
+        Some((elements, period)) => match period.map(|text| cx.time(text, Unit::Milliseconds)) {
+            Some(Err(_)) => format!("error when processing store option '{name}'"),
+            period => {
+                let period = period.and_then(Result::ok).and_then(number::limit);
+                let elements = 0..leading_int(elements) as u8;
+                counters.extend(elements.map(|at| Stored { counter: element(at), period }));
+                return true;
+            }
+        },
+    };
+    cx.alert(&format!("stick-table: {wrong}."));
+    false
+}
+
+/// Whether all of these can stand in one table.
+fn stand_together(cx: &mut Cx<'_>, counters: &[Stored]) -> bool {
+    let has = |counter: Counter| counters.iter().any(|stored| stored.counter == counter);
+    let both = EXCLUSIVE
+        .iter()
+        .find(|(array, others, ..)| has(*array) && others.iter().any(|&it| has(it)));
+    if let Some((_, _, array, others)) = both {
+        cx.alert(&format!(
+            "stick-table: simultaneous usage of '{array}' and '{others}' in a same table is not \
+             permitted as '{array}' overrides '{others}'."
+        ));
+        return false;
+    }
+    if counters.len() > COUNTERS_MAX {
+        cx.alert(&format!("stick-table: more than {COUNTERS_MAX} counters are not supported yet."));
+        return false;
+    }
     true
 }
 

@@ -12,10 +12,10 @@ use super::fetches::{BE_CONTENT, BE_RESPONSE, FE_CONNECTION, FE_CONTENT, FE_RESP
 use super::nearest::nearest;
 use super::number::{NoTime, Unit};
 use super::sample::{self, Context, Parsed, Scope};
-use super::text::{digits, leading_number};
+use super::text::digits;
 use super::variables;
 use super::words::Words;
-use crate::haproxy::{Action, End, Level, Rule};
+use crate::haproxy::{Action, Counter, End, Fetch, Level, Rule};
 
 /// A set of rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -269,10 +269,7 @@ fn action(
     at: &mut usize,
 ) -> Result<Action, String> {
     let word = words[*at].to_owned();
-    let (name, argument) = match word.split_once('(') {
-        Some((name, argument)) => (name, Some(argument)),
-        None => (word.as_str(), None),
-    };
+    let name = word.split('(').next().unwrap_or_default();
     let head = format!("'{} {} {word}'", &words[0], &words[1]);
     let supported =
         |name: &str| set.actions().iter().any(|known| known.trim_end_matches("(*)") == name);
@@ -293,19 +290,27 @@ fn action(
         _ => {}
     }
     match name {
-        "sc-inc-gpc0" | "sc-inc-gpc1" if supported(name) => {
-            let slot = if argument.is_some() { slot(argument, name)? } else { 0 };
-            Ok(Action::IncrementCounter { slot, counter: name.as_bytes()[10] - b'0' })
+        _ if word.starts_with("sc-inc-gpc") => {
+            let (counter, slot) = counter(&word, "sc-inc-gpc", "gpc")?;
+            Ok(Action::IncrementCounter { slot, counter })
         }
-        "sc-set-gpt0" if supported(name) && argument.is_some() => {
-            let slot = slot(argument, name)?;
-            let value = &words[*at];
-            if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-                sample_of(cx, draft, words, set, at, "")?;
-                return Err(format!("{head} : samples are not supported yet"));
-            }
-            *at += 1;
-            Ok(Action::SetTag { slot, value: leading_number(value) as u32 })
+        _ if word.starts_with("sc-set-gpt") => {
+            let (tag, slot) = counter(&word, "sc-set-gpt", "gpt")?;
+            let value = match whole_number(&words[*at]) {
+                Some(number) => {
+                    *at += 1;
+                    Fetch::Int(number).into()
+                }
+                None if set == Set::Connection => {
+                    let mut scope = Scope::new(cx, draft, set.context());
+                    sample::words(&mut scope, &words.0, at)?;
+                    return Err(
+                        "internal error, unexpected rule->from=0, please report this bug!".into()
+                    );
+                }
+                None => sample_of(cx, draft, words, set, at, "")?.sample,
+            };
+            Ok(Action::SetTag { slot, tag, value })
         }
         "set-src" | "set-src-port" | "set-dst" | "set-dst-port" if supported(&word) => {
             let which = match name {
@@ -398,19 +403,63 @@ fn expect_proxy(draft: &Draft, words: &Words, set: Set, at: &mut usize) -> Resul
     Ok(Action::ExpectProxy)
 }
 
-/// The number in `sc-inc-gpc0(1)`.
-fn slot(argument: Option<&str>, name: &str) -> Result<u8, String> {
-    let text = argument.unwrap_or_default();
-    let whole = format!("{name}({text}");
-    // Where it says what was written, and where the keyword alone, differs from action to action.
-    let (wrong, expected) = match name {
-        "sc-set-gpt0" => (format!("invalid stick table track ID '{whole}'"), name),
-        _ => ("invalid stick table track ID".to_owned(), whole.as_str()),
+/// The counter and the slot that a word names: `sc-inc-gpc(2,0)`, `sc-inc-gpc1(0)`, `sc-set-gpt0`.
+fn counter(word: &str, action: &str, noun: &str) -> Result<(Counter, u8), String> {
+    let (begin, array) = (&word[action.len()..], noun.to_ascii_uppercase());
+    let of_array = format!("Expects {action}(<{array} ID>,<Track ID>)");
+    if let Some(text) = begin.strip_prefix('(') {
+        let (element, rest) = number(text);
+        let Some(text) = rest.strip_prefix(',') else {
+            return Err(format!("Missing {noun} ID '{word}'. {of_array}"));
+        };
+        let counter = if noun == "gpc" { Counter::Gpc(element) } else { Counter::Gpt(element) };
+        return match number(text) {
+            (_, rest) if !rest.starts_with(')') => {
+                Err(format!("invalid stick table track ID '{word}'. {of_array}"))
+            }
+            (slot @ (0..=2 | NONE), _) => Ok((counter, slot)),
+            _ => Err(format!("invalid stick table track ID '{word}'. The max allowed ID is 2")),
+        };
+    }
+    let (counter, behind) = match (noun, begin.as_bytes().first()) {
+        ("gpc", Some(b'0')) => (Counter::Gpc0, &begin[1..]),
+        ("gpc", Some(b'1')) => (Counter::Gpc1, &begin[1..]),
+        ("gpt", Some(b'0')) => (Counter::Gpt0, &begin[1..]),
+        _ => return Err(format!("invalid {noun} ID '{word}'. {of_array}")),
     };
-    match digits(text) {
-        (_, rest) if rest != ")" => Err(format!("{wrong}. Expects {expected}(<Track ID>)")),
-        (slot @ 0..=2, _) => Ok(slot as u8),
-        _ => Err(format!("{wrong}. The max allowed ID is 2")),
+    if behind.is_empty() {
+        return Ok((counter, 0));
+    }
+    // Where it says what was written, and where the keyword alone, differs from action to action.
+    let (wrong, expected) = match noun {
+        "gpc" => ("invalid stick table track ID".to_owned(), word),
+        _ => (format!("invalid stick table track ID '{word}'"), "sc-set-gpt0"),
+    };
+    match behind.strip_prefix('(').map(number) {
+        Some((slot @ (0..=2 | NONE), rest)) if rest.starts_with(')') => Ok((counter, slot)),
+        Some((_, rest)) if rest.starts_with(')') => {
+            Err(format!("{wrong}. The max allowed ID is 2"))
+        }
+        _ => Err(format!("{wrong}. Expects {expected}(<Track ID>)")),
+    }
+}
+
+/// The number in front of a text, and what follows it. One below 0, which HAProxy takes, is [`NONE`].
+fn number(text: &str) -> (u8, &str) {
+    let (number, rest) = digits(text.strip_prefix(['+', '-']).unwrap_or(text));
+    let is_negative = text.starts_with('-') && number > 0;
+    let number = u8::try_from(number).map_or(NONE - 1, |number| number.min(NONE - 1));
+    (if is_negative { NONE } else { number }, rest)
+}
+
+/// The number of nothing that there is.
+const NONE: u8 = u8::MAX;
+
+/// A word that is a number and nothing else, as C has it: nothing at all is 0.
+fn whole_number(text: &str) -> Option<i64> {
+    match text {
+        "" => Some(0),
+        _ => super::arguments::int(text),
     }
 }
 

@@ -60,6 +60,31 @@ pub(super) fn digits(text: &str) -> (u32, &str) {
     (number, &text[end..])
 }
 
+/// What RFC 4648 section 4 spells; `None` where that is nothing.
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+    let padding = text.bytes().rev().take(2).take_while(|&byte| byte == b'=').count();
+    let digits = &text.as_bytes()[..text.len() - padding];
+    if !text.len().is_multiple_of(4) || digits.len() % 4 == 1 {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for chunk in digits.chunks(4) {
+        let bits = chunk.iter().enumerate().try_fold(0u32, |bits, (at, byte)| {
+            let digit = match byte {
+                b'A'..=b'Z' => byte - b'A',
+                b'a'..=b'z' => byte - b'a' + 26,
+                b'0'..=b'9' => byte - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            Some(bits | u32::from(digit) << (18 - 6 * at))
+        })?;
+        bytes.extend(&bits.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(bytes)
+}
+
 /// Hexadecimal digits in pairs, as bytes.
 ///
 /// # Errors

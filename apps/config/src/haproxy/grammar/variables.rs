@@ -20,6 +20,8 @@ pub(super) struct VariableNames {
     process: Vec<String>,
     session: Vec<(Scope, String)>,
     check: Vec<String>,
+    authority: Option<VariableId>,
+    unique_id: Option<VariableId>,
 }
 
 impl VariableNames {
@@ -29,7 +31,19 @@ impl VariableNames {
             process: self.process.len() as u16,
             session: self.session.iter().map(|(scope, _)| *scope).collect(),
             check: self.check.len() as u16,
+            authority: self.authority,
+            unique_id: self.unique_id,
         }
+    }
+
+    /// What a session keeps of the authority in a PROXY header.
+    pub(super) fn authority(&mut self) -> VariableId {
+        *self.authority.get_or_insert_with(|| of_header(&mut self.session, "authority"))
+    }
+
+    /// What a session keeps of the unique identifier in a PROXY header.
+    pub(super) fn unique_id(&mut self) -> VariableId {
+        *self.unique_id.get_or_insert_with(|| of_header(&mut self.session, "unique id"))
     }
 
     /// What a session keeps in the capture of this number.
@@ -69,6 +83,12 @@ impl VariableNames {
         let index = index.ok_or_else(|| format!("more than {VARIABLES_MAX} variables"))?;
         Ok(VariableId { scope, index })
     }
+}
+
+fn of_header(names: &mut Vec<(Scope, String)>, what: &str) -> VariableId {
+    // No name has a space.
+    let name = (Scope::Session, format!("header {what}"));
+    VariableId { scope: Scope::Session, index: number_of(names, name) as u16 }
 }
 
 /// Where a name stands, or from now on does.
