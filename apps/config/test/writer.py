@@ -68,6 +68,10 @@ source {10.0.0.7|~10.0.0.7:<number>|~<address>} {interface eth0|}
 ~errorfile {400|503|999|~<word>} /etc/haproxy/errors/503.http
 {clitcpka|srvtcpka}-{cnt <number>|idle <time>|intvl <time>|~cnt <time>}
 ~http-reuse {never|safe|~<word>}
+~retry-on {none|503|all-retryable-errors|~<word>}
+~max-keep-alive-queue {<number>|~<word>}
+~bind-process {1|all|odd|<number>|<word>}
+~{unique-id-header|dynamic-cookie-key|max-session-srv-conns} {<word>|}
 """
 
 BOTH = INHERITED + """
@@ -84,8 +88,8 @@ acl <acl> <test>
 use_backend <backend> {<condition>|}
 default_backend <backend>
 tcp-request inspect-delay <time>
-tcp-request connection {accept|reject|expect-proxy layer4|<track>|sc-inc-gpc0(<small>)|sc-set-gpt0(<small>) <number>|~<word>} {<condition>|}
-tcp-request session {accept|reject|<track>|~<word>} {<condition>|}
+tcp-request connection {accept|reject|expect-proxy layer4|<track>|sc-inc-gpc0(<small>)|sc-set-gpt0(<small>) <number>|sc-inc-gpc(<small>,<small>)|~sc-set-gpt(<small>,<small>) {<number>|src_port|<word>}|~<word>} {<condition>|}
+tcp-request session {accept|reject|<track>|sc-set-gpt(<small>,<small>) {<number>|src_port}|~<word>} {<condition>|}
 tcp-request content {accept|reject|<track>|~<word>} {<condition>|}
 
 ~declare capture request len 5
@@ -139,7 +143,8 @@ init-addr {none|last,libc,none|10.0.0.1|~<word>}|~resolve-prefer {ipv4|ipv6|<wor
 
 STORES = """
 conn_rate(<time>)|conn_cur|conn_cnt|gpc0|gpc0_rate(<time>)|gpc1|gpc1_rate(<time>)|gpt0|bytes_in_cnt|bytes_in_rate(<time>)|bytes_out_rate(<time>)
-sess_cnt|sess_rate(<time>)|http_req_rate(<time>)|http_err_cnt|http_req_cnt|server_id|~<word>|~conn_rate|~conn_cnt(5)|~conn_cur(|~gpc(2)
+sess_cnt|sess_rate(<time>)|http_req_rate(<time>)|http_err_cnt|http_req_cnt|server_id|~<word>|~conn_rate|~conn_cnt(5)|~conn_cur(
+~gpc(2)|~gpt(1)|~gpc_rate(2,<time>)|~gpc(<number>)|~gpt|~gpc_rate(2)|~gpt(2
 """
 
 # By type: samples, converters that leave the type as it is, tests that fit it.
@@ -151,18 +156,20 @@ sc_conn_rate(<small>)|src_get_gpc0(b1)|src_inc_gpc0(b1)|sc0_inc_gpc0|sc1_get_gpc
 ~sc0_tracked|~sc_trackers(0)|~src_bytes_in_rate(b1)|~src_sess_cnt(b1)|~res.len|~res.ssl_hello_type|~thread|~nbproc|~connslots(b1)|~src_conn_rate
 ~srv_sess_rate(<place>)|~be_sess_rate(b1)|~srv_iweight(<place>)|~int|~int()|~int(5|~req.len,|~srv_queue(<place>)|~srv_uweight(<place>)
 ~table_cnt(<backend>)|~src_conn_rate(<backend>)|~req.ssl_st_ext|~sc_conn_rate|~sc_conn_rate()|~sc3_conn_rate|~sc0_conn_rate(nosuch)
+~sc_get_gpc(0,<small>)|~sc_inc_gpc(1,<small>)|~src_get_gpt(0,b1)|~src_updt_conn_cnt(b1)|~sc_gpc_rate(0)|~src_get_gpc(b1)|~src,table_gpc(1,b1)|~src,table_gpt(b1)
+fc_rtt|fc_rttvar(us)|fc_lost|date(0,ms)|~fc_rtt(<word>)|~fc_unacked(1)|~src,table_idle(b1)|~src,table_expire(b1,<number>)|~date(0,<word>)
 """
 
 TEXTS_OF = """
-req.ssl_sni|req_ssl_sni|req.ssl_alpn|req.rdp_cookie|req.rdp_cookie(<word>)|str(<word>)|hostname|env(A)|so_name|fe_name|fe_defbe
+req.ssl_sni|req_ssl_sni|req.ssl_alpn|req.rdp_cookie|req.rdp_cookie(<word>)|str(<word>)|hostname|env(A)|so_name|fe_name|fe_defbe|fc_pp_authority|date,utime(%H)
 ~be_name|~srv_id|~srv_name|~env(<word>)|~env()|~str("a b")|~str('a,b')|~str(a\\,b)|~path_beg|~hdr(host)|~method|~ssl_fc_sni|~<word>|~<word>(a)
 """
 
 ADDRESSES_OF = "src|dst|fc_src|ipv4(10.0.0.1)|ipv6(::1)|~ipv4(<word>)|~src(|~src()|~src(a)|~src )"
 
 FACTS_OF = """
-srv_is_up(<place>)|wait_end|always_true|always_false|fc_rcvd_proxy|src,in_table(b1)
-~bool(<word>)|~req.proto_http|~req_proto_http|~stopping|~dst_is_local|~ssl_fc|~src,in_table(<backend>)
+srv_is_up(<place>)|wait_end|always_true|always_false|fc_rcvd_proxy|src,in_table(b1)|src_is_local|dst_is_local
+~bool(<word>)|~req.proto_http|~req_proto_http|~stopping|~src_is_local(1)|~ssl_fc|~src,in_table(<backend>)
 """
 
 BYTES_OF = """
@@ -183,12 +190,13 @@ lower|upper|length|ipmask(24)|add(<number>)|sub(1)|mul(2)|mod(3)|neg|not|hex|bas
 iif(a,b)|in_table(b1)|table_conn_rate(b1)|odd|bool|xor(1)|ipmask(<number>)|ipmask(24,64)|div(<number>)|even|and(1)|or(1)|cpl|crc32(1)|djb2(<word>)
 field(<number>,<word>)|bytes(<number>)|rtrim(a)|table_conn_rate(<backend>)|table_gpc0(b1)|htonl|cut_crlf|<word>|<word>(1)|add(x)|lower(1)|str|map(/x)
 regsub(a,b)|url_dec|ipmask(33)|add|concat(a)|strcmp(x)|sha1|table_server_id(b1)|language(a)|ltime(%H)|field(1)|field(1,)|word()|bytes|add(1|iif(a)|mod(0)
+utime(%Y)|utime|http_date|http_date(0,<word>)|digest(sha256)|digest(<word>)|hmac(sha1,a2V5)|hmac(sha1,<word>)|table_gpt(0,b1)|table_expire(b1)
 """
 
 TAILS = """
 10.0.0.0/33|::1|::/0|-m int gt <number>|-m dir <word>|-m dom <word>|-m reg (|-m bin 0a0|-m ip <word>|-m <word>|-m|-u 5 <word>|-u <word> <word>
 -f /nowhere|-f|-M -f /nowhere|-x <word>|true|1|0|a b c|-m str|-m found <word>|le|gt|gt x|5:|:5|5:1|10.0.0.0/|10.0.0|1.2.3.4.5|gt 5 lt 3|-m reg -i A
--m str -f|--|-m int 1.5|1.5|-- -x|<word>|-m len <number>|<number>:<number>|-m bool|-i <word>|-m str <word>|10.0.0.0/8|-m reg (?=a)|-m reg [a
+-m str -f|-M <word>|-M -m beg <word>|--|-m int 1.5|1.5|-- -x|<word>|-m len <number>|<number>:<number>|-m bool|-i <word>|-m str <word>|10.0.0.0/8|-m reg (?=a)|-m reg [a
 """
 
 BALANCES = """

@@ -120,9 +120,10 @@ fn draws(text: &str) -> Result<u32, String> {
         None => return Err("missing closing parenthesis.".to_owned()),
         Some(other) => return Err(format!("unexpected character '{other}' after argument.")),
     }
-    match leading_number(&inner[..end]) {
+    // As an int of C.
+    match leading_number(&inner[..end]) as i32 {
         ..1 => Err("number of draws must be at least 1.".to_owned()),
-        draws => Ok(draws.min(i64::from(u32::MAX)) as u32),
+        draws => Ok(draws as u32),
     }
 }
 

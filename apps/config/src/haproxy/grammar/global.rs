@@ -109,48 +109,72 @@ const KEYWORDS: &[(&str, Parse)] = &[
 /// Keywords that HAProxy had once.
 const GONE: &[(&str, &str)] = &[("tune.chksize", "(tune.bufsize is used instead).")];
 
-/// What a keyword without meaning takes.
+/// What a keyword without meaning takes; in texts, `{}` is the keyword.
 #[derive(Clone, Copy)]
 enum Shape {
     /// Nothing.
     Alone,
-    /// One word; what HAProxy says without it, behind the keyword.
+    /// One word, or none.
+    Optional,
+    /// One word; what HAProxy says without it.
     One(&'static str),
     /// The same, and it is a complaint to say it twice.
     Once(&'static str),
+    /// A number from the first to the second; what HAProxy says without one, and of another.
+    Number(i32, i32, &'static str, &'static str),
+    /// One of these words; what HAProxy says of another, `{1}`, and without one.
+    Choice(&'static [&'static str], &'static str, &'static str),
+    /// A size in bytes, or nothing.
+    Size,
     /// Whatever follows.
     Any,
 }
 
-use Shape::{Alone, Any, Once, One};
+use Shape::{Alone, Any, Choice, Number, Once, One, Optional, Size};
 
-const INT: Shape = One("expects an integer argument.");
-const INT_ONCE: Shape = Once("expects an integer argument.");
+const INTEGER: &str = "'{}' expects an integer argument.";
+const INT: Shape = One(INTEGER);
+const INT_ONCE: Shape = Once(INTEGER);
+const PERCENT: Shape = Number(0, 100, FROM_0_TO_100, FROM_0_TO_100);
+const FROM_0_TO_100: &str = "'{}' expects an integer argument between 0 and 100.";
+const H2_TABLE: &str = "'{}' expects a numeric value between 4096 and 65536.";
+const H2_FRAME: &str = "'{}' expects a numeric value between 16384 and 16777215.";
+const FROM_1_TO_9: &str = "'{}' expects a numeric value between 1 and 9";
+const MORE_THAN_0: &str = "'{}' expects an integer argument greater than 0.";
+const ON_OR_OFF: &str = "'{}' expects either 'on' or 'off' but got '{1}'.";
+const SWITCH: Shape = Choice(&["on", "off"], ON_OR_OFF, ON_OR_OFF);
+const ON_AUTO_OFF: &str = "'{}' expects either 'on', 'auto', or 'off' but got '{1}'.";
+const FOLDER: Shape = One("global statement '{}' expects a directory path as an argument.");
+const CIPHERS: Shape = One("global statement '{}' expects a cipher suite as an argument.");
 const NO_PROCESS: &str = "this machine has no other processes";
 const NO_USERS: &str = "this machine has no users";
 const NO_KERNEL: &str = "this machine has no other kernel";
 pub(super) const NO_STATE: &str = "how servers stood is not kept over a restart";
+const NO_SIZES: &str = "variables have room that is taken at the start";
+const VERIFY: Shape =
+    Choice(&["none", "required"], "'{}' expects 'none' or 'required' as argument.", INTEGER);
 const NO_TLS: &str = "no listener speaks TLS";
 
 /// Keywords about an operating system, or about what cannot be configured here; and why.
 const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("busy-polling", Alone, "idle=poll on the command line does that"),
-    ("ca-base", One("expects a path as argument."), NO_TLS),
-    ("chroot", Once("expects a directory as an argument."), "this machine has no file system"),
+    ("ca-base", FOLDER, NO_TLS),
+    ("chroot", Once("'{}' expects a directory as an argument."), "this machine has no file system"),
     ("cluster-secret", Any, "nothing here is derived from it"),
     ("cpu-map", Any, "each core has its own stack, always"),
-    ("crt-base", One("expects a path as argument."), NO_TLS),
+    ("crt-base", FOLDER, NO_TLS),
     ("daemon", Alone, NO_PROCESS),
     ("expose-experimental-directives", Alone, "there are none"),
     ("fd-hard-limit", INT_ONCE, "this machine has no file descriptors"),
     ("gid", INT, NO_USERS),
-    ("group", One("expects a group name."), NO_USERS),
+    ("h1-accept-payload-with-any-method", Alone, "HTTP is not spoken yet"),
+    ("group", One("'{}' expects a group name."), NO_USERS),
     ("insecure-fork-wanted", Alone, NO_PROCESS),
     ("insecure-setuid-wanted", Alone, NO_USERS),
-    ("localpeer", One("expects a name as an argument."), "this machine has no peers"),
+    ("localpeer", One("'{}' expects a name as an argument."), "this machine has no peers"),
     ("master-worker", Any, NO_PROCESS),
-    ("maxcompcpuusage", INT, "nothing is compressed"),
-    ("maxcomprate", INT, "nothing is compressed"),
+    ("maxcompcpuusage", PERCENT, "nothing is compressed"),
+    ("maxcomprate", One("'{}' expects an integer argument in kb/s."), "nothing is compressed"),
     ("maxpipes", INT_ONCE, NO_KERNEL),
     ("maxsslconn", INT, NO_TLS),
     ("maxsslrate", INT_ONCE, NO_TLS),
@@ -160,93 +184,141 @@ const MEANINGLESS: &[(&str, Shape, &str)] = &[
     ("nogetaddrinfo", Alone, "names are resolved by etc/hosts and DNS"),
     ("nokqueue", Alone, NO_KERNEL),
     ("no-memory-trimming", Alone, "memory is taken at the start"),
+    ("mworker-max-reloads", INT, NO_PROCESS),
     ("nopoll", Alone, NO_KERNEL),
     ("noreuseport", Alone, NO_KERNEL),
     ("nosplice", Alone, NO_KERNEL),
     ("numa-cpu-mapping", Alone, "each core has its own stack, always"),
-    ("pidfile", Once("expects a file name as an argument."), "this machine has no file system"),
+    (
+        "pidfile",
+        Once("'{}' expects a file name as an argument."),
+        "this machine has no file system",
+    ),
     ("pp2-never-send-local", Alone, "a check's PROXY header says LOCAL"),
-    ("profiling.tasks", Any, "counters are always there"),
+    (
+        "profiling.tasks",
+        Choice(&["on", "auto", "off"], ON_AUTO_OFF, ON_AUTO_OFF),
+        "counters are always there",
+    ),
     ("quiet", Alone, "loglevel= on the command line does that"),
-    ("server-state-base", Once("expects one argument: a directory path."), NO_STATE),
-    ("server-state-file", Once("expect one argument: a file path."), NO_STATE),
+    ("server-state-base", Once("'{}' expects one argument: a directory path."), NO_STATE),
+    ("server-state-file", Once("'{}' expect one argument: a file path."), NO_STATE),
     ("set-dumpable", Alone, NO_PROCESS),
-    ("ssl-default-bind-ciphers", One("expects a cipher suite as argument."), NO_TLS),
-    ("ssl-default-bind-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
-    ("ssl-default-bind-curves", One("expects a curves suite as argument."), NO_TLS),
+    ("ssl-default-bind-ciphers", CIPHERS, NO_TLS),
+    ("ssl-default-bind-ciphersuites", CIPHERS, NO_TLS),
+    (
+        "ssl-default-bind-curves",
+        One("global statement '{}' expects a curves suite as an arguments."),
+        NO_TLS,
+    ),
     ("ssl-default-bind-options", Any, NO_TLS),
-    ("ssl-default-server-ciphers", One("expects a cipher suite as argument."), NO_TLS),
-    ("ssl-default-server-ciphersuites", One("expects a cipher suite as argument."), NO_TLS),
+    ("ssl-default-server-ciphers", CIPHERS, NO_TLS),
+    ("ssl-default-server-ciphersuites", CIPHERS, NO_TLS),
     ("ssl-default-server-options", Any, NO_TLS),
-    ("ssl-dh-param-file", One("expects a file path as an argument."), NO_TLS),
+    ("ssl-dh-param-file", One("'{}' expects a file path as an argument."), NO_TLS),
     ("ssl-load-extra-del-ext", Alone, NO_TLS),
     ("ssl-load-extra-files", Any, NO_TLS),
     ("ssl-mode-async", Alone, NO_TLS),
-    ("ssl-server-verify", INT, NO_TLS),
+    ("ssl-server-verify", VERIFY, NO_TLS),
     ("ssl-skip-self-issued-ca", Alone, NO_TLS),
     ("strict-limits", Alone, NO_PROCESS),
     ("tune.buffers.limit", INT, "memory is taken at the start"),
     ("tune.buffers.reserve", INT, "memory is taken at the start"),
-    ("tune.comp.maxlevel", INT, "nothing is compressed"),
+    ("tune.comp.maxlevel", Number(1, 9, FROM_1_TO_9, FROM_1_TO_9), "nothing is compressed"),
     ("tune.fd.edge-triggered", Any, NO_KERNEL),
-    ("tune.h2.header-table-size", INT, "HTTP/2 is not spoken"),
-    ("tune.h2.initial-window-size", INT, "HTTP/2 is not spoken"),
-    ("tune.h2.max-concurrent-streams", INT, "HTTP/2 is not spoken"),
-    ("tune.h2.max-frame-size", INT, "HTTP/2 is not spoken"),
+    ("tune.h2.header-table-size", Number(4096, 65536, H2_TABLE, H2_TABLE), "HTTP/2 is not spoken"),
+    ("tune.h2.initial-window-size", Optional, "HTTP/2 is not spoken"),
+    ("tune.h2.max-concurrent-streams", Optional, "HTTP/2 is not spoken"),
+    (
+        "tune.h2.max-frame-size",
+        Number(16384, 16_777_215, H2_FRAME, H2_FRAME),
+        "HTTP/2 is not spoken",
+    ),
     ("tune.http.cookielen", INT, "HTTP is not spoken yet"),
     ("tune.http.logurilen", INT, "HTTP is not spoken yet"),
-    ("tune.http.maxhdr", INT, "HTTP is not spoken yet"),
-    ("tune.idle-pool.shared", Any, "connections to servers are not shared"),
+    (
+        "tune.http.maxhdr",
+        Number(1, 32767, INTEGER, "'{}' expects a numeric value between 1 and 32767"),
+        "HTTP is not spoken yet",
+    ),
+    ("tune.idle-pool.shared", SWITCH, "connections to servers are not shared"),
     ("tune.idletimer", INT, "bytes are not spliced by a kernel"),
-    ("tune.listener.multi-queue", Any, "each core accepts its own connections"),
+    ("tune.listener.multi-queue", SWITCH, "each core accepts its own connections"),
     ("tune.maxpollevents", INT_ONCE, NO_KERNEL),
     ("tune.pattern.cache-size", INT, "patterns have no cache"),
     ("tune.pipesize", INT, NO_KERNEL),
-    ("tune.pool-high-fd-ratio", INT, "this machine has no file descriptors"),
-    ("tune.pool-low-fd-ratio", INT, "this machine has no file descriptors"),
+    (
+        "tune.peers.max-updates-at-once",
+        Number(1, i32::MAX, MORE_THAN_0, MORE_THAN_0),
+        "this machine has no peers",
+    ),
+    ("tune.pool-high-fd-ratio", PERCENT, "this machine has no file descriptors"),
+    ("tune.pool-low-fd-ratio", PERCENT, "this machine has no file descriptors"),
     ("tune.rcvbuf.client", INT_ONCE, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
     ("tune.rcvbuf.server", INT_ONCE, "sysctl.net.ipv4.tcp_rmem= on the command line does that"),
     ("tune.recv_enough", INT, "bytes are taken as they come"),
     ("tune.runqueue-depth", INT_ONCE, "there is no scheduler"),
-    ("tune.sched.low-latency", Any, "there is no scheduler"),
+    ("tune.sched.low-latency", SWITCH, "there is no scheduler"),
     ("tune.sndbuf.client", INT_ONCE, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
     ("tune.sndbuf.server", INT_ONCE, "sysctl.net.ipv4.tcp_wmem= on the command line does that"),
     ("tune.ssl.cachesize", INT, NO_TLS),
     ("tune.ssl.capture-buffer-size", INT, NO_TLS),
     ("tune.ssl.capture-cipherlist-size", INT, NO_TLS),
-    ("tune.ssl.default-dh-param", INT, NO_TLS),
+    (
+        "tune.ssl.default-dh-param",
+        Number(1024, i32::MAX, INTEGER, "'{}' expects a value >= 1024."),
+        NO_TLS,
+    ),
     ("tune.ssl.force-private-cache", Alone, NO_TLS),
     ("tune.ssl.hard-maxrecord", INT, NO_TLS),
-    ("tune.ssl.keylog", Any, NO_TLS),
+    ("tune.ssl.keylog", SWITCH, NO_TLS),
     ("tune.ssl.lifetime", INT, NO_TLS),
     ("tune.ssl.maxrecord", INT, NO_TLS),
     ("tune.ssl.ssl-ctx-cache-size", INT, NO_TLS),
+    ("tune.vars.check-max-size", Size, NO_SIZES),
+    ("tune.vars.global-max-size", Size, NO_SIZES),
+    ("tune.vars.proc-max-size", Size, NO_SIZES),
+    ("tune.vars.reqres-max-size", Size, NO_SIZES),
+    ("tune.vars.sess-max-size", Size, NO_SIZES),
+    ("tune.vars.txn-max-size", Size, NO_SIZES),
     ("uid", INT, NO_USERS),
     ("ulimit-n", INT_ONCE, "this machine has no file descriptors"),
     ("unix-bind", Any, "this machine has no such sockets"),
-    ("user", One("expects a user name."), NO_USERS),
+    ("user", One("'{}' expects a user name."), NO_USERS),
 ];
 
 fn meaningless(cx: &mut Cx<'_>, words: &Words, shape: Shape, why: &str) {
     let keyword = words[0].to_owned();
-    match shape {
-        Alone => {
-            if !cx.at_most(words, 0, 0) {
-                return;
-            }
+    let most = match shape {
+        Alone => 0,
+        Any => usize::MAX / 2,
+        _ => 1,
+    };
+    // What is wrong with a size is said before what is too many.
+    if !matches!(shape, Size) && !cx.at_most(words, most, 0) {
+        return;
+    }
+    let value = &words[1];
+    let number = leading_int(value);
+    let wrong = match shape {
+        Once(_) if cx.noticed.contains(&keyword) => {
+            return cx.complain(&format!("'{keyword}' already specified. Continuing."));
         }
-        One(expected) | Once(expected) => {
-            if !cx.at_most(words, 1, 0) {
-                return;
-            }
-            if matches!(shape, Once(_)) && cx.noticed.contains(&keyword) {
-                return cx.complain(&format!("'{keyword}' already specified. Continuing."));
-            }
-            if !words.has(1) {
-                return cx.alert(&format!("'{keyword}' {expected}"));
-            }
+        One(missing) | Once(missing) | Number(_, _, missing, _) if value.is_empty() => missing,
+        Number(least, most, _, wrong) if !(least..=most).contains(&number) => wrong,
+        Choice(_, _, missing) if value.is_empty() => missing,
+        Choice(known, wrong, _) if !known.contains(&value) => wrong,
+        Size if !value.is_empty() && super::arguments::int(value).is_none() => {
+            let name = &words[0];
+            return cx.alert(&format!("{name}: '{value}' is an invalid size"));
         }
-        Any => {}
+        _ => "",
+    };
+    if wrong.is_empty() && matches!(shape, Size) && !cx.at_most(words, 1, 0) {
+        return;
+    }
+    if !wrong.is_empty() {
+        return cx.alert(&wrong.replace("{}", &keyword).replace("{1}", value));
     }
     cx.notice(&keyword, &format!("'{keyword}' has no effect: {why}."));
 }

@@ -110,10 +110,8 @@ const GONE: &[(&str, &str)] = &[
 /// Keywords of proxies.
 #[rustfmt::skip]
 pub(super) const PROXY: &[&str] = &[
-    "dynamic-cookie-key", "email-alert", "errorfiles", "external-check", "filter",
-    "http-after-response", "http-error", "http-request", "http-response", "log-format-sd",
-    "max-keep-alive-queue", "max-session-srv-conns", "redirect", "retry-on", "transparent",
-    "unique-id-header", "use-fcgi-app",
+    "email-alert", "errorfiles", "external-check", "filter", "http-after-response", "http-error",
+    "http-request", "http-response", "log-format-sd", "redirect", "transparent", "use-fcgi-app",
 ];
 
 /// What is suggested for a keyword of a proxy, in HAProxy's order.

@@ -8,7 +8,7 @@ use super::cx::Cx;
 use super::draft::{Draft, Kind, LogText};
 use super::number::{NoTime, Unit};
 use super::option::{self, Prefix};
-use super::text::{leading_int, leading_number, readable};
+use super::text::{digits, leading_int, leading_number, readable};
 use super::words::Words;
 use super::{
     acl, balance, checks, listener, logs, routing, server, tables, tcp_rules, timeout, web,
@@ -23,6 +23,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("acl", |cx, draft, words, _| acl::acl(cx, draft, words)),
     ("backlog", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.backlog)),
     ("balance", |cx, draft, words, _| balance::balance(cx, draft, words)),
+    ("bind-process", |cx, _, words, _| bind_process(cx, words)),
     ("bind", |cx, draft, words, _| listener::bind(cx, draft, words)),
     ("capture", |cx, draft, words, _| web::capture(cx, draft, words)),
     ("clitcpka-cnt", |cx, draft, words, _| probes(cx, draft, words)),
@@ -47,6 +48,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
         }
     }),
     ("dispatch", |cx, draft, words, _| server::dispatch(cx, draft, words)),
+    ("dynamic-cookie-key", |cx, draft, words, _| web::dynamic_cookie_key(cx, draft, words)),
     ("error-log-format", |cx, draft, words, _| error_log_format(cx, draft, words)),
     ("errorfile", |cx, _, words, _| web::errorfile(cx, words)),
     ("errorloc", |cx, _, words, _| web::errorloc(cx, words)),
@@ -70,6 +72,8 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
         }
         draft.log_tag = Some(readable(&words[1]));
     }),
+    ("max-keep-alive-queue", |cx, draft, words, _| web::max_keep_alive_queue(cx, draft, words)),
+    ("max-session-srv-conns", |cx, draft, words, _| web::max_session_srv_conns(cx, draft, words)),
     ("maxconn", |cx, draft, words, _| count(cx, draft, words, |draft| &mut draft.maxconn)),
     ("mode", |cx, draft, words, _| mode(cx, draft, words)),
     ("monitor", |cx, draft, words, _| web::monitor(cx, draft, words)),
@@ -77,6 +81,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("option", option::option),
     ("rate-limit", |cx, draft, words, _| timeout::rate_limit(cx, draft, words)),
     ("retries", |cx, draft, words, _| retries(cx, draft, words)),
+    ("retry-on", |cx, draft, words, _| web::retry_on(cx, draft, words)),
     ("server", |cx, draft, words, _| server::server(cx, draft, words)),
     ("server-template", |cx, draft, words, _| server::template(cx, draft, words)),
     ("server-state-file-name", |cx, draft, words, _| state_file_name(cx, draft, words)),
@@ -94,6 +99,7 @@ pub(super) const KEYWORDS: &[(&str, Parse)] = &[
     ("tcp-response", |cx, draft, words, _| tcp_rules::tcp_response(cx, draft, words)),
     ("timeout", |cx, draft, words, _| timeout::timeout(cx, draft, words)),
     ("unique-id-format", |cx, draft, words, _| unique_id_format(cx, draft, words)),
+    ("unique-id-header", |cx, _, words, _| web::unique_id_header(cx, words)),
     ("use-server", |cx, draft, words, _| routing::use_server(cx, draft, words)),
     ("use_backend", |cx, draft, words, _| routing::use_backend(cx, draft, words)),
 ];
@@ -116,6 +122,25 @@ pub(super) fn warn_misplaced(
     cx.warn(&format!(
         "'{keyword}' ignored because {noun} '{name}' has {missing} capability.{hint}"
     ));
+}
+
+/// `bind-process`, which has no effect any more: there is one process.
+fn bind_process(cx: &mut Cx<'_>, words: &Words) {
+    for word in words.rest(1).iter().take_while(|word| *word != "all") {
+        let (first, rest) = digits(word);
+        let last = rest.strip_prefix('-').map_or((first, rest), digits);
+        let is_one = (first, last) == (1, (1, ""));
+        if is_one || matches!(word.as_str(), "odd" | "even") {
+            continue;
+        }
+        let is_number = word.len() > rest.len() && last.1.is_empty();
+        let hint = if is_number { " It supports numbers from 1 to 1.\n" } else { "" };
+        let wrong = format!("'{word}' is not a valid number/range.{hint}");
+        return cx.alert(&format!("bind-process : {wrong}"));
+    }
+    cx.warn_tight(
+        "'bind-process' has no effect, is deprecated, and will be removed in version 2.7.",
+    );
 }
 
 /// Warns when this is no frontend.

@@ -233,6 +233,88 @@ pub(super) fn send_name_header(cx: &mut Cx<'_>, draft: &Draft, words: &Words) {
     }
 }
 
+/// `retry-on`: what of HTTP is tried again.
+pub(super) fn retry_on(cx: &mut Cx<'_>, draft: &Draft, words: &Words) {
+    if !words.has(1) {
+        return cx.alert("'retry-on' needs at least one keyword to specify when to retry");
+    }
+    if !draft.is_backend() {
+        return cx.alert("'retry-on' only available in backend or listen section");
+    }
+    for (at, word) in (1..).zip(words.rest(1)) {
+        if word == "none" && (at != 1 || words.has(2)) {
+            return cx.alert("'retry-on' 'none' keyworld only usable alone");
+        }
+        if word != "none" && !RETRIED.contains(&word.as_str()) {
+            return cx.alert(&format!("'retry-on': unknown keyword '{word}'"));
+        }
+    }
+}
+
+const RETRIED: &[&str] = &[
+    "0rtt-rejected",
+    "401",
+    "403",
+    "404",
+    "408",
+    "425",
+    "500",
+    "501",
+    "502",
+    "503",
+    "504",
+    "all-retryable-errors",
+    "conn-failure",
+    "empty-response",
+    "junk-response",
+    "response-timeout",
+];
+
+pub(super) fn max_session_srv_conns(cx: &mut Cx<'_>, draft: &Draft, words: &Words) {
+    wants_frontend(cx, draft, &words[0]);
+    if !words.has(1) {
+        // With HAProxy's own spelling.
+        let (file, line) = (&cx.spot.file, cx.spot.line);
+        let text = format!(
+            "parsine [{file}:{line}] : 'max-session-srv-conns' expects a number. Got no argument"
+        );
+        cx.messages.alert(text);
+    }
+}
+
+pub(super) fn max_keep_alive_queue(cx: &mut Cx<'_>, draft: &Draft, words: &Words) {
+    let (keyword, value) = (&words[0], &words[1]);
+    if value.is_empty() {
+        return cx
+            .alert(&format!("'{keyword}' expects expects an integer value (or -1 to disable)"));
+    }
+    let digits = value.trim_start_matches(['-', '+']);
+    if let Some(wrong) = digits.chars().find(|c| !c.is_ascii_digit()) {
+        return cx.alert(&format!(
+            "'{keyword}' : unexpected character '{wrong}' in integer value '{value}'"
+        ));
+    }
+    if !draft.is_backend() {
+        let (noun, name) = (draft.kind.noun(), &draft.name);
+        cx.warn(&format!(
+            "{keyword} will be ignored because {noun} '{name}' has no backend capability"
+        ));
+    }
+}
+
+pub(super) fn dynamic_cookie_key(cx: &mut Cx<'_>, draft: &Draft, words: &Words) {
+    wants_backend(cx, draft, &words[0]);
+    if !words.has(1) {
+        cx.alert("'dynamic-cookie-key' expects <secret_key> as argument.");
+    }
+}
+
+pub(super) fn unique_id_header(cx: &mut Cx<'_>, words: &Words) {
+    if !words.has(1) {
+        cx.alert("unique-id-header expects an argument.");
+    }
+}
+
 /// `cookie`: persistence by one.
 pub(super) fn cookie(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     wants_backend(cx, draft, "cookie");
