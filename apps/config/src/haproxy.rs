@@ -25,6 +25,7 @@
 //! | `rule.rs` | rules on connections and content, and where sessions go |
 //! | `condition.rs` | ACLs and the conditions made of them |
 //! | `fetch.rs` | what a condition or a log line looks at |
+//! | `converter.rs` | what is made of samples |
 //! | `expression.rs` | regular expressions, compiled |
 //! | `map.rs` | maps of files, ready to be asked |
 //! | `stick.rs` | stick tables and what they count |
@@ -37,6 +38,7 @@ mod backend;
 mod bind;
 mod check;
 mod condition;
+mod converter;
 mod delivery;
 mod expression;
 mod fetch;
@@ -61,12 +63,13 @@ pub use check::{
     TextMatch,
 };
 pub use condition::{Acl, AclId, Condition, Matching, Network, Range, Term, Test, stands_between};
+pub use converter::{
+    Base64, Converter, Digest, HmacKey, JsonInput, MqttField, MqttPacket, Operand, Operation,
+    XxHash, Zone,
+};
 pub use delivery::{CONFIGURATION, Delivery};
 pub use expression::{Expression, ExpressionError};
-pub use fetch::{
-    Base64, Converter, Digest, Fetch, FetchKind, HmacKey, JsonInput, MqttField, MqttPacket,
-    Operand, Operation, PayloadBegin, Sample, TimeUnit, TimeoutOf, Transport, Way, XxHash, Zone,
-};
+pub use fetch::{Fetch, FetchKind, PayloadBegin, Sample, TimeUnit, TimeoutOf, Transport, Way};
 pub use frontend::{Frontend, FrontendOptions, FrontendTimeouts, Probes};
 pub use log::{
     Facility, Format, Item, ItemOptions, Level, LogFormat, LogTarget, LogTo, Style, Variable,
