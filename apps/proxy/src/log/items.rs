@@ -27,7 +27,7 @@ pub fn write_session(
             Known::Is(value) => value.text(&mut fetched.room),
             Known::Never | Known::NotYet => b"",
         };
-        write_word(text, *options, line);
+        write_word(text, options, line);
         items = rest;
     }
 }
@@ -47,7 +47,7 @@ fn write_known<'i>(
                 _ => line.push(text),
             },
             Item::Variable(variable, options) => {
-                write_variable(*variable, *options, record, clock, line);
+                write_variable(*variable, options, record, clock, line);
             }
             Item::Sample(..) => break,
         }
@@ -59,7 +59,7 @@ fn write_known<'i>(
 #[inline(always)]
 fn write_variable(
     variable: Variable,
-    options: ItemOptions,
+    options: &ItemOptions,
     record: &Record<'_>,
     clock: &mut Clock,
     line: &mut Line<'_>,
@@ -86,7 +86,7 @@ fn write_variable(
         Variable::Frontend => word(record.frontend.as_bytes(), line),
         Variable::FrontendTransport => {
             // Neither escaped nor replaced by `-`, but quoted.
-            let options = ItemOptions { quote: options.quote, ..ItemOptions::default() };
+            let options = &ItemOptions { quote: options.quote, ..ItemOptions::default() };
             write_word(record.frontend.as_bytes(), options, line);
         }
         Variable::Backend => word(record.backend.as_bytes(), line),
@@ -145,8 +145,20 @@ fn write_variable(
 }
 
 /// Text with its quotes and escapes; `-` for none where the place is mandatory.
-fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
-    let ItemOptions { quote, escape, encode, mandatory, hexadecimal: _ } = options;
+#[inline]
+fn write_word(text: &[u8], options: &ItemOptions, line: &mut Line<'_>) {
+    let &ItemOptions { quote, escape, encode, .. } = options;
+    if text.is_empty() || quote || escape || encode {
+        write_dressed(text, options, line);
+    } else {
+        line.push(text);
+    }
+}
+
+/// The same of text that does not stand as it is.
+#[inline(never)]
+fn write_dressed(text: &[u8], options: &ItemOptions, line: &mut Line<'_>) {
+    let &ItemOptions { quote, escape, encode, mandatory, hexadecimal: _ } = options;
     if quote {
         line.byte(b'"');
     }
@@ -179,7 +191,7 @@ fn write_word(text: &[u8], options: ItemOptions, line: &mut Line<'_>) {
     }
 }
 
-fn write_addr(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) {
+fn write_addr(end: Option<Endpoint>, options: &ItemOptions, line: &mut Line<'_>) {
     let Some(Endpoint { addr, .. }) = end else { return write_word(b"", options, line) };
     if options.hexadecimal {
         let bytes = addr.bytes();
@@ -197,7 +209,7 @@ fn write_addr(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) 
     }
 }
 
-fn write_port(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) {
+fn write_port(end: Option<Endpoint>, options: &ItemOptions, line: &mut Line<'_>) {
     match end {
         None => write_word(b"", options, line),
         Some(Endpoint { port, .. }) => write_count(u64::from(port), options, line),
@@ -205,7 +217,7 @@ fn write_port(end: Option<Endpoint>, options: ItemOptions, line: &mut Line<'_>) 
 }
 
 /// A number that `+X` turns into hexadecimal of four digits or more.
-fn write_count(number: u64, options: ItemOptions, line: &mut Line<'_>) {
+fn write_count(number: u64, options: &ItemOptions, line: &mut Line<'_>) {
     if options.hexadecimal { line.hexadecimal(number, 4) } else { line.number(number) }
 }
 
