@@ -334,7 +334,7 @@ pub fn all(report: &mut Report) {
         figure(
             "instructions, the same with log, limits, leastconn, checks",
             instructions("tcp-short-configured"),
-            [15_350.0, 12_000.0, 6000.0],
+            [15_200.0, 12_000.0, 6000.0],
         ),
         figure(
             "allocations while running, all applications",
