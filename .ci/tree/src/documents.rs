@@ -116,7 +116,7 @@ pub fn decision_complaints(page: &Source, folder: &str, sources: &[Source]) -> V
         let mut place = None;
         for name in decided.split('`').skip(1).step_by(2).filter(|_| is_decisions) {
             if name.ends_with(".rs") {
-                let path = match name.starts_with("apps/") {
+                let path = match name.starts_with("apps/") || name.starts_with("netstack/") {
                     true => name.to_owned(),
                     false => format!("{folder}/{name}"),
                 };

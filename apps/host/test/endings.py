@@ -11,19 +11,26 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import os
 import re
 import socket
 import threading
 import time
 
 from held import Held
-from lab import LINUX, PATIENCE_S, TAP, expect, run, wait_for
+from lab import LINUX, PATIENCE_S, TAP, expect, process, run, set_sysctl, wait_for
 from twins import OWN_PORTS, OWN_SERVERS, SHORT, Servers, compare, hear, judged, play, reset, tenths_since, twins
 
 NOBODY = f"{LINUX}:8089"
 # Who answers nothing: nobody has the one address, and the line in front of the other is full.
 ABSENT, SILENT = f"{LINUX.rsplit('.', 1)[0]}.99:80", 8088
 MUTE = f"{LINUX}:{SILENT}"
+# Nobody has these addresses either; for those behind a router that asks, and then says so (ICMP): each of the
+# two has its own, or one would hear what the other's question came to.
+ASKED = [f"{LINUX.rsplit('.', 1)[0]}.{last}:80" for last in (96, 97, 98)]
+BEHIND = [f"10.85.{{own}}.{last}:80" for last in (1, 2, 3)]
+ROUTER = ("10.84.0.1", "10.84.0.2")
+PATIENT = "timeout connect 9s; timeout client 20s"
 ONE_AT_A_TIME = "server x {server} maxconn 1"
 
 # A name, what is configured besides, and who does what: see `Stage`.
@@ -43,6 +50,12 @@ TABLE = [
     ("connect-timeout", f"timeout connect {SHORT}; retries 1; server x {MUTE}", "connect client:hears log"),
     ("connect-absent", f"timeout connect {SHORT}; retries 1; server x {ABSENT}", "connect client:hears log"),
     ("connect-redispatch", f"timeout connect {SHORT}; retries 1; option redispatch; server x {MUTE}; server y {{server}}", "connect accept server:close client:hears client:close log"),
+    ("neighbour-silent", f"{PATIENT}; retries 0; server x {ASKED[0]}", "connect client:hears log"),
+    ("neighbour-silent-again", f"{PATIENT}; retries 1; server x {ASKED[1]}", "connect client:hears log"),
+    ("neighbour-redispatch", f"{PATIENT}; option redispatch 1; server x {ASKED[2]}; server y {{server}}", "connect accept server:close client:hears client:close log"),
+    ("unreachable", f"{PATIENT}; retries 0; server x {BEHIND[0]}", "connect client:hears log"),
+    ("unreachable-again", f"{PATIENT}; retries 1; server x {BEHIND[1]}", "connect client:hears log"),
+    ("unreachable-redispatch", f"{PATIENT}; option redispatch 1; server x {BEHIND[2]}; server y {{server}}", "connect accept server:close client:hears client:close log"),
     ("retries-2", f"timeout connect {SHORT}; retries 2; server x {NOBODY}", "connect client:hears log"),
     ("retries-0", f"retries 0; server x {NOBODY}", "connect client:hears log"),
     ("redispatch-1", f"retries 3; option redispatch 1; server x {NOBODY}; server y {{server}}", "connect accept server:close client:hears client:close log"),
@@ -216,11 +229,43 @@ def silent(port):
         yield
 
 
+@contextlib.contextmanager
+def deserted(lab):
+    """A network in which there is nobody, behind a router that says so of each, when nobody has answered it."""
+    with process(["unshare", "--net", "sleep", "infinity"], lab.file("router.log")) as router:
+        own = os.readlink("/proc/self/ns/net")
+        wait_for(lambda: os.readlink(f"/proc/{router.pid}/ns/net") != own, "the router has a network of its own")
+
+        def there(*command):
+            run("nsenter", f"--net=/proc/{router.pid}/ns/net", *command)
+
+        with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as knob:
+            before = knob.read().strip()
+        set_sysctl("net.ipv4.ip_forward", "1")
+        run("ip", "link", "add", "way0", "type", "veth", "peer", "name", "way1", "netns", str(router.pid))
+        run("ip", "address", "add", f"{ROUTER[0]}/24", "dev", "way0")
+        run("ip", "link", "set", "way0", "up")
+        there("ip", "address", "add", f"{ROUTER[1]}/24", "dev", "way1")
+        there("ip", "link", "set", "way1", "up")
+        there("ip", "route", "add", "default", "via", ROUTER[0])
+        there("ip", "link", "add", "out0", "type", "veth", "peer", "name", "out1")
+        there("ip", "address", "add", "10.85.0.254/16", "dev", "out0")
+        for device in ("out0", "out1"):
+            there("ip", "link", "set", device, "up")
+        there("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv4/icmp_ratelimit")
+        run("ip", "route", "add", "10.85.0.0/16", "via", ROUTER[1])
+        try:
+            yield
+        finally:
+            run("ip", "link", "delete", "way0")
+            set_sysctl("net.ipv4.ip_forward", before)
+
+
 def proxy_moments(lab):
     """Timeouts, half-closed ends, resets at bad moments, options of ends and lines: as with haproxy."""
     sections = DEFAULTS + "".join(section(number, *row[:2]) for number, row in enumerate(TABLE))
     lines, different = 0, []
-    with (silent(SILENT), twins(lab, sections) as both, Held(twin.child.pid for twin in both) as held,
+    with (silent(SILENT), deserted(lab), twins(lab, sections) as both, Held(twin.child.pid for twin in both) as held,
           concurrent.futures.ThreadPoolExecutor(2 * SIDE_BY_SIDE) as pool):
         plays = [[pool.submit(moment, number, row[2], held, twin) for twin in both] for number, row in enumerate(TABLE)]
         for (name, *_), played in zip(TABLE, plays):

@@ -48,14 +48,16 @@ pub enum Close {
     Finished,
     /// The peer sent a valid RST.
     Reset,
-    /// The peer refused the SYN with a RST.
+    /// The peer refused the SYN: with a RST, or as a port where nobody listens (ICMP).
     Refused,
     /// Retransmissions, probes or the user timeout ran out.
     TimedOut,
     /// Keep-alive probes went unanswered.
     KeepAlive,
-    /// A hard ICMP error arrived before the connection was established.
+    /// An ICMP error arrived before the connection was established.
     Unreachable,
+    /// Nobody answered for the neighbour that leads there before the connection was established.
+    NoNeighbour,
     /// The application aborted it.
     Aborted,
     /// The local address went away.

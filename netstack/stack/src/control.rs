@@ -191,18 +191,32 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
         if quote.seq.before(tcb.una) || quote.seq.at_or_after(max) {
             return Err(Drop::IcmpOutOfWindow);
         }
+        // Of one that is being opened, that is the number of its SYN and no other.
+        let is_opening = matches!(tcb.state, State::SynSent | State::SynReceived);
         match trouble {
             Trouble::TooBig { mtu } if pmtu::is_credible(tuple.remote, mtu) => {
                 self.on_too_big(index, mtu);
                 Ok(())
             }
             Trouble::TooBig { .. } => Err(Drop::IcmpIgnored),
-            Trouble::Hard if matches!(tcb.state, State::SynSent | State::SynReceived) => {
+            Trouble::NoPort if is_opening => {
+                self.end(index, Close::Refused);
+                Ok(())
+            }
+            Trouble::Hard if is_opening => {
+                self.end(index, Close::Unreachable);
+                Ok(())
+            }
+            //= rfc9293#3.9.2.2 type=exception
+            //= reason=As in Linux, while nobody has answered: who connects has others to turn to (RFC 5461 section 4.1).
+            //# Since these Unreachable messages indicate soft error conditions, a TCP implementation
+            //# MUST NOT abort the connection (MUST-56)
+            Trouble::Soft if tcb.state == State::SynSent => {
                 self.end(index, Close::Unreachable);
                 Ok(())
             }
             // A synchronised connection outlives what routers say (RFC 5927 section 5.2).
-            Trouble::Hard | Trouble::Soft => Err(Drop::IcmpIgnored),
+            Trouble::NoPort | Trouble::Hard | Trouble::Soft => Err(Drop::IcmpIgnored),
         }
     }
 

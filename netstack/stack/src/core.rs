@@ -33,6 +33,7 @@ use crate::rfd::{PortAllocator, Rfd};
 use crate::route::Routes;
 use crate::secret::Secrets;
 use crate::slab::Slab;
+use crate::sweep::Sweep;
 use crate::table::{Kind, Reference, Table};
 use crate::tcp::{Bits, Env, FREE, Flight, Flights, GENERATION_MIN, NO_FLIGHT, Range, State, Tcb};
 use crate::time::{Duration, Instant, Wall};
@@ -99,8 +100,8 @@ pub(crate) struct Core {
     pub(crate) wake_at: Option<u32>,
     /// The tick at which what stands beneath it wants to be woken.
     pub(crate) tend_at: Option<u32>,
-    /// The connection from which on those of a lost address are looked for.
-    pub(crate) sweep_from: Option<u32>,
+    /// Where the search for connections that cannot go on is.
+    pub(crate) sweep: Sweep,
     pub(crate) attention: Attention,
     /// The time of day, as far as anybody has said.
     pub(crate) wall: Wall,
@@ -165,7 +166,7 @@ impl Core {
             waits: false,
             wake_at: None,
             tend_at: None,
-            sweep_from: None,
+            sweep: Sweep::default(),
             attention: Attention::default(),
             wall: Wall::UNKNOWN,
 

@@ -4,13 +4,15 @@
 //! of ours and a sequence number that is in flight (RFC 5927 section 4.1).
 
 use penstock_wire::Addr;
-use penstock_wire::icmp::{Message, Quote, is_hard};
+use penstock_wire::icmp::{Message, Quote, is_hard, is_port};
 
 /// What an ICMP error says of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// The packet was larger than a link on the way carries.
     TooBig { mtu: u32 },
+    /// Nobody listens there.
+    NoPort,
     /// The destination cannot be reached, and trying again is pointless.
     Hard,
     /// It may be reached later (RFC 1122 section 4.2.3.9).
@@ -23,6 +25,9 @@ pub(crate) fn trouble(message: &Message) -> Option<(Trouble, Quote)> {
         Message::TooBig { mtu, quote } => {
             let mtu = if quote.dst.is_v4() { guess(mtu, &quote) } else { mtu };
             Some((Trouble::TooBig { mtu }, quote))
+        }
+        Message::Unreachable { code, quote } if is_port(code, &quote) => {
+            Some((Trouble::NoPort, quote))
         }
         Message::Unreachable { code, quote } if is_hard(code, &quote) => {
             Some((Trouble::Hard, quote))

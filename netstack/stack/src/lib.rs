@@ -66,6 +66,7 @@ mod sendqueue;
 mod sip;
 mod slab;
 mod store;
+mod sweep;
 mod table;
 mod tcp;
 mod time;

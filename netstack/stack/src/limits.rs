@@ -130,7 +130,7 @@ pub(crate) const DEFAULT_ROUTES_MAX: usize = 32;
 /// Addresses that may be another's, asked about at once.
 pub(crate) const TENTATIVE_MAX: usize = 16;
 
-/// Connections looked at in one turn after an address went, and ended.
+/// Connections looked at in one turn after an address or a neighbour went, and ended.
 pub(crate) const SWEPT_PER_TURN: u32 = 256;
 pub(crate) const LOST_PER_TURN: u32 = 16;
 

@@ -141,14 +141,19 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             match self.core.neighbours.expire(millis) {
                 None => return,
                 Some(Action::Solicit { interface, addr, to }) => self.solicit(interface, addr, to),
-                Some(Action::Failed { hop }) => self.neighbour_failed(hop),
+                Some(Action::Failed { hop, is_wanted }) => self.neighbour_failed(hop, is_wanted),
             }
         }
     }
 
-    /// Frames that waited are lost; connections find out by their own timers.
-    fn neighbour_failed(&mut self, hop: HopId) {
+    /// Frames that waited are lost. Connections that are being opened end with
+    /// [`Close::NoNeighbour`](crate::Close::NoNeighbour), as with Linux; others find out by their own
+    /// timers.
+    fn neighbour_failed(&mut self, hop: HopId, is_wanted: bool) {
         let core = &mut self.core;
+        if is_wanted {
+            core.begin_sweep();
+        }
         while let Some((chunk, _)) = core.neighbours.take_waiting(hop) {
             core.chunks.free(chunk);
             core.drop(Drop::NeighbourFailed);

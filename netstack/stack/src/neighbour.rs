@@ -11,6 +11,8 @@
 //!                                 └── 3 tries at the known station, 3 s ── [Probe] ◀─┘
 //! ```
 //! - Frames wait in chunks, at most three for each neighbour; everything is bounded by the capacity.
+//! - Whoever connects through one that fails hears of it: [`crate::sweep`] looks for them, where
+//!   [`Neighbours::want`] says that there are any.
 //! - Decisions only: [`Neighbours::expire`] says what is to be asked, the worker writes and sends it.
 //! - What one core hears the others are told, because a card delivers all answers to one of them:
 //!   [`Learned::changed`]. An entry that no connection was told of is the first to be replaced.
@@ -95,6 +97,8 @@ pub(crate) enum Action {
     Failed {
         /// The neighbour.
         hop: HopId,
+        /// Connections are being opened through it.
+        is_wanted: bool,
     },
 }
 
@@ -288,17 +292,6 @@ impl Neighbours {
         cold.waiting_count += 1;
         self.waiting += 1;
         evicted
-    }
-
-    /// Takes the oldest frame that waits for a neighbour, and its length in bytes.
-    pub(crate) fn take_waiting(&mut self, hop: HopId) -> Option<(ChunkId, u16)> {
-        let slot = self.entries.slot(hop.0)?;
-        let cold = &mut self.entries.cold[slot as usize];
-        cold.waiting_count = cold.waiting_count.checked_sub(1)?;
-        self.waiting -= 1;
-        let oldest = cold.waiting[0];
-        cold.waiting.rotate_left(1);
-        Some(oldest)
     }
 
     /// Takes in what was heard: `addr` has the station `mac` (none: as known, RFC 4861 section 4.4).
@@ -504,6 +497,8 @@ impl Neighbours {
     /// A station is known, and nothing is to be asked: Reachable or Stale.
     fn settle(&mut self, slot: u16, state: State, millis: u32) {
         self.entries.set_state(slot, state);
+        let cold = &mut self.entries.cold[slot as usize];
+        (cold.is_wanted, cold.failed_at) = (false, None);
         let hot = &mut self.entries.hot[slot as usize];
         hot.proven = true;
         if state == State::Reachable {
@@ -531,7 +526,7 @@ impl Neighbours {
             //# Subsequent traffic to that neighbor will recreate the entry and perform address
             //# resolution again.
             State::Probe if exhausted => State::Incomplete,
-            State::Incomplete if exhausted => return self.fail(slot),
+            State::Incomplete if exhausted => return self.fail(slot, millis),
             state => state,
         };
         if next != hot.state {
@@ -546,8 +541,11 @@ impl Neighbours {
         Action::Solicit { interface, addr, to: (next == State::Probe).then_some(hot.mac()) }
     }
 
-    fn fail(&mut self, slot: u16) -> Action {
+    fn fail(&mut self, slot: u16, millis: u32) -> Action {
         self.entries.set_state(slot, State::Failed);
+        let cold = &mut self.entries.cold[slot as usize];
+        cold.failed_at = Some(millis);
+        let is_wanted = core::mem::take(&mut cold.is_wanted);
         let hot = &mut self.entries.hot[slot as usize];
         let hop = HopId(hot.id());
         if hot.proven {
@@ -557,7 +555,7 @@ impl Neighbours {
             hot.held = false;
             self.entries.push_front(slot, Queue::Spare);
         }
-        Action::Failed { hop }
+        Action::Failed { hop, is_wanted }
     }
 
     /// Whether the other cores may be told of one more thing.

@@ -103,8 +103,7 @@ impl Core {
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
-            || self.waits
-                && (self.sweep_from.is_some() || !self.hungry.is_empty() && self.can_feed())
+            || self.waits && (self.is_sweeping() || !self.hungry.is_empty() && self.can_feed())
     }
 
     /// Whether something waits for a card to write descriptors back (connections for slots, or for
@@ -126,7 +125,7 @@ impl Core {
     /// Notes whether anything still waits.
     pub(crate) fn settle_waiting(&mut self) {
         let slots = self.slot_rows.iter().any(|row| !row.is_empty());
-        let others = self.listeners.has_news() || self.sweep_from.is_some();
+        let others = self.listeners.has_news() || self.is_sweeping();
         self.waits = slots || !self.hungry.is_empty() || others;
     }
 

@@ -2,21 +2,14 @@
 //!
 //! Whoever decides that stands beneath the application, on every core alike: a worker changes its own
 //! tables and tells nobody. Listeners on every address follow by themselves, because they name none.
-//! Connections from an address that went are looked for a few hundred in a turn, so that no turn is
-//! long, and end with [`Close::AddressLost`] and without a word to the peer: what would be said would
-//! come from an address that may be another's by now. Nothing here allocates.
+//! Connections from an address that went end ([`crate::sweep`]) without a word to the peer: what would be
+//! said would come from an address that may be another's by now. Nothing here allocates.
 
-use penstock_queue::QueuePair;
 use penstock_wire::{Addr, Mac};
 
-use crate::app::{App, Close};
 use crate::core::Core;
-use crate::counters::Event;
 use crate::cx::Cx;
 use crate::interface::ConfigError;
-use crate::limits;
-use crate::tcp::FREE;
-use crate::worker::Worker;
 
 impl Cx<'_> {
     /// `addr` is ours on an interface from the next frame on. Nobody is told: see
@@ -40,8 +33,7 @@ impl Cx<'_> {
         let was_ours = self.core.interfaces.remove(interface, addr);
         if was_ours {
             self.core.renumbered();
-            self.core.sweep_from = Some(0);
-            self.core.waits = true;
+            self.core.begin_sweep();
         }
         was_ours
     }
@@ -89,36 +81,6 @@ impl Core {
         self.routes.rebuild(&self.interfaces);
         self.departures.forget();
         self.neighbours.exclude(self.interfaces.nobodies());
-    }
-}
-
-impl<Q: QueuePair, A: App> Worker<Q, A> {
-    /// Looks on for connections whose address went, and ends some of them.
-    #[cold]
-    pub(crate) fn sweep(&mut self) {
-        let Some(from) = self.core.sweep_from else { return };
-        let (mut index, mut ended) = (from, 0);
-        let end = self.core.conns.high_water();
-        while index < end.min(from.saturating_add(limits::SWEPT_PER_TURN)) {
-            let tcb = &self.core.conns[index];
-            if tcb.generation != FREE && self.core.interfaces.is_lost(tcb.tuple.local) {
-                if ended == limits::LOST_PER_TURN {
-                    break;
-                }
-                ended += 1;
-                if tcb.is_half_open() {
-                    self.core.counters.event(Event::TcpAttemptFails);
-                    self.core.forget_half_open(index);
-                } else {
-                    self.end(index, Close::AddressLost);
-                }
-            }
-            index += 1;
-        }
-        // An upcall may have lost another address, which begins anew.
-        if self.core.sweep_from == Some(from) {
-            self.core.sweep_from = (index < end).then_some(index);
-        }
     }
 }
 

@@ -421,6 +421,9 @@ fn wait_for_neighbour(
     lent: &[Lent],
     payload_bytes: u32,
 ) -> Sent {
+    if outgoing.header.flags.has(Flags::SYN) && !outgoing.header.flags.has(Flags::ACK) {
+        core.neighbours.want(outgoing.hop);
+    }
     let headers_max = ethernet::HEADER_BYTES + 40 + tcp::HEADER_BYTES_MAX;
     if payload_bytes as usize + headers_max > SLOT_BYTES {
         // Too long to wait: it is lost, and sent again by the retransmission timer.

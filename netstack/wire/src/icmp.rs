@@ -137,6 +137,11 @@ pub const fn is_hard(code: u8, quote: &Quote) -> bool {
     }
 }
 
+/// Whether an unreachable of this code says that nobody listens on the port.
+pub const fn is_port(code: u8, quote: &Quote) -> bool {
+    code == if quote.dst.is_v4() { v4::CODE_PORT } else { v6::CODE_PORT }
+}
+
 /// Reads an ICMPv4 message: `bytes` are exactly the IP payload.
 pub fn parse_v4(bytes: &[u8]) -> Result<Message, Malformed> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {

@@ -271,8 +271,10 @@ pub(super) fn describe(close: Close) -> &'static str {
     match close {
         Close::Refused => "Connection refused",
         Close::TimedOut | Close::KeepAlive => "Connection timed out",
-        Close::Unreachable => "No route to host",
-        _ => "Connection reset by peer",
+        Close::Unreachable | Close::NoNeighbour => "No route to host",
+        Close::Finished | Close::Reset | Close::Aborted | Close::AddressLost => {
+            "Connection reset by peer"
+        }
     }
 }
 

@@ -432,6 +432,7 @@ const REASONS: &[(&str, Close)] = &[
     ("TimedOut", Close::TimedOut),
     ("KeepAlive", Close::KeepAlive),
     ("Unreachable", Close::Unreachable),
+    ("NoNeighbour", Close::NoNeighbour),
     ("Aborted", Close::Aborted),
     ("AddressLost", Close::AddressLost),
 ];

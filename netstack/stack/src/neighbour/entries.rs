@@ -9,8 +9,8 @@
 //!   Spare       nobody was told its name: may be replaced at once
 //! ```
 
-use super::Neighbours;
 use super::RECLAIM_MS;
+use super::{HopId, Neighbours};
 use alloc::boxed::Box;
 use alloc::vec;
 use penstock_queue::ChunkId;
@@ -96,6 +96,10 @@ pub(super) struct Cold {
     /// Solicitations sent in this state.
     pub(super) tries: u8,
     pub(super) waiting_count: u8,
+    /// A connection that is being opened waits for it.
+    pub(super) is_wanted: bool,
+    /// When nobody answered for it last, since somebody did.
+    pub(super) failed_at: Option<u32>,
     queue: Option<Queue>,
     /// Of Due: since when. Of Retransmit and Delay: when it fires.
     pub(super) deadline: u32,
@@ -142,6 +146,31 @@ const NONE: u16 = u16::MAX;
 const SCAN_MAX: u16 = 64;
 
 impl Neighbours {
+    /// A connection that is being opened waits for a neighbour.
+    pub(crate) fn want(&mut self, hop: HopId) {
+        if let Some(slot) = self.entries.slot(hop.0) {
+            self.entries.cold[slot as usize].is_wanted = true;
+        }
+    }
+
+    /// Whether a neighbour was asked for in vain after `millis`, and has not been heard of since.
+    pub(crate) fn has_failed_since(&self, hop: HopId, millis: u32) -> bool {
+        let slot = self.entries.slot(hop.0);
+        let failed_at = slot.and_then(|slot| self.entries.cold[slot as usize].failed_at);
+        failed_at.is_some_and(|at| at.wrapping_sub(millis).cast_signed() > 0)
+    }
+
+    /// Takes the oldest frame that waits for a neighbour, and its length in bytes.
+    pub(crate) fn take_waiting(&mut self, hop: HopId) -> Option<(ChunkId, u16)> {
+        let slot = self.entries.slot(hop.0)?;
+        let cold = &mut self.entries.cold[slot as usize];
+        cold.waiting_count = cold.waiting_count.checked_sub(1)?;
+        self.waiting -= 1;
+        let oldest = cold.waiting[0];
+        cold.waiting.rotate_left(1);
+        Some(oldest)
+    }
+
     /// A link is there only now: whoever was asked before may not have heard, nor been heard, and is
     /// asked again at once.
     pub(crate) fn ask_again(&mut self, millis: u32) {
@@ -171,6 +200,8 @@ impl Entries {
             interface: 0,
             tries: 0,
             waiting_count: 0,
+            is_wanted: false,
+            failed_at: None,
             queue: None,
             deadline: 0,
             ahead: NONE,
@@ -289,6 +320,7 @@ impl Entries {
         };
         let cold = &mut self.cold[slot as usize];
         (cold.addr, cold.interface, cold.tries) = (addr, interface, 0);
+        (cold.is_wanted, cold.failed_at) = (false, None);
         cold.next_in_bucket = self.buckets[bucket];
         self.buckets[bucket] = slot;
         self.recent = slot;

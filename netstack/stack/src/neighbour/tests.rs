@@ -163,6 +163,10 @@ fn a_link_asks_again() {
     assert_eq!(neighbours.next_deadline(), Some(1020), "and again in its turn");
 }
 
+fn failed(hop: HopId) -> Action {
+    Action::Failed { hop, is_wanted: false }
+}
+
 /// Three questions a second apart, then failure; the next use begins again.
 #[test]
 fn resolution_asks_three_times_and_gives_up() {
@@ -180,9 +184,35 @@ fn resolution_asks_three_times_and_gives_up() {
             neighbours.confirm(hop, now);
             assert_eq!(state_of(&neighbours, hop), State::Incomplete, "traffic proves nothing");
         }
-        assert_eq!(neighbours.expire(round + 3000), Some(Action::Failed { hop }));
+        assert_eq!(neighbours.expire(round + 3000), Some(failed(hop)));
         assert_eq!((neighbours.expire(round + 3000), neighbours.next_deadline()), (None, None));
         assert_eq!(neighbours.mac(hop, round + 3000), None);
+    }
+}
+
+/// Who waits for a neighbour in vain is told so once, and whoever comes after that is not.
+#[test]
+fn what_a_failure_is_for() {
+    for start in [7, u32::MAX - 1000] {
+        let mut neighbours = Neighbours::new(8);
+        let hop = neighbours.resolve(start, 0, addr(1)).expect("room");
+        assert!(!neighbours.has_failed_since(hop, start));
+        neighbours.want(hop);
+        let mut now = start;
+        for is_wanted in [true, false] {
+            for _ in 0..3 {
+                assert_eq!(neighbours.expire(now), solicit(None));
+                now = now.wrapping_add(1000);
+            }
+            assert_eq!(neighbours.expire(now), Some(Action::Failed { hop, is_wanted }));
+            assert!(neighbours.has_failed_since(hop, start));
+            assert!(neighbours.has_failed_since(hop, now.wrapping_sub(1)));
+            assert!(!neighbours.has_failed_since(hop, now));
+            assert!(!neighbours.has_failed_since(HopId(0), start));
+            assert_eq!(neighbours.resolve(now, 0, addr(1)), Ok(hop));
+        }
+        neighbours.learn(now, 0, addr(1), A, ANSWER);
+        assert!(!neighbours.has_failed_since(hop, start), "it is there");
     }
 }
 
@@ -215,7 +245,7 @@ fn doubt_grows_step_by_step() {
         assert_eq!(neighbours.expire(probed.wrapping_add(second * 1000)), solicit(None));
         assert_eq!(neighbours.mac(hop, probed), None);
     }
-    assert_eq!(neighbours.expire(probed.wrapping_add(6000)), Some(Action::Failed { hop }));
+    assert_eq!(neighbours.expire(probed.wrapping_add(6000)), Some(failed(hop)));
 }
 
 /// A neighbour whose connections make progress is never asked; one doubted is trusted again.
@@ -302,7 +332,7 @@ fn a_frame_revives_a_failed_neighbour() {
     for at in [500, 1500, 2500] {
         assert_eq!(neighbours.expire(now + at), solicit(None));
     }
-    assert_eq!(neighbours.expire(now + 3500), Some(Action::Failed { hop }));
+    assert_eq!(neighbours.expire(now + 3500), Some(failed(hop)));
     assert_eq!(neighbours.take_waiting(hop), Some((chunk(1), 60)));
     assert_eq!((neighbours.take_waiting(hop), neighbours.waiting()), (None, 0));
 }
@@ -508,7 +538,7 @@ proptest! {
             }
             let mut actions = 0;
             while let Some(action) = neighbours.expire(now) {
-                if let Action::Failed { hop } = action {
+                if let Action::Failed { hop, .. } = action {
                     while let Some((frame, _)) = neighbours.take_waiting(hop) {
                         prop_assert!(waiting.remove(&frame));
                     }

@@ -2,7 +2,9 @@
 //! reason, listeners follow, and what concerns addresses is handed to core 0 wherever it arrives.
 
 use super::*;
+use crate::app::{App, Close};
 use crate::config::{Capacity, Config, Interface, SocketOptions, Steering, Tcp};
+use crate::limits;
 use crate::time::{Duration, Instant, Wall};
 use crate::{ConnId, ConnectError, Endpoint, Worker, mail, rfd};
 use alloc::vec;
