@@ -212,6 +212,14 @@ fn read(cx: &mut Cx<'_>, draft: &Draft, words: &Words, at: usize) -> Option<Serv
             return None;
         }
     };
+    if let Host::Name(service) = &parsed.host
+        && service.starts_with('_')
+    {
+        // Asked as an address it would never be there.
+        let text = format!("'{service}' : SRV records of name servers are not supported yet.");
+        alert(cx, &full, &text);
+        return None;
+    }
     let mut server = draft.default_server.clone();
     server.spot = cx.spot.clone();
     server.server.name = name;

@@ -242,6 +242,11 @@ fn what_is_not_here_yet_is_named() {
         ("source 10.0.0.2 interface eth0 usesrc client", "'source .. usesrc' is not"),
         ("server x 10.0.0.1 source 10.0.0.2:9 interface eth0 usesrc client", "'source .. usesrc'"),
         ("filter trace", "'filter'"),
+        ("server x _web._tcp.example", "SRV records of name servers are not supported yet"),
+        (
+            "server-template x 3 _web._tcp.example",
+            "SRV records of name servers are not supported yet",
+        ),
         ("server x 10.0.0.1:443 ssl verify none", "'ssl' is not supported yet"),
         ("tcp-request content use-service lua.x", "use-service"),
     ] {
