@@ -6,7 +6,8 @@
 use alloc::string::String;
 use core::fmt;
 
-use penstock_control::{Application, NameId};
+use penstock_config::haproxy::Patience;
+use penstock_control::{Absence, Application, NameId};
 use penstock_proxy::Proxy;
 use penstock_server::Server;
 use penstock_stack::{App, Close, ConnId, Counters, Cx, Datagram, Endpoint, ListenerId, UdpId};
@@ -186,6 +187,14 @@ impl Application for Tenant {
 
     fn name_servers(&self) -> &[Endpoint] {
         of!(self, app => app.name_servers())
+    }
+
+    fn patience(&self, name: NameId) -> Option<Patience> {
+        of!(self, app => app.patience(name))
+    }
+
+    fn on_nameless(&mut self, cx: &mut Cx<'_>, name: NameId, why: Absence) {
+        of!(self, app => app.on_nameless(cx, name, why));
     }
 
     fn on_name(&mut self, cx: &mut Cx<'_>, name: NameId, addresses: &[Addr]) {

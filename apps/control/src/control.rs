@@ -12,6 +12,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use penstock_config::haproxy::Patience;
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant, UdpId};
 use penstock_wire::{Addr, Mac};
 
@@ -72,7 +73,11 @@ mod numbering;
 impl Control {
     /// The control plane of a machine whose application wants to know `names`.
     #[inline(never)]
-    pub(crate) fn new(plan: Plan, names: &[String]) -> Control {
+    pub(crate) fn new(
+        plan: Plan,
+        names: &[String],
+        patience: impl Iterator<Item = Option<Patience>>,
+    ) -> Control {
         let begin = Instant(0);
         let hosts = Hosts::parse(&plan.hosts);
         // The last name is our own: where lines go.
@@ -81,7 +86,7 @@ impl Control {
         Control {
             links: Vec::with_capacity(plan.links.len()),
             checks: Checks::default(),
-            resolver: Resolver::new(&names, &hosts, begin),
+            resolver: Resolver::new(&names, patience, &hosts, begin),
             sntp: Sntp::new(),
             clock: Clock::new(begin, None),
             random: Random::new(&plan.seed),

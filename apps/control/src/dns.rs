@@ -108,12 +108,16 @@ impl Addresses {
 /// What an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The name has these addresses; none, if it has none or is none.
+    /// The name has these addresses, or none.
     Addresses(Addresses),
+    /// There is no such name.
+    NoSuchName,
     /// It did not fit: to be asked for over TCP.
     Truncated,
-    /// This server will not or cannot say.
+    /// This server will not say.
     Refused,
+    /// It cannot, or what it says is nonsense.
+    Failed,
 }
 
 /// Writes a question; returns its length.
@@ -150,8 +154,9 @@ pub(crate) fn read(bytes: &[u8], id: u16, name: &WireName, family: Family) -> Op
     }
     match packet.rcode() {
         DnsRcode::NoError => {}
-        DnsRcode::NXDomain => return Some(Answer::Addresses(nothing())),
-        _ => return Some(Answer::Refused),
+        DnsRcode::NXDomain => return Some(Answer::NoSuchName),
+        DnsRcode::Refused => return Some(Answer::Refused),
+        _ => return Some(Answer::Failed),
     }
     if packet.flags().contains(DnsFlags::TRUNCATED) {
         return Some(Answer::Truncated);
@@ -160,7 +165,7 @@ pub(crate) fn read(bytes: &[u8], id: u16, name: &WireName, family: Family) -> Op
     let count = (packet.answer_record_count() as usize).min(limits::RECORDS_MAX);
     for place in &mut records[..count] {
         // Half an answer is none: whoever sends nonsense is not believed in part.
-        let Ok((after, record)) = DnsRecord::parse(rest) else { return Some(Answer::Refused) };
+        let Ok((after, record)) = DnsRecord::parse(rest) else { return Some(Answer::Failed) };
         let (target, addr) = match record.data {
             Data::A(addr) if family == Family::V4 => (None, Some(Addr::from(addr))),
             Data::Aaaa(addr) if family == Family::V6 => (None, Some(Addr::from(addr))),
@@ -238,7 +243,7 @@ pub(crate) const QUESTION_BYTES_MAX: usize = HEADER_BYTES + NAME_BYTES_MAX + 4;
 const TTL_SECONDS_MIN: u32 = 2;
 const TTL_SECONDS_MAX: u32 = 86_400;
 /// How long it holds that there is nothing: few answers carry a SOA that would say it.
-const TTL_SECONDS_NEGATIVE: u32 = 30;
+pub(crate) const TTL_SECONDS_NEGATIVE: u32 = 30;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@
 //! | `dhcp.rs` | the client of DHCP |
 //! | `slaac.rs` | IPv6 addresses, routers and name servers from router advertisements |
 //! | `dad.rs` | whether an address is another's |
-//! | `resolver.rs`, `dns.rs`, `hosts.rs` | names: questions and what is kept; the format; `etc/hosts` |
+//! | `resolver.rs`, `name.rs`, `dns.rs`, `hosts.rs` | names: questions; what is known, and for how long; the format; `etc/hosts` |
 //! | `sntp.rs`, `clock.rs`, `date.rs` | time servers; the time of day; the calendar |
 //! | `syslog.rs`, `lines.rs` | lines to a syslog server, and to whoever prints |
 //! | `frame.rs` | whole frames, where there is no address to send from |
@@ -42,6 +42,7 @@ mod hosts;
 mod journal;
 mod limits;
 mod lines;
+mod name;
 mod plan;
 mod plane;
 mod random;
@@ -50,7 +51,7 @@ mod slaac;
 mod sntp;
 mod syslog;
 
-pub use application::{Application, NameId};
+pub use application::{Absence, Application, NameId};
 pub use date::Date;
 pub use limits::NAMES_MAX;
 pub use lines::{Line, Severity};

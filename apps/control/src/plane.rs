@@ -40,7 +40,8 @@ impl<A: Application> WithControl<A> {
         let control = (core == 0).then(|| {
             let mut plan = plan.clone();
             plan.dns.splice(..0, app.name_servers().iter().copied());
-            Box::new(Control::new(plan, app.names()))
+            let patience = (0..count).map(|name| app.patience(NameId(name as u16)));
+            Box::new(Control::new(plan, app.names(), patience))
         });
         let facility = plan.log.as_ref().map_or(0, |log| log.facility);
         WithControl {
@@ -117,7 +118,7 @@ impl<A: Application> WithControl<A> {
     #[inline(never)]
     fn settle(&mut self, cx: &mut Cx<'_>) {
         let Some(control) = &mut self.control else { return };
-        while let Some((name, addresses)) = control.resolver.take_news() {
+        while let Some((name, addresses, absence)) = control.resolver.take_news() {
             if addresses.as_slice().is_empty() {
                 control.tell_missing(name);
             }
@@ -127,7 +128,10 @@ impl<A: Application> WithControl<A> {
                     let total = addresses.as_slice().len() as u8;
                     control.journal.post(cx, News::Name { name, from, total, addresses: part });
                 }
-                self.app.on_name(cx, NameId(name), addresses.as_slice());
+                match addresses.as_slice() {
+                    [] => self.app.on_nameless(cx, NameId(name), absence),
+                    some => self.app.on_name(cx, NameId(name), some),
+                }
             } else {
                 let addr = addresses.as_slice().first();
                 let server = addr.copied().zip(control.log_port());

@@ -4,20 +4,23 @@
 //! `etc/hosts` and addresses written out come first and need no server. Everything else is asked of the
 //! name servers in turn, for A and AAAA, over UDP, each time with another id and from another port, and
 //! over TCP where the answer does not fit. Who answers must be the server that was asked, from its port,
-//! to ours. When nobody does, what was known goes on to count.
+//! to ours. When nobody does, what was known goes on to count: for as long as the [`Patience`] of the name
+//! says, where it has one, by which it is also asked for, whatever answers say of how long they hold.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
+use penstock_config::haproxy::Patience;
 use penstock_stack::{ConnId, Cx, Duration, Endpoint, Instant, SocketOptions, UdpId};
 use penstock_wire::Addr;
 
-use crate::dns::{self, Addresses, Answer, Family, WireName};
+use crate::application::Absence;
+use crate::dns::{self, Addresses, Answer, Family};
 use crate::hosts::Hosts;
 use crate::limits;
+use crate::name::{Name, SHORT};
 use crate::random::Random;
 
 /// All names, and what is asked about them.
@@ -40,31 +43,6 @@ pub(crate) struct Resolver {
     nobody_at: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Name {
-    text: String,
-    wire: Option<WireName>,
-    /// IPv4 and IPv6.
-    known: [Known; 2],
-    /// Somebody has answered, ever.
-    is_answered: bool,
-    has_news: bool,
-    /// Somebody was told.
-    is_told: bool,
-}
-
-/// What is known of a name in one family.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    addresses: Addresses,
-    /// Somebody has answered, or nobody will for now.
-    is_settled: bool,
-    is_asked: bool,
-    failures: u32,
-    /// When to ask; `None`: never.
-    ask_at: Option<Instant>,
-}
-
 /// A question under way.
 #[derive(Clone, Copy, Debug)]
 struct Question {
@@ -72,8 +50,8 @@ struct Question {
     family: Family,
     id: u16,
     tries: u32,
-    /// A server has said that it will not or cannot say.
-    is_refused: bool,
+    /// Why there is no answer: what a server has said last, if one has.
+    absence: Absence,
     server: Endpoint,
     socket: Option<UdpId>,
     /// Over TCP, or waiting for it.
@@ -106,8 +84,15 @@ pub(crate) enum Told {
 
 impl Resolver {
     /// Will resolve `names`, `hosts` first.
-    pub(crate) fn new(names: &[String], hosts: &Hosts, now: Instant) -> Resolver {
-        let names = names.iter().take(limits::NAMES_MAX).map(|text| Name::new(text, hosts, now));
+    pub(crate) fn new(
+        names: &[String],
+        patience: impl Iterator<Item = Option<Patience>>,
+        hosts: &Hosts,
+        now: Instant,
+    ) -> Resolver {
+        let names = names.iter().take(limits::NAMES_MAX);
+        let names = names.zip(patience.chain(core::iter::repeat(None)));
+        let names = names.map(|(text, patience)| Name::new(text, patience, hosts, now));
         let names: Vec<Name> = names.collect();
         Resolver {
             has_news: names.iter().any(|name| name.has_news),
@@ -161,8 +146,8 @@ impl Resolver {
         self.names.get(name as usize).map_or("", |name| &name.text)
     }
 
-    /// A name whose addresses have changed, and what they are now.
-    pub(crate) fn take_news(&mut self) -> Option<(u16, Addresses)> {
+    /// A name whose addresses have changed, what they are now, and, where there are none, why.
+    pub(crate) fn take_news(&mut self) -> Option<(u16, Addresses, Absence)> {
         if !self.has_news {
             return None;
         }
@@ -172,7 +157,7 @@ impl Resolver {
             return None;
         };
         name.has_news = false;
-        Some((at as u16, name.addresses()))
+        Some((at as u16, name.addresses(), name.absence))
     }
 
     pub(crate) fn next_at(&self) -> Option<Instant> {
@@ -265,10 +250,16 @@ impl Resolver {
         let Some(wire) = name.wire else { return Told::Nothing };
         match dns::read(bytes, question.id, &wire, question.family) {
             None => Told::Nothing,
-            Some(Answer::Addresses(addresses)) => {
+            Some(answer @ (Answer::Addresses(_) | Answer::NoSuchName)) => {
+                let (found, seconds) = match answer {
+                    Answer::Addresses(found) if found.count > 0 => (Ok(found), found.ttl_seconds),
+                    Answer::Addresses(_) => (Err(Absence::NoAddress), dns::TTL_SECONDS_NEGATIVE),
+                    _ => (Err(Absence::NoSuchName), dns::TTL_SECONDS_NEGATIVE),
+                };
+                let pause = name.pause().unwrap_or(Duration::from_secs(seconds.into()));
                 let now = cx.now();
-                let until = now + Duration::from_secs(addresses.ttl_seconds.into());
-                self.has_news |= name.settle(question.family, Some(addresses), until);
+                let until = now + pause;
+                self.has_news |= name.settle(question.family, found, now, until);
                 self.look_at = earlier(self.look_at, Some(until));
                 self.end(cx, at);
                 self.window = (self.window * 2).min(limits::QUESTIONS_MAX);
@@ -287,9 +278,12 @@ impl Resolver {
                 self.open_stream(cx);
                 Told::Nothing
             }
-            Some(Answer::Truncated | Answer::Refused) => {
+            Some(answer @ (Answer::Truncated | Answer::Refused | Answer::Failed)) => {
                 if let Some(question) = &mut self.questions[at] {
-                    question.is_refused = true;
+                    question.absence = match answer {
+                        Answer::Refused => Absence::Refusal,
+                        _ => Absence::Failure,
+                    };
                 }
                 self.try_next(cx, at, random)
             }
@@ -306,18 +300,17 @@ impl Resolver {
         let question = *question;
         self.close_stream(cx, at);
         let count = self.servers.iter().flatten().count() as u32;
-        if question.tries >= count * ROUNDS {
+        let Some(name) = self.names.get_mut(question.name as usize) else { return Told::Nothing };
+        if question.tries >= count * name.patience.map_or(ROUNDS, |patience| patience.tries) {
             let now = cx.now();
-            let Some(name) = self.names.get_mut(question.name as usize) else {
-                return Told::Nothing;
-            };
             let failures = name.known[question.family as usize].failures;
-            let pause = Duration::from_secs(RETRY_SECONDS << failures.min(RETRY_SHIFT_MAX));
-            self.has_news |= name.settle(question.family, None, now + pause);
+            let usual = Duration::from_secs(RETRY_SECONDS << failures.min(RETRY_SHIFT_MAX));
+            let pause = name.pause().unwrap_or(usual);
+            self.has_news |= name.settle(question.family, Err(question.absence), now, now + pause);
             self.look_at = earlier(self.look_at, Some(now + pause));
             self.end(cx, at);
             self.look(cx, random);
-            let is_silent = count > 0 && !question.is_refused;
+            let is_silent = count > 0 && question.absence == Absence::Silence;
             if !is_silent || core::mem::replace(&mut self.is_silent, true) {
                 return Told::Nothing;
             }
@@ -353,7 +346,7 @@ impl Resolver {
                     family,
                     id: 0,
                     tries: 0,
-                    is_refused: false,
+                    absence: Absence::Silence,
                     server,
                     socket: None,
                     by_stream: false,
@@ -370,8 +363,11 @@ impl Resolver {
         let Some(question) = self.questions.get_mut(at).and_then(Option::as_mut) else { return };
         let count = self.servers.iter().flatten().count().max(1);
         let server = self.servers.iter().flatten().nth(question.tries as usize % count);
-        let wire = self.names.get(question.name as usize).and_then(|name| name.wire);
-        question.deadline = cx.now() + TIMEOUT;
+        let name = self.names.get(question.name as usize);
+        let wire = name.and_then(|name| name.wire);
+        let retry = name.and_then(|name| name.patience).map(|patience| patience.retry);
+        let timeout = retry.map_or(TIMEOUT, |retry| Duration(retry.0 / count as u64).max(SHORT));
+        question.deadline = cx.now() + timeout;
         let (Some(&server), Some(wire)) = (server, wire) else { return };
         question.server = server;
         question.id = random.draw() as u16;
@@ -451,69 +447,10 @@ impl Resolver {
     }
 }
 
-impl Name {
-    fn new(text: &str, hosts: &Hosts, now: Instant) -> Name {
-        let mut fixed = Addresses::default();
-        match text.parse::<IpAddr>() {
-            Ok(addr) => fixed.push(addr.into()),
-            Err(_) => hosts.of(text).for_each(|addr| fixed.push(addr)),
-        }
-        let wire = WireName::parse(text);
-        let is_fixed = fixed.count > 0 || wire.is_none();
-        let unknown = Known {
-            addresses: Addresses::default(),
-            is_settled: is_fixed,
-            is_asked: false,
-            failures: 0,
-            ask_at: (!is_fixed).then_some(now),
-        };
-        let known = [Known { addresses: fixed, ..unknown }, unknown];
-        let (is_answered, has_news, is_told) = (is_fixed, is_fixed, is_fixed);
-        Name { text: text.into(), wire, known, is_answered, has_news, is_told }
-    }
-
-    /// Everything that is known, IPv4 first.
-    fn addresses(&self) -> Addresses {
-        let mut all = Addresses::default();
-        let known = self.known.iter().flat_map(|known| known.addresses.as_slice());
-        known.for_each(|&addr| all.push(addr));
-        all
-    }
-
-    /// Takes in what was found out in a family, or that nobody answered. Whether there is something to
-    /// tell: not before both families have been asked once.
-    fn settle(&mut self, family: Family, found: Option<Addresses>, ask_at: Instant) -> bool {
-        let before = self.addresses();
-        let known = &mut self.known[family as usize];
-        known.is_asked = false;
-        known.is_settled = true;
-        known.ask_at = Some(ask_at);
-        match found {
-            Some(found) => {
-                (known.addresses, known.failures) = (found, 0);
-                self.is_answered = true;
-            }
-            None => known.failures += 1,
-        }
-        let is_settled = self.known.iter().all(|known| known.is_settled);
-        // That nobody has ever said anything is no news.
-        let is_same = is_same_set(before.as_slice(), self.addresses().as_slice());
-        let news = is_settled && self.is_answered && !(self.is_told && is_same);
-        self.is_told |= news;
-        self.has_news |= news;
-        news
-    }
-}
-
 impl Told {
     fn or(self, other: Told) -> Told {
         if self == Told::Nothing { other } else { self }
     }
-}
-
-/// Servers turn the order of addresses round with each answer: that is no news.
-fn is_same_set(one: &[Addr], other: &[Addr]) -> bool {
-    one.len() == other.len() && one.iter().all(|addr| other.contains(addr))
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

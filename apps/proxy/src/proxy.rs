@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use penstock_config::haproxy::Bind;
-use penstock_control::{Application, NameId};
+use penstock_config::haproxy::{Bind, Patience};
+use penstock_control::{Absence, Application, NameId};
 use penstock_relay::Relay;
 use penstock_stack::{
     App, Capacity, Close, ConnId, Cx, Duration, Endpoint, Instant, ListenerId, SocketOptions,
@@ -283,8 +283,17 @@ impl Application for Proxy {
         &self.setup.name_servers
     }
 
+    fn patience(&self, name: NameId) -> Option<Patience> {
+        self.setup.patience(name.0)
+    }
+
     fn on_name(&mut self, cx: &mut Cx<'_>, name: NameId, addresses: &[Addr]) {
-        self.resolved(cx, name.0, addresses);
+        self.resolved(cx, name.0, Ok(addresses));
+        self.settle(cx);
+    }
+
+    fn on_nameless(&mut self, cx: &mut Cx<'_>, name: NameId, why: Absence) {
+        self.resolved(cx, name.0, Err(why));
         self.settle(cx);
     }
 }

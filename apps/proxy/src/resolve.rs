@@ -4,10 +4,12 @@
 //!   control plane: a name has these addresses now ─▶ core 0: each server keeps its own if it is still
 //!   there, else takes one that no other of that name has ─▶ every core: here it is; the log
 //! ```
-//! A server without one is in maintenance. Servers that name no resolvers take the first address,
+//! A server without one is in maintenance; how long one counts that is not told any more, `resolvers` says
+//! (`hold`), and the control plane knows. Servers that name no resolvers take the first address,
 //! silently, on each core by itself.
 
 use penstock_config::haproxy::{Address, InitAddr};
+use penstock_control::Absence;
 use penstock_stack::Cx;
 use penstock_wire::Addr;
 
@@ -18,9 +20,10 @@ use crate::server::Standing;
 use crate::transition::{ALERT, NOTICE, names};
 
 impl Proxy {
-    /// A name has these addresses from now on.
-    pub(crate) fn resolved(&mut self, cx: &mut Cx<'_>, name: u16, addresses: &[Addr]) {
+    /// A name has these addresses from now on, or none.
+    pub(crate) fn resolved(&mut self, cx: &mut Cx<'_>, name: u16, found: Result<&[Addr], Absence>) {
         let setup = self.setup;
+        let addresses = found.unwrap_or_default();
         let Some(servers) = setup.named.get(usize::from(name)) else { return };
         for &server in servers {
             if setup.server(server).resolvers.is_none() {
@@ -30,6 +33,13 @@ impl Proxy {
         if self.core != 0 {
             return;
         }
+        let cause = match found {
+            Ok([]) | Err(Absence::NoSuchName) => "DNS NX status",
+            Ok(_) => "No IP for server ",
+            Err(Absence::Silence) => "DNS timeout status",
+            Err(Absence::Refusal) => "DNS refused status",
+            Err(Absence::NoAddress | Absence::Failure) => "unspecified DNS error",
+        };
         let followers =
             || servers.iter().copied().filter(|&it| setup.server(it).resolvers.is_some());
         for server in followers() {
@@ -46,12 +56,12 @@ impl Proxy {
                         .filter(|&it| setup.backend_of(it) == backend && it != server)
                         .all(|other| self.servers[usize::from(other)].addr != Some(**addr))
             };
-            let found = addresses.iter().find(is_free).copied();
+            let free = addresses.iter().find(is_free).copied();
             let by = match followers().next() == Some(server) {
                 true => Teller::NameServer,
                 false => Teller::Cache,
             };
-            self.move_server(cx, server, found, (by, addresses.is_empty()));
+            self.move_server(cx, server, free, (by, cause));
         }
     }
 
@@ -61,7 +71,7 @@ impl Proxy {
         cx: &mut Cx<'_>,
         server: u16,
         addr: Option<Addr>,
-        (by, is_nowhere): (Teller, bool),
+        (by, cause): (Teller, &str),
     ) {
         let setup = self.setup;
         let description = setup.server(server);
@@ -74,7 +84,6 @@ impl Proxy {
         let named = names(backend, description);
         let Some(addr) = addr else {
             if !standing.is_in_maintenance {
-                let cause = if is_nowhere { "DNS NX status" } else { "No IP for server " };
                 self.take_out(cx, server, cause);
             }
             return;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
     Action, Address, Algorithm, Backend, BackendId, Bind, BindAddress, Fetch, Format, Frontend,
-    Goal, Item, LogFormat, Mode, Port, Proxies, ProxyHeader, Rule, Server, Variable,
+    Goal, Item, LogFormat, Mode, Patience, Port, Proxies, ProxyHeader, Rule, Server, Variable,
 };
 use penstock_control::NAMES_MAX;
 use penstock_relay::{Manners, Timeouts};
@@ -163,6 +163,13 @@ impl Setup {
             manners,
         };
         Ok(Box::leak(Box::new(setup)))
+    }
+
+    /// How a name is asked for, where its servers say who is asked.
+    pub(crate) fn patience(&self, name: u16) -> Option<Patience> {
+        let first = *self.named.get(usize::from(name))?.first()?;
+        let section = self.server(first).resolvers?;
+        self.proxies.resolvers.get(usize::from(section)).map(|section| section.patience)
     }
 
     /// The configuration.
@@ -364,14 +371,15 @@ fn sole_backend(proxies: &Proxies, frontend: &Frontend) -> Option<u16> {
     is_plain.then_some(number)
 }
 
-/// The names that servers have in place of addresses, each once, and who has them.
+/// The names that servers have in place of addresses, each once for those who ask alike, and who has them.
 fn names(proxies: &Proxies) -> (Vec<String>, Vec<Vec<u16>>) {
     let (mut names, mut named) = (Vec::new(), Vec::new());
     let mut numbers = BTreeMap::new();
     let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
     for (server, description) in (0..).zip(servers) {
         let Address::Name(name) = &description.address else { continue };
-        let number = *numbers.entry(name).or_insert(names.len());
+        let asked = (name, description.resolvers);
+        let number = *numbers.entry(asked).or_insert(names.len());
         if number == names.len() {
             names.push(name.clone());
             named.push(Vec::new());

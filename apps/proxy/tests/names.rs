@@ -5,8 +5,8 @@ mod world;
 
 use penstock_config::haproxy::grammar::{File, Input};
 use penstock_config::haproxy::{BackendId, ServerId};
-use penstock_control::{Application, NameId};
-use penstock_stack::Endpoint;
+use penstock_control::{Absence, Application, NameId};
+use penstock_stack::{Duration, Endpoint};
 use penstock_wire::Addr;
 
 use penstock_world::addr;
@@ -23,10 +23,16 @@ fn world(cores: u16) -> World {
 }
 
 fn with_servers(cores: u16, servers: &str) -> World {
-    let text = "resolvers mydns\n nameserver ns1 10.0.0.9:8600\ndefaults\n timeout connect 1s\n \
+    with_sections(cores, "", servers)
+}
+
+/// `more` goes on with the section of name servers.
+fn with_sections(cores: u16, more: &str, servers: &str) -> World {
+    let text = "defaults\n timeout connect 1s\n \
                 timeout client 9s\n timeout server 9s\nlisten be\n bind :80\n log stdout format short \
                 daemon\n";
-    let text = format!("{text} {servers}\n");
+    let head = "resolvers mydns\n nameserver ns1 10.0.0.9:8600\n";
+    let text = format!("{head} {more}\n{text} {servers}\n");
     let file = File { name: "a.cfg", bytes: text.as_bytes() };
     let reading = penstock_config::haproxy::grammar::read(&Input::of(&[file]));
     let proxies = reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages));
@@ -93,6 +99,37 @@ fn servers_are_where_their_name_leads() {
         let id = ServerId { backend: BackendId(0), index: 0 };
         assert!(world.cores.iter().all(|core| core.app().standing(id).is_in_maintenance));
     }
+}
+
+/// The words of HAProxy for each reason; and each name is asked for as its section says.
+#[test]
+fn why_a_name_leads_nowhere_is_said() {
+    for (absence, why) in [
+        (Absence::NoSuchName, "DNS NX status"),
+        (Absence::NoAddress, "unspecified DNS error"),
+        (Absence::Refusal, "DNS refused status"),
+        (Absence::Failure, "unspecified DNS error"),
+        (Absence::Silence, "DNS timeout status"),
+    ] {
+        let mut world = world(1);
+        resolve(&mut world, &[addr(3)]);
+        world.cores[0].with(world.now, |app, cx| app.on_nameless(cx, NameId(0), absence));
+        world.pass_ms(20);
+        let lines = world.take_log();
+        let line = format!("<1>Server be/s1 is going DOWN for maintenance ({why}). 0 active and ");
+        assert!(lines[0].starts_with(&line), "{lines:?}");
+        assert_eq!(lines[1..], ["<0>proxy be has no server available!\n"]);
+    }
+    let two = "hold nx 7s\n timeout resolve 3s\nresolvers other\n nameserver ns 10.0.0.8:53\n";
+    let servers =
+        [("a", "resolvers mydns"), ("b", "resolvers other"), ("c", ""), ("d", "resolvers mydns")];
+    let servers = servers.map(|(name, by)| format!("server {name} web.example:80 {by}\n"));
+    let world = with_sections(1, two, &servers.concat());
+    let patience = |name| world.cores[0].app().patience(NameId(name));
+    let asked = [0, 1, 2].map(|name| patience(name).map(|it| (it.pause, it.hold_nx)));
+    let (usual, seconds) = (Duration::from_secs(30), Duration::from_secs);
+    assert_eq!(asked, [Some((seconds(3), seconds(7))), Some((seconds(1), usual)), None]);
+    assert_eq!(world.cores[0].app().names().len(), 3, "the first and the last are one");
 }
 
 /// Without `resolvers` nothing is said of a name; but a check that has nowhere to go has failed.

@@ -2,12 +2,14 @@
 
 use alloc::format;
 
+use penstock_stack::Duration;
+
 use super::address::{self, Allowed, Host};
 use super::cx::Cx;
 use super::number::{NoTime, Unit};
 use super::text::{invalid_in_name, leading_number};
 use super::words::Words;
-use crate::haproxy::{BindAddress, Resolvers};
+use crate::haproxy::{BindAddress, Patience, Resolvers};
 
 /// A section begins.
 pub(super) fn begin(cx: &mut Cx<'_>, words: &Words) {
@@ -32,20 +34,29 @@ pub(super) fn line(cx: &mut Cx<'_>, words: &Words) {
             cx.notice(keyword, "'parse-resolv-conf' : there is no such file, the machine's name servers are asked.");
         }
         "hold" => {
-            let known = ["nx", "other", "refused", "timeout", "valid", "obsolete"];
             if !words.has(2) {
                 return cx.alert("'hold' expects an <event> and a <time> as arguments.");
             }
-            if !known.contains(&&words[1]) {
-                let event = &words[1];
-                return cx.alert(&format!(
+            let event: fn(&mut Patience) -> &mut Duration = match &words[1] {
+                "nx" => |patience| &mut patience.hold_nx,
+                "other" => |patience| &mut patience.hold_other,
+                "refused" => |patience| &mut patience.hold_refused,
+                "timeout" => |patience| &mut patience.hold_timeout,
+                "obsolete" => |patience| &mut patience.hold_obsolete,
+                "valid" if time(cx, &words[2], keyword).is_some() => {
+                    return idle(cx, keyword, "names are asked for as 'timeout resolve' says.");
+                }
+                "valid" => return,
+                _ => {
+                    let event = &words[1];
+                    return cx.alert(&format!(
                     "'hold' unknown <event>: '{event}', expects either 'nx', 'timeout', 'valid', \
                      'obsolete' or 'other'."
                 ));
-            }
-            if time(cx, &words[2], keyword) {
-                idle(cx, keyword);
-            }
+                }
+            };
+            let span = time(cx, &words[2], keyword);
+            set(cx, event, span);
         }
         "timeout" => match &words[1] {
             "resolve" | "retry" if !words.has(2) => {
@@ -53,8 +64,10 @@ pub(super) fn line(cx: &mut Cx<'_>, words: &Words) {
                 cx.alert(&format!("'timeout {what}' expects <time> as argument."));
             }
             "resolve" | "retry" => {
-                if time(cx, &words[2], &format!("timeout {}", &words[1])) {
-                    idle(cx, keyword);
+                let span = time(cx, &words[2], &format!("timeout {}", &words[1]));
+                match &words[1] {
+                    "resolve" => set(cx, |patience| &mut patience.pause, span),
+                    _ => set(cx, |patience| &mut patience.retry, span),
                 }
             }
             "" => cx.alert("'timeout' expects 'retry' or 'resolve' and <time> as arguments."),
@@ -72,23 +85,30 @@ pub(super) fn line(cx: &mut Cx<'_>, words: &Words) {
                     "'accepted_payload_size' must be between 512 and 65535 inclusive (was {size})."
                 ));
             }
-            idle(cx, keyword);
+            idle(cx, keyword, "what does not fit is asked for over TCP.");
         }
-        "resolve_retries" => idle(cx, keyword),
+        "resolve_retries" => {
+            let tries = leading_number(&words[1]).clamp(1, TRIES_MAX);
+            set(cx, |patience| &mut patience.tries, Some(tries as u32));
+        }
         _ => cx.alert(&format!("unknown keyword '{keyword}' in 'resolvers' section")),
     }
 }
 
-/// A word that holds for a time of its own, and would have others ask differently.
-fn idle(cx: &mut Cx<'_>, keyword: &str) {
-    let why = "names are asked for again when their time is over, and answers that do not come leave \
-               what was known.";
+/// Takes what a line says of the section, if it could be read.
+fn set<T>(cx: &mut Cx<'_>, of: impl FnOnce(&mut Patience) -> &mut T, value: Option<T>) {
+    if let (Some(section), Some(value)) = (cx.resolvers.last_mut(), value) {
+        *of(&mut section.patience) = value;
+    }
+}
+
+fn idle(cx: &mut Cx<'_>, keyword: &str, why: &str) {
     cx.notice(keyword, &format!("'{keyword}' has no effect: {why}"));
 }
 
-fn time(cx: &mut Cx<'_>, text: &str, what: &str) -> bool {
+fn time(cx: &mut Cx<'_>, text: &str, what: &str) -> Option<Duration> {
     let wrong = match cx.time(text, Unit::Milliseconds) {
-        Ok(_) => return true,
+        Ok(ms) => return Some(Duration::from_millis(ms.into())),
         Err(NoTime::Over) => format!(
             "timer overflow in argument <{text}> to <{what}>, maximum value is 2147483647 ms (~24.8 \
              days)."
@@ -99,7 +119,7 @@ fn time(cx: &mut Cx<'_>, text: &str, what: &str) -> bool {
         }
     };
     cx.alert_tight(&wrong);
-    false
+    None
 }
 
 fn nameserver(cx: &mut Cx<'_>, words: &Words) {
@@ -122,3 +142,6 @@ fn nameserver(cx: &mut Cx<'_>, words: &Words) {
         section.servers.push((name.into(), BindAddress { addr, port: parsed.port as u16 }));
     }
 }
+
+/// Nobody is asked more often in a row.
+const TRIES_MAX: i64 = 100;
