@@ -86,8 +86,8 @@ fn test(cx: &mut Cx<'_>, draft: &Draft, words: &[String]) -> Result<(Test, (Stri
             parsed
         }
         None => {
-            let only = words.get(..1).unwrap_or_default();
-            sample::words(&mut scope, only, &mut 0)
+            // As in HAProxy, words behind it that name converters are converters, and patterns too.
+            sample::words(&mut scope, words, &mut 0)
                 .map_err(|wrong| format!("{wrong} in ACL expression '{first}'"))?
         }
     };

@@ -121,6 +121,21 @@ fn conditions_are_trees() {
     );
 }
 
+/// A word that names a converter is one, and a pattern, too: so HAProxy reads `req.payload(0,0), mqtt_is_valid`.
+#[test]
+fn converters_may_be_words_of_their_own() {
+    let proxies = good(&format!(
+        "{DEFAULTS}frontend f\n bind :1\n acl mqtt req.payload(0,0), mqtt_is_valid\n \
+         acl name req.ssl_sni lower example.org\n tcp-request content accept if mqtt or name\n"
+    ));
+    let [mqtt, name] = &proxies.frontends[0].acls[..] else { panic!("{proxies:?}") };
+    let ([mqtt], [name]) = (&mqtt.tests[..], &name.tests[..]) else { panic!("{proxies:?}") };
+    assert_eq!(mqtt.sample.converters, [Converter::MqttIsValid]);
+    assert_eq!(mqtt.matching, Matching::Bool);
+    assert_eq!(name.sample.converters, [Converter::Lower]);
+    assert_eq!(name.matching, Matching::Text(vec![b"lower".to_vec(), b"example.org".to_vec()]));
+}
+
 #[test]
 fn checks_are_steps() {
     let of = |lines: &str| {
