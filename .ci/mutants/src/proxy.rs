@@ -237,8 +237,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who refused is asked again at once",
         file: "apps/proxy/src/retry.rs",
-        find: "Failure::Refused => !(moves && has_choice),",
-        planted: "Failure::Refused => !(moves && has_choice) && !MUTANT,",
+        find: "Failure::Refused => !(moves && has_others),",
+        planted: "Failure::Refused => !(moves && has_others) && !MUTANT,",
         found_by: Test("worlds", "the_same_server_is_asked_again_after_a_pause"),
     },
     Mutant {

@@ -39,9 +39,4 @@ impl Backend {
     pub(crate) fn usable_count(&self) -> u32 {
         self.shares.iter().filter(|share| share.is_usable()).count() as u32
     }
-
-    /// Servers, active ones or backups in their place, that are used now.
-    pub(crate) fn used_count(&self) -> u32 {
-        self.balancer.used_count()
-    }
 }

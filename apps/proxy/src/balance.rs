@@ -96,6 +96,8 @@ pub(crate) struct Balancer {
     /// Which servers are used now: the active ones, or the backups in their place.
     used: Vec<bool>,
     used_count: u32,
+    /// Active ones among them; none where backups are in their place.
+    active_count: u32,
     all_backups: bool,
 }
 
@@ -133,6 +135,7 @@ impl Balancer {
             kind,
             used: alloc::vec![false; shares.len()],
             used_count: 0,
+            active_count: 0,
             all_backups: backend.options.all_backups,
         };
         balancer.update(shares);
@@ -150,6 +153,7 @@ impl Balancer {
             one_backup |= *used && share.is_backup;
         }
         self.used_count = self.used.iter().filter(|used| **used).count() as u32;
+        self.active_count = if any_active { self.used_count } else { 0 };
         match &mut self.kind {
             Kind::RoundRobin(turns) => turns.update(shares, &self.used),
             Kind::LeastConn(least) => least.update(shares, &self.used),
@@ -170,14 +174,14 @@ impl Balancer {
         }
     }
 
-    /// How many servers can be given sessions: those in use.
-    pub(crate) fn used_count(&self) -> u32 {
-        self.used_count
+    /// How many active servers can be given sessions: none where backups are in their place.
+    pub(crate) fn active_count(&self) -> u32 {
+        self.active_count
     }
 
-    /// Whether another question would lead to another server anyway.
-    pub(crate) fn goes_in_turn(&self) -> bool {
-        matches!(self.kind, Kind::RoundRobin(_) | Kind::StaticRoundRobin(_) | Kind::Random { .. })
+    /// Whether a key says which server it is, so that to ask again leads to the same.
+    pub(crate) fn goes_by_key(&self) -> bool {
+        matches!(self.kind, Kind::Mapped { .. } | Kind::Consistent { .. })
     }
 
     /// Whether a backend with a queue has no server with room: new sessions join it unasked.

@@ -95,9 +95,21 @@ impl Proxy {
         if waiting == 0 && self.slots.take(pool) {
             self.connect_in_slot(cx, id, server);
         } else if self.queue_max(cx, server).is_some_and(|most| waiting >= most) {
-            self.turn_away(cx, id, Termination::QUEUE_FULL);
+            self.passed_on(cx, id);
         } else {
             self.wait_in_queue(cx, id, self.setup.backend_of(server), Some(server));
+        }
+    }
+
+    /// As many wait for its server as may: a session that a rule sent there may ask for another.
+    fn passed_on(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let setup = self.setup;
+        let Some(session) = self.session_mut(id) else { return };
+        let moves = session.backend.is_some_and(|at| setup.backend(at).redispatch.is_some());
+        if moves && !session.has(Session::FORCED) && session.take(Session::DIRECTED) {
+            self.assign(cx, id);
+        } else {
+            self.turn_away(cx, id, Termination::QUEUE_FULL);
         }
     }
 

@@ -119,7 +119,10 @@ impl Proxy {
             Some(Decision::Wait(phase, backend)) => self.wait_for_bytes(cx, id, phase, backend),
             Some(Decision::End(verdict)) => self.refuse(cx, id, verdict),
             Some(Decision::NoBackend) => self.turn_away(cx, id, Termination::NO_SERVER),
-            Some(Decision::Go { backend, directed, key }) => {
+            Some(Decision::Go { backend, directed, is_forced, key }) => {
+                if is_forced && let Some(session) = self.session_mut(id) {
+                    session.set(Session::FORCED);
+                }
                 self.go_to_backend(cx, id, backend, directed, key);
             }
         }

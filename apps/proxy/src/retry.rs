@@ -43,17 +43,19 @@ impl Proxy {
         }
         session.retries += 1;
         let (retries, is_directed) = (session.retries, session.has(Session::DIRECTED));
+        let is_forced = session.has(Session::FORCED);
         self.statistics.retries += 1;
-        let state = &self.backends[backend as usize];
-        let has_choice = state.balancer.goes_in_turn() && state.used_count() > 1;
+        let balancer = &self.backends[backend as usize].balancer;
+        let has_others = balancer.active_count() > 1;
+        let any_will_do = has_others && !is_directed && !balancer.goes_by_key();
         let is_gone = !self.servers[server as usize].standing.is_running();
         let moves = configuration.redispatch.is_some_and(|redispatch| {
-            is_gone || is_due(redispatch, retries, retries_max) || has_choice && !is_directed
+            !is_forced && (is_gone || is_due(redispatch, retries, retries_max) || any_will_do)
         });
         // To ask the same server at once would end the same way.
         let pauses = match failure {
             Failure::AtOnce => true,
-            Failure::Refused => !(moves && has_choice),
+            Failure::Refused => !(moves && has_others),
             Failure::TimedOut => false,
         };
         if moves {

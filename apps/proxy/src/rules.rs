@@ -61,6 +61,8 @@ pub(crate) enum Decision {
         backend: u16,
         /// The server, among all, that a rule named.
         directed: Option<u16>,
+        /// Whether it keeps to that one, whatever happens.
+        is_forced: bool,
         /// What a hash has to place.
         key: Option<u32>,
     },
@@ -197,7 +199,7 @@ impl Proxy {
         None
     }
 
-    /// Whether who belongs to a server is sent to it though it is down.
+    /// Whether who belongs to a server is sent to it though it is down, and to no other.
     fn forces_persistence(
         &self,
         backend: u16,
@@ -205,10 +207,9 @@ impl Proxy {
         view: &SessionView<'_>,
         work: &mut Workspace,
     ) -> bool {
-        let description = self.setup.backend(backend);
-        let mut rules = description.persist_rules.iter();
+        let mut rules = self.setup.backend(backend).persist_rules.iter();
         let rule = rules.find(|rule| acls.hold(rule.condition.as_ref(), view, work) == Answer::Yes);
-        description.options.persist || rule.is_some_and(|rule| rule.forces)
+        rule.is_some_and(|rule| rule.forces)
     }
 
     /// The server that a stick table knows for a key of the session; the first one counts. Keys for
@@ -375,7 +376,8 @@ impl Proxy {
             end @ (Verdict::Reject | Verdict::Drop) => return Decision::End(end),
         }
         view.is_final = true;
-        let forces = self.forces_persistence(backend, acls, view, work);
+        let is_forced = self.forces_persistence(backend, acls, view, work);
+        let forces = is_forced || description.options.persist;
         let named = self.use_server(backend, acls, view, work, forces);
         let stuck = self.stick(backend, acls, view, work, forces);
         let by_cookie = self.rdp_server(backend, view, work);
@@ -394,7 +396,7 @@ impl Proxy {
             }
             _ => None,
         };
-        Decision::Go { backend, directed, key }
+        Decision::Go { backend, directed, is_forced, key }
     }
 }
 

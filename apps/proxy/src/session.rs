@@ -102,6 +102,8 @@ impl Session {
     pub(crate) const BEGUN: u16 = 1 << 1;
     /// It is called something.
     pub(crate) const IDENTIFIED: u16 = 1 << 2;
+    /// `force-persist` keeps it to its server, though that is down.
+    pub(crate) const FORCED: u16 = 1 << 3;
     /// It is counted in its frontend, its backend, its server.
     pub(crate) const IN_FRONTEND: u16 = 1 << 4;
     pub(crate) const IN_BACKEND: u16 = 1 << 5;

@@ -46,7 +46,8 @@ impl Proxy {
         self.backends[backend as usize].update(self.setup, backend, &self.servers);
         let description = self.setup.server(server);
         let is_open = |it: Standing| it.is_running() && it.takes_new();
-        let moves = self.setup.backend(backend).redispatch.is_some();
+        let configuration = self.setup.backend(backend);
+        let moves = configuration.redispatch.is_some() && !configuration.options.persist;
         if is_open(before) && !is_open(standing) && moves {
             self.redistribute(cx, server);
         }
