@@ -83,7 +83,7 @@ def backends(first):
         text += (f"backend {name}\n option log-health-checks\n {lines}\n"
                  f" server s1 {LINUX}:{port} {words.format(port=port)}\n")
         if name == "orders":
-            text += f" server s2 {LINUX}:{port} track {name}/s1\n"
+            text += f" server s2 {LINUX}:{port} track {name}/s1\n server s3 {LINUX}:{port} track {name}/s1\n"
     return text, ports
 
 

@@ -50,7 +50,8 @@ impl Proxy {
         });
     }
 
-    /// Calls this for each server that tracks that one, with its names.
+    /// Calls this for each server that tracks that one, with its names: the last in the configuration
+    /// first, as HAProxy goes through them.
     pub(crate) fn each_follower(
         &mut self,
         cx: &mut Cx<'_>,
@@ -59,7 +60,7 @@ impl Proxy {
     ) {
         let setup = self.setup;
         let leader = names(setup.backend(setup.backend_of(server)), setup.server(server));
-        for follower in 0..self.servers.len() as u16 {
+        for follower in (0..self.servers.len() as u16).rev() {
             if setup.leader_of(follower) == Some(server) {
                 act(self, cx, follower, leader);
             }
