@@ -1,8 +1,10 @@
 //! The way in for fuzzers.
 
 mod reply;
+mod samples;
 
 pub use reply::check_reply;
+pub use samples::samples;
 
 use crate::hello::{Scratch, client_hello, hello_type};
 use crate::known::Known;
@@ -16,10 +18,11 @@ use crate::proxy_protocol::{
 /// When one of them has a defect.
 pub fn proxy(bytes: &[u8]) {
     let Some((what, bytes)) = bytes.split_first() else { return };
-    match what % 3 {
+    match what % 4 {
         0 => proxy_header(bytes),
         1 => hello(bytes),
-        _ => check_reply(bytes),
+        2 => check_reply(bytes),
+        _ => samples(bytes),
     }
 }
 

@@ -58,7 +58,7 @@ fn plan(what: u8) -> (ProxyCheck, bool) {
         let connect = CheckStep::Connect(Connect { implicit: true, ..Connect::default() });
         vec![connect, expect(matching, negated)]
     };
-    match what % 8 {
+    match what % 10 {
         0 => (ProxyCheck::Tcp(steps(ExpectMatch::Bytes(b"+OK".to_vec()))), true),
         1 => (ProxyCheck::Tcp(steps(ExpectMatch::HexRegex("2B4F".into()))), true),
         2 => (ProxyCheck::Tcp(steps(ExpectMatch::Regex("[0-9]+ OK$".into()))), false),
@@ -66,6 +66,8 @@ fn plan(what: u8) -> (ProxyCheck, bool) {
         4 => (ProxyCheck::Http(steps(ExpectMatch::StatusRegex("^2".into()))), true),
         5 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::MysqlLogin))), true),
         6 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::LdapBind))), false),
+        7 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::SpopHello))), true),
+        8 => (ProxyCheck::ReadyMade(steps(ExpectMatch::Reply(Reply::Agent))), false),
         _ => (ProxyCheck::Http(steps(ExpectMatch::Bytes(b"ok".to_vec()))), false),
     }
 }
@@ -111,11 +113,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ANSWERS: [&[u8]; 6] = [
+    const ANSWERS: [&[u8]; 8] = [
         b"\x02\0\0\0\x0a8\x04\0\0\x02\xff\x15\x04x",
         b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0",
         b"+OK ready\r\n",
         b"220 OK",
+        b"up 50%\n",
+        b"\0\0\0\x3c\x65\0\0\0\x01\0\0\x07version\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\
+          \x0ccapabilities\x08\0",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ];
