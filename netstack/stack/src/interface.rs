@@ -420,11 +420,13 @@ impl Interfaces {
         self.nobodies().any(|nobody| nobody == addr)
     }
 
-    /// The interface on whose link `dst` lies, by the longest prefix of our addresses.
+    /// The interface on whose link `dst` lies, by the longest prefix of our addresses; of several that
+    /// are as long the first, as with Linux.
     pub(crate) fn on_link(&self, dst: Addr) -> Option<(u8, u8)> {
         let matching = self.live().map(|(_, own)| own);
         let matching = matching.filter(|own| own.covers(dst) && !own.addr.is_link_local_v6());
-        matching.map(|own| (own.station.interface, own.prefix_bits)).max_by_key(|&(_, bits)| bits)
+        let links = matching.map(|own| (own.station.interface, own.prefix_bits));
+        links.max_by_key(|&(interface, bits)| (bits, core::cmp::Reverse(interface)))
     }
 
     /// Whether `dst` lies on the link of `interface`.

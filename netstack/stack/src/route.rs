@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_cards_in_one_network_the_first_leads_there() {
+        let (mut config, _) = routes();
+        config.interfaces[1].addresses = vec![(addr("10.0.0.2"), 24)];
+        config.routes.clear();
+        let interfaces = Interfaces::new(&config).expect("valid");
+        let routes = Routes::new(&config, &interfaces).expect("valid");
+        let dst = addr("10.0.0.9");
+        assert_eq!(routes.lookup(&interfaces, dst), Some((0, dst)));
+        assert_eq!(routes.lookup_on(&interfaces, 1, dst), Some((1, dst)));
+    }
+
+    #[test]
     fn a_gateway_must_be_a_neighbour() {
         let (mut config, interfaces) = routes();
         config.routes[0].gateway = Some(addr("172.16.0.1"));
