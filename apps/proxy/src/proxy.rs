@@ -27,7 +27,7 @@ use crate::queue::{Places, Queue};
 use crate::sample::Workspace;
 use crate::server::Server;
 use crate::session::{Session, SessionId};
-use crate::setup::{Door, Setup};
+use crate::setup::{Door, Setup, keepalive};
 use crate::slab::Slab;
 use crate::slots::Slots;
 use crate::statistics::Statistics;
@@ -250,8 +250,10 @@ impl Proxy {
     fn client_options(&self, frontend: u16, bind: u16) -> SocketOptions {
         let &Bind { user_timeout, mss, .. } = self.setup.bind(frontend, bind);
         let mss = mss.and_then(|mss| NonZeroU16::new(mss.unsigned_abs()));
-        let patient = self.setup.frontend(frontend).options.smart_accept != Some(false);
-        SocketOptions { user_timeout, patient, mss, ..OPTIONS }
+        let section = self.setup.frontend(frontend);
+        let patient = section.options.smart_accept != Some(false);
+        let keepalive = keepalive(section.options.keep_alive, &section.options.probes);
+        SocketOptions { user_timeout, patient, keepalive, mss, ..OPTIONS }
     }
 
     /// Sets the client's timer to the end of the phase that its session is in.

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 
 use penstock_config::haproxy::{
     Action, Address, Algorithm, Backend, BackendId, Bind, BindAddress, Fetch, Format, Frontend,
-    Goal, Item, LogFormat, Mode, Patience, Port, Proxies, ProxyHeader, Rule, Server, Variable,
+    Goal, Item, LogFormat, Mode, Patience, Port, Probes, Proxies, ProxyHeader, Rule, Server,
+    Variable,
 };
 use penstock_control::NAMES_MAX;
 use penstock_relay::{Manners, Timeouts};
-use penstock_stack::{Endpoint, SocketOptions};
+use penstock_stack::{Duration, Endpoint, KeepAlive, SocketOptions};
 
 use crate::acl::{Acls, CompileError};
 use crate::check::Plan;
@@ -323,12 +324,18 @@ impl Setup {
 impl Approach {
     fn new(number: u16, index: u16, backend: &Backend, server: &Server) -> Approach {
         let patient = backend.options.smart_connect != Some(false);
+        let keepalive = keepalive(backend.options.keep_alive, &backend.options.probes);
         Approach {
             backend: number,
             index,
             is_where_clients_went: matches!(server.address, Address::Client),
             port: server.port,
-            options: SocketOptions { user_timeout: server.user_timeout, patient, ..OPTIONS },
+            options: SocketOptions {
+                user_timeout: server.user_timeout,
+                patient,
+                keepalive,
+                ..OPTIONS
+            },
             header: server.send_proxy,
         }
     }
@@ -355,6 +362,16 @@ fn doors(proxies: &Proxies) -> (Vec<u16>, Vec<Door>) {
         doors.extend((0..).zip(&section.binds).map(door));
     }
     (first_doors, doors)
+}
+
+/// How a quiet connection is probed (`option clitcpka`, `srvtcpka`), if it is; what is not said is
+/// Linux's (`tcp_keepalive_time`, `_intvl`, `_probes`).
+pub(crate) fn keepalive(is_probed: bool, said: &Probes) -> Option<KeepAlive> {
+    is_probed.then(|| KeepAlive {
+        idle: said.idle.unwrap_or(Duration::from_secs(7_200)),
+        interval: said.interval.unwrap_or(Duration::from_secs(75)),
+        probes: said.count.unwrap_or(9),
+    })
 }
 
 /// See [`Setup::sole_backend`].
