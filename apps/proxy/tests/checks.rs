@@ -4,55 +4,24 @@
 mod world;
 
 use penstock_config::haproxy::{
-    Address, Backend, BackendId, Bind, BindAddress, CheckStep, Connect, Expect, ExpectMatch,
-    Facility, Format, Frontend, Item, Level, LogTarget, LogTo, Observe, OnError, Port, Proxies,
-    ProxyCheck, Retries, Server, ServerCheck, ServerId, Style,
+    BackendId, CheckStep, Connect, Expect, ExpectMatch, Format, Item, Observe, OnError, Port,
+    Proxies, ProxyCheck, Retries, ServerId,
 };
 use penstock_stack::{Close, Duration};
-use penstock_wire::Addr;
 
 use penstock_world::addr;
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, Scene, World};
+use world::{Plan, Scene, World, site};
 
 /// A frontend on port 80, two servers that are checked once a second, and their lines on the console.
 fn proxies() -> Proxies {
-    let at = BindAddress { addr: Addr::UNSPECIFIED, port: 80 };
-    let mut frontend = Frontend {
-        name: "fe".into(),
-        binds: vec![Bind::new(at)],
-        default_backend: Some(BackendId(0)),
-        ..Frontend::default()
-    };
-    frontend.timeouts.client = Some(Duration::from_secs(10));
-    let server = |number: u32| {
-        let address = Address::Addr(addr(3 + number));
-        let check = ServerCheck { inter: Duration::from_secs(1), ..ServerCheck::default() };
-        Server {
-            id: number + 1,
-            check: Some(check),
-            ..Server::new(&format!("s{}", number + 1), address, Port::Fixed(80))
-        }
-    };
-    let mut backend = Backend {
-        name: "be".into(),
-        servers: (0..2).map(server).collect(),
-        logs: vec![LogTarget {
-            to: LogTo::Console,
-            style: Style::Short,
-            length_max: 1024,
-            sample_ranges: vec![],
-            sample_size: 0,
-            facility: Facility(16),
-            most: Level(7),
-            least: Level(0),
-        }],
-        ..Backend::default()
-    };
-    backend.timeouts.connect = Some(Duration::from_secs(3));
-    backend.timeouts.server = Some(Duration::from_secs(10));
-    Proxies { frontends: vec![frontend], backends: vec![backend], ..Proxies::default() }
+    let servers = "\
+    log stdout format short local0
+    server s1 10.0.0.3:80 check inter 1s
+    server s2 10.0.0.4:80 check inter 1s
+";
+    site("", servers)
 }
 
 /// After two seconds, in which everybody has learned where everybody is.
@@ -151,20 +120,7 @@ fn a_server_that_is_silent_is_found_out_in_time() {
 
 #[test]
 fn what_a_server_says_is_looked_at() {
-    let step = |matching| {
-        CheckStep::Expect(Expect {
-            negated: false,
-            matching,
-            min_recv: None,
-            ok_status: None,
-            error_status: None,
-            timeout_status: None,
-            on_success: None,
-            on_error: None,
-            status_code: None,
-            comment: None,
-        })
-    };
+    let step = |matching| CheckStep::Expect(Expect::of(matching));
     // Each server says its own last byte, and then what it hears.
     let check = |name: u8| {
         ProxyCheck::Tcp(vec![
@@ -421,18 +377,8 @@ fn nobody_is_checked_before_the_machine_has_an_address() {
 
 #[test]
 fn an_agent_takes_its_server_out_and_puts_it_back() {
-    let text = "\
-defaults
-    mode tcp
-    log stdout format raw local0
-    log-format %ts
-    timeout client 10s
-    timeout server 10s
-    timeout connect 3s
-frontend fe
-    bind :80
-    default_backend be
-backend be
+    let log = "    log stdout format raw local0\n    log-format %ts\n";
+    let servers = "\
     server s1 10.0.0.3:80 agent-check agent-port 82 agent-inter 500ms
     server s2 10.0.0.4:80
 ";
@@ -449,7 +395,7 @@ backend be
         ("100%", both, ""),
     ];
     for cores in [1, 4] {
-        let mut world = world(world::proxies(text), cores);
+        let mut world = world(site(log, servers), cores);
         for (word, names, sentence) in words {
             let server = world.servers[0].as_mut().expect("alive");
             server.app_mut().agent_says = word;

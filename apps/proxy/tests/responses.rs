@@ -7,27 +7,15 @@ use penstock_stack::{Close, ConnId};
 
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, Scene, World, proxies};
+use world::{Plan, Scene, World, site};
 
-const HEAD: &str = "\
-defaults
-    mode tcp
-    log stdout format raw local0
-    log-format \"%ts %U %B\"
-    timeout client 10s
-    timeout server 10s
-    timeout connect 3s
-frontend fe
-    bind :80
-    default_backend be
-backend be
-    server s1 10.0.0.3:80
-    tcp-response inspect-delay 1s
-";
+const LOG: &str = "    log stdout format raw local0\n    log-format \"%ts %U %B\"\n";
+
+const SERVER: &str = "    server s1 10.0.0.3:80\n    tcp-response inspect-delay 1s\n";
 
 /// Somebody has come who says so many bytes and stays.
 fn world(rules: &str, ways: Ways, says: usize) -> (World, ConnId) {
-    let mut world = Plan::fair(proxies(&format!("{HEAD}{rules}")), 1, &[ways]).world();
+    let mut world = Plan::fair(site(LOG, &format!("{SERVER}{rules}")), 1, &[ways]).world();
     world.warm();
     let says: Vec<u8> = (0..says).map(|at| at as u8).collect();
     let visit = world.visit(80, Client { says, ..Client::default() });

@@ -10,25 +10,12 @@ use penstock_stack::Close;
 
 use world::client::Client;
 use world::server::Ways;
-use world::{Plan, Scene, World, proxies};
-
-const HEAD: &str = "\
-defaults
-    mode tcp
-    timeout client 10s
-    timeout server 10s
-    timeout connect 3s
-frontend fe
-    bind :80
-    default_backend be
-backend be
-";
+use world::{Plan, Scene, World, site};
 
 const SERVERS: &str = "    server s1 10.0.0.3:80\n    server s2 10.0.0.4:80\n";
 
 fn world(backend: &str, cores: u16) -> World {
-    let text = format!("{HEAD}{backend}");
-    let mut world = Plan::fair(proxies(&text), cores, &[Ways::default(); 2]).world();
+    let mut world = Plan::fair(site("", backend), cores, &[Ways::default(); 2]).world();
     for _ in 0..8 {
         world.visit(80, Client::saying(b"x"));
     }

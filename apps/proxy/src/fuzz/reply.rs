@@ -39,20 +39,7 @@ pub fn check_reply(bytes: &[u8]) {
 
 /// A check, and whether what it finds in a beginning it finds in the whole.
 fn plan(what: u8) -> (ProxyCheck, bool) {
-    let expect = |matching, negated| {
-        CheckStep::Expect(Expect {
-            negated,
-            matching,
-            min_recv: None,
-            ok_status: None,
-            error_status: None,
-            timeout_status: None,
-            on_success: None,
-            on_error: None,
-            status_code: None,
-            comment: None,
-        })
-    };
+    let expect = |matching, negated| CheckStep::Expect(Expect { negated, ..Expect::of(matching) });
     let negated = what & 0x80 != 0;
     let steps = |matching| {
         let connect = CheckStep::Connect(Connect { implicit: true, ..Connect::default() });

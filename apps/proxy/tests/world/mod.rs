@@ -21,6 +21,19 @@ pub(crate) fn proxies(text: &str) -> Proxies {
     reading.proxies.unwrap_or_else(|| panic!("{:?}", reading.messages))
 }
 
+/// A frontend `fe` at port 80 of a backend `be`: with these lines in `defaults`, and these in the backend.
+pub(crate) fn site(defaults: &str, backend: &str) -> Proxies {
+    let text = "\
+defaults
+    mode tcp
+    timeout client 10s
+    timeout server 10s
+    timeout connect 3s
+";
+    let fe = "frontend fe\n    bind :80\n    default_backend be\n";
+    proxies(&format!("{text}{defaults}{fe}backend be\n{backend}"))
+}
+
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {

@@ -27,18 +27,7 @@ pub(super) fn send(bytes: &str, comment: &str) -> CheckStep {
 }
 
 pub(super) fn expectation(matching: ExpectMatch) -> Expect {
-    Expect {
-        negated: false,
-        matching,
-        min_recv: None,
-        ok_status: None,
-        error_status: None,
-        timeout_status: None,
-        on_success: None,
-        on_error: None,
-        status_code: None,
-        comment: None,
-    }
+    Expect::of(matching)
 }
 
 pub(super) fn wants(bytes: &str) -> Expect {
