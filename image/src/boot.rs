@@ -90,7 +90,7 @@ fn start(machine: &mut Machine) -> Result<(), Vec<String>> {
             ground.settle(machine, Arc::new(tenant));
         }
         Wanted::Proxy => {
-            let setup = proxy::setup(words, &delivered, &boot.environment, settings.lenient)?;
+            let setup = proxy::setup(words, &delivered, &boot.environment, &settings)?;
             setup.check(cores)?;
             let needs = Needs::of(setup, cores);
             let appetite = Appetite {

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use penstock_config::Machine;
 use penstock_config::haproxy::Delivery;
 use penstock_config::haproxy::grammar::{File, Input, Message, Severity};
 use penstock_kernel::log::{self, Level};
@@ -30,7 +31,7 @@ pub(crate) fn setup(
     words: &[String],
     delivered: &Delivery<'_>,
     environment: &[(String, String)],
-    lenient: bool,
+    machine: &Machine,
 ) -> Result<&'static Setup, Vec<String>> {
     let inline = penstock_proxy::inline(words);
     let file = match words {
@@ -41,7 +42,10 @@ pub(crate) fn setup(
         let expected = "proxy: expected a configuration: a file (-initrd haproxy.cfg), or -- proxy";
         Vec::from([expected.to_string()])
     })?;
-    let read = penstock_proxy::read(&Input { files: &[file], environment, delivered, lenient });
+    let (lenient, route_localnet) = (machine.lenient, machine.tcp.route_localnet);
+    let files = &[file];
+    let input = Input { files, environment, delivered, lenient, route_localnet };
+    let read = penstock_proxy::read(&input);
     // HAProxy's line without what precedes its first colon: how grave it is, the console says itself.
     let line = |message: &Message| {
         let line = message.line(PID).to_string();

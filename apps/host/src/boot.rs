@@ -36,8 +36,8 @@ pub(crate) fn start(options: &Options) -> Result<House, Vec<String>> {
         Wanted::Proxy => {
             let environment: Vec<(String, String)> =
                 std::env::vars().chain(boot.environment).collect();
-            let lenient = boot.machine.lenient;
-            let setup = proxy::setup(&options.configurations, words, &environment, lenient)?;
+            let files = &options.configurations;
+            let setup = proxy::setup(files, words, &environment, &boot.machine)?;
             let mut ground = Ground::open(&boot.machine, &options.taps)?;
             let cores = ground.cores();
             setup.check(cores).map_err(|lines| proxy::alerts(&lines))?;

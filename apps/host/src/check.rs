@@ -43,8 +43,12 @@ impl Check {
             files.iter().map(|(name, bytes)| File { name, bytes: bytes.as_slice() }).collect();
         let environment: Vec<_> = std::env::vars().collect();
         let delivered = &Given::default();
-        let input =
-            Input { files: &files, environment: &environment, delivered, lenient: self.lenient };
+        let input = Input {
+            lenient: self.lenient,
+            environment: &environment,
+            delivered,
+            ..Input::of(&files)
+        };
         let reading = grammar::read(&input);
         // What could be read may still not be run.
         let run = penstock_proxy::read(&input);

@@ -108,7 +108,9 @@ fn start(launch: &Launch) -> Result<Option<House>, String> {
     let given = Given::default();
     let mut plan = Vec::new();
     let lenient = launch.lenient;
-    let input = Input { files: &files, environment: &environment, delivered: &given, lenient };
+    let (files, environment, delivered) = (&files, &environment, &given);
+    // 127.0.0.1 is Linux, as for haproxy.
+    let input = Input { files, environment, delivered, lenient, route_localnet: true };
     let read = penstock_proxy::read_as(&input, |proxies| {
         proxies.global.pid = process::id();
         for frontend in &mut proxies.frontends {

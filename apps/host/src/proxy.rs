@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use penstock_config::Machine;
 use penstock_config::haproxy::grammar::{File, Input, Severity};
 use penstock_proxy::{Proxy, Setup, Statistics};
 use penstock_stack::{Counters, Cx};
@@ -61,7 +62,7 @@ pub(crate) fn setup(
     paths: &[PathBuf],
     words: &[String],
     environment: &[(String, String)],
-    lenient: bool,
+    machine: &Machine,
 ) -> Result<&'static Setup, Vec<String>> {
     let wrong = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let mut texts = Vec::new();
@@ -73,8 +74,10 @@ pub(crate) fn setup(
         texts.push(("boot string".to_owned(), penstock_proxy::inline(words).into_bytes()));
     }
     let files: Vec<File<'_>> = texts.iter().map(|(name, bytes)| File { name, bytes }).collect();
-    let read =
-        penstock_proxy::read(&Input { files: &files, environment, delivered: &Disk, lenient });
+    let (lenient, route_localnet) = (machine.lenient, machine.tcp.route_localnet);
+    let (files, delivered) = (&files, &Disk);
+    let input = Input { files, environment, delivered, lenient, route_localnet };
+    let read = penstock_proxy::read(&input);
     let lines = read.messages.iter().map(|message| message.line(std::process::id()).to_string());
     match read.setup {
         Some(setup) => {

@@ -127,13 +127,22 @@ pub struct Input<'a> {
     pub delivered: &'a dyn Files,
     /// What is not supported yet is left out, with a warning, and is no mistake.
     pub lenient: bool,
+    /// Loopback addresses are hosts like others: the knob `conf.all.route_localnet`. Else they are
+    /// nobody, and a `log` to one goes to the console.
+    pub route_localnet: bool,
 }
 
 impl<'a> Input<'a> {
     /// These files, and nothing else: no environment, nothing that they could name.
     pub fn of(files: &'a [File<'a>]) -> Input<'a> {
         const NOTHING: &[File<'_>] = &[];
-        Input { files, environment: &[], delivered: &NOTHING, lenient: false }
+        Input {
+            files,
+            environment: &[],
+            delivered: &NOTHING,
+            lenient: false,
+            route_localnet: false,
+        }
     }
 }
 

@@ -142,6 +142,11 @@ fn to(cx: &mut Cx<'_>, text: &str) -> Result<LogTo, String> {
             return Ok(LogTo::Console);
         }
     };
+    if addr.is_loopback() && !cx.input.route_localnet {
+        let why = "no syslog server is on this machine";
+        cx.notice(text, &format!("'log {text}' goes to the console: {why}."));
+        return Ok(LogTo::Console);
+    }
     Ok(LogTo::Udp { addr, port: if parsed.port == 0 { 514 } else { parsed.port as u16 } })
 }
 

@@ -121,6 +121,30 @@ fn conditions_are_trees() {
     );
 }
 
+/// Most published configurations log to a syslog server beside haproxy: here is none.
+#[test]
+fn a_log_to_this_machine_goes_to_the_console() {
+    let of = |target: &str, route_localnet| {
+        let text = format!("{DEFAULTS}listen l\n bind :1\n log {target} local0\n");
+        let files = [File { name: "t.cfg", bytes: text.as_bytes() }];
+        let reading = super::read(&Input { route_localnet, ..Input::of(&files) });
+        let said: String =
+            reading.messages.iter().map(|message| message.line(1).to_string()).collect();
+        let proxies = reading.proxies.expect("a configuration");
+        (proxies.frontends[0].logs[0].to.clone(), said)
+    };
+    for target in ["127.0.0.1", "127.0.0.1:514", "localhost:514", "[::1]:514"] {
+        let (to, said) = of(target, false);
+        assert_eq!(to, LogTo::Console, "{target}");
+        assert!(
+            said.contains("goes to the console: no syslog server is on this machine"),
+            "{said}"
+        );
+        assert!(matches!(of(target, true).0, LogTo::Udp { port: 514, .. }), "{target}");
+    }
+    assert!(matches!(of("10.0.0.9", false).0, LogTo::Udp { .. }));
+}
+
 /// A word that names a converter is one, and a pattern, too: so HAProxy reads `req.payload(0,0), mqtt_is_valid`.
 #[test]
 fn converters_may_be_words_of_their_own() {
