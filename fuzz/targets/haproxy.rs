@@ -14,7 +14,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let files = [file];
     for lenient in [false, true] {
         let delivered = &delivery;
-        let reading = read(&Input { files: &files, environment: &environment, delivered, lenient });
+        let reading =
+            read(&Input { environment: &environment, delivered, lenient, ..Input::of(&files) });
         for message in &reading.messages {
             let line = message.line(1).to_string();
             let moves =
