@@ -89,6 +89,18 @@ const CASES: &[Case] = &[
         line: "sD 0",
         after_ms: 2_950..3_100,
     },
+    // The time of a FIN begins with it, however long everybody was silent before.
+    Case {
+        words: "timeout server-fin 500ms\n server s1 10.0.0.3:80",
+        play: |world| {
+            mute(world);
+            let visit = stays(world, b"x");
+            world.pass_ms(1_480);
+            world.act(|_, cx| cx.shutdown(visit));
+        },
+        line: "sD 0",
+        after_ms: 1_980..2_100,
+    },
     Case {
         words: SERVER,
         play: |world| {

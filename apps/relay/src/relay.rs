@@ -427,6 +427,9 @@ impl Relay {
         let end = &mut self.ends[conn.index()];
         if !end.has(End::SHUT) {
             end.set(End::SHUT);
+            if self.spans[end.manners as usize].fin_begins_anew(end.has(End::SERVER)) {
+                end.written_at = cx.now().millis();
+            }
             cx.shutdown(conn);
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Spans {
     /// By whether it is the server's end; by whether it is connected and by whether our FIN is on its
     /// way to it.
     ends_ms: [[u32; 4]; 2],
+    /// By whether it is the server's end: a FIN to it begins a time of its own.
+    has_fin: [bool; 2],
 }
 
 impl Spans {
@@ -42,13 +44,20 @@ impl Spans {
         // Where a tunnel has a time of its own, a client's silence counts by that from its beginning.
         let connect_is_least =
             tunnel.is_none() && ends_ms.iter().flatten().all(|&span_ms| connect_ms <= span_ms);
-        Spans { connect_ms, connect_is_least, ends_ms }
+        let has_fin = [client_fin, server_fin].map(|fin| fin.is_some());
+        Spans { connect_ms, connect_is_least, ends_ms, has_fin }
     }
 
     /// What holds for one end of a session.
     #[inline]
     pub(crate) fn of_end_ms(&self, is_server: bool, is_connected: bool, is_shut: bool) -> u32 {
         self.ends_ms[usize::from(is_server)][usize::from(is_shut) << 1 | usize::from(is_connected)]
+    }
+
+    /// Whether a FIN to this end begins a time of its own: what it was silent before counts no more.
+    #[inline]
+    pub(crate) fn fin_begins_anew(&self, is_server: bool) -> bool {
+        self.has_fin[usize::from(is_server)]
     }
 }
 
