@@ -99,6 +99,34 @@ impl Proxy {
         }
     }
 
+    /// A client that waited, and spoke, may have been let in since by what was settled: it was listened
+    /// to again before the stack knew that these bytes wait, and nothing would bring them a second
+    /// time. Returns how many are taken after all.
+    #[cold]
+    pub(crate) fn let_in_meanwhile(
+        &mut self,
+        cx: &mut Cx<'_>,
+        client: ConnId,
+        bytes: &[u8],
+    ) -> usize {
+        let id = match self.roles[client.index()] {
+            Role::Client(id) => id,
+            Role::Leaving => return bytes.len(),
+            _ => return 0,
+        };
+        let is_listened_to = self.session(id).is_some_and(|session| {
+            let reads =
+                matches!(session.phase, Phase::Header | Phase::FrontendRules | Phase::BackendRules);
+            reads && !session.has(Session::STORED)
+        });
+        if !is_listened_to {
+            return 0;
+        }
+        let taken = self.client_data(cx, id, bytes);
+        self.settle(cx);
+        taken
+    }
+
     /// What a client says waits where it is.
     fn leave_in_store(&mut self, id: SessionId) -> usize {
         if let Some(session) = self.session_mut(id) {

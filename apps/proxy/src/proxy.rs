@@ -341,7 +341,10 @@ impl App for Proxy {
             Role::Client(id) => {
                 let taken = self.client_data(cx, id, bytes);
                 self.settle(cx);
-                taken
+                if taken == bytes.len() {
+                    return taken;
+                }
+                taken + self.let_in_meanwhile(cx, conn, &bytes[taken..])
             }
             Role::Check(probe) => {
                 self.check_data(cx, probe, bytes);

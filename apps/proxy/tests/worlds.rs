@@ -240,50 +240,6 @@ fn who_is_refused_by_a_rule_costs_no_session_of_a_rate() {
 }
 
 #[test]
-fn who_is_to_speak_first_comes_in_with_his_first_word_or_a_second_later() {
-    for cores in [1, 2] {
-        let mut proxies = proxies(Algorithm::RoundRobin, 1);
-        proxies.frontends[0].binds[0].defer_accept = true;
-        let mut world = Plan::fair(proxies, cores, &[Ways::default()]).world();
-        world.warm();
-        let accepted = |world: &World| world.servers[0].as_ref().expect("alive").app().accepted;
-        let speaks = world.visit(80, Client::saying(b"hello"));
-        let silent = world.visit(80, Client::default());
-        world.pass_ms(100);
-        assert_eq!(
-            (world.client(speaks).heard.as_slice(), accepted(&world)),
-            (&b"\x03hello"[..], 1)
-        );
-        assert!(world.client(silent).connected_at.is_some(), "it does not notice");
-        let closes = world.visit(80, Client { shuts: true, ..Client::default() });
-        let breaks = world.visit(80, Client::default());
-        world.pass_ms(100);
-        assert_eq!((world.client(closes).heard.len(), accepted(&world)), (1, 2));
-        world.act(|_, cx| cx.abort(breaks));
-        world.pass_ms(700);
-        assert_eq!(accepted(&world), 2);
-        world.pass_ms(300);
-        assert_eq!((world.client(silent).heard.len(), accepted(&world)), (1, 3));
-        world.pass(30);
-        assert_eq!(world.remains(), "");
-    }
-}
-
-#[test]
-fn who_spoke_at_the_entrance_is_heard_inside() {
-    let header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\nx";
-    let mut proxies = proxies(Algorithm::RoundRobin, 1);
-    proxies.frontends[0].maxconn = Some(1);
-    proxies.frontends[0].binds[0].accept_proxy = true;
-    let ways = Ways { after_ms: 20, ..Ways::default() };
-    let mut world = Plan::fair(proxies, 1, &[ways]).world();
-    let visits: Vec<_> = (0..5).map(|_| world.visit(80, Client::saying(header))).collect();
-    world.pass(10);
-    assert!(visits.iter().all(|&visit| world.client(visit).heard == b"\x03x"));
-    assert_eq!(world.remains(), "");
-}
-
-#[test]
 fn another_server_is_asked_at_once_where_one_refuses() {
     let mut proxies = proxies(Algorithm::RoundRobin, 2);
     proxies.backends[0].redispatch = Some(penstock_config::haproxy::Redispatch::FromLast(1));
