@@ -219,6 +219,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         planted: "if !is_over && (may_wait || MUTANT) {",
         found_by: ENDS,
     },
+    Mutant {
+        name: "the time of a FIN begins before it",
+        file: "apps/relay/src/relay.rs",
+        find: ".fin_begins_anew(end.has(End::SERVER)) {",
+        planted: ".fin_begins_anew(end.has(End::SERVER)) && !MUTANT {",
+        found_by: ENDS,
+    },
     // Tries.
     Mutant {
         name: "one try too many",
@@ -302,8 +309,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a FIN is not passed on",
         file: "apps/relay/src/relay.rs",
-        find: "            end.set(End::SHUT);\n            cx.shutdown(conn);",
-        planted: "            end.set(End::SHUT);\n            if !MUTANT { cx.shutdown(conn); }",
+        find: "            cx.shutdown(conn);",
+        planted: "            if !MUTANT { cx.shutdown(conn); }",
         found_by: ENDS,
     },
     Mutant {
@@ -361,7 +368,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "apps/proxy/src/intake.rs",
         find: "        taken + self.client_rest(cx, id, client, &bytes[taken..])\n    }\n\n    /// The client",
         planted: "        taken + if MUTANT { bytes.len() - taken } else { self.client_rest(cx, id, client, &bytes[taken..]) }\n    }\n\n    /// The client",
-        found_by: Test("worlds", "who_spoke_at_the_entrance_is_heard_inside"),
+        found_by: Test("entrance", "who_spoke_at_the_entrance_is_heard_inside"),
+    },
+    Mutant {
+        name: "who is let in while he speaks is not heard",
+        file: "apps/proxy/src/proxy.rs",
+        find: "                if taken == bytes.len() {",
+        planted: "                if taken == bytes.len() || MUTANT {",
+        found_by: Test("entrance", "who_speaks_first_and_is_let_in_at_once_is_heard_by_rules"),
     },
     // Rules that wait.
     Mutant {

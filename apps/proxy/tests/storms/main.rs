@@ -75,8 +75,9 @@ impl Storm {
             world.pass_ms(rng.pick(&[0, 0, 5, 20, 200]));
         }
         world.wire.cut.clear();
-        // Checks have connections of their own: it is over when no session is there.
-        let end = Instant(world.now.0 + 400_000_000);
+        // Checks have connections of their own: it is over when no session is there. Eight tries of a
+        // connection that everybody has left, from three seconds on, are nine minutes.
+        let end = Instant(world.now.0 + 700_000_000);
         while world.now < end && !self.is_over(&world, &guests) {
             world.pass_ms(1_000);
         }

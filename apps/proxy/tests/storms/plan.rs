@@ -260,6 +260,9 @@ impl Storm {
         };
         if let Some(rule) = rule {
             let delay = rng.pick(&["1s", "5s"]);
+            // In a line for slots, nobody is to be mute for too long before it is his turn.
+            let waits_in_line = self.slots.is_some() && matches!(self.response, Response::Waits(_));
+            let delay = if waits_in_line { "50ms" } else { delay };
             let _ = writeln!(
                 text,
                 "    tcp-response inspect-delay {delay}\n    tcp-response content {rule}"
