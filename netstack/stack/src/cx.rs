@@ -325,6 +325,8 @@ impl<'a> Cx<'a> {
             let tcb = &mut self.core.conns[conn.index];
             tcb.set(Bits::ABORT);
             tcb.set(Bits::ORPHAN);
+            // Of an orphan it would be the end of its patience, and the peer would not be told.
+            tcb.clear(Bits::APP_TIMER);
             self.core.mark_ready(conn.index);
         }
     }

@@ -242,3 +242,32 @@ fn a_full_transmit_ring_does_not_keep_the_worker_awake() {
     assert_eq!(client.turn(now).sent, 2, "slots are free");
     assert!(client.next_deadline() > Some(now + Duration::from_micros(50)), "nothing waits");
 }
+
+/// Whoever aborts at the moment for which he had set a timer is still told of by a RST.
+#[test]
+fn an_abort_is_told_though_a_timer_is_due() {
+    let (mut client, mut server) = (host(1, 1_000_000), host(2, 0));
+    server.app_mut().echoes = true;
+    let mut now = Instant(1_000_000);
+    client.start(now);
+    server.start(now);
+    server.with(now, |_, cx| cx.listen(None, 80, SocketOptions::default())).expect("free");
+    let remote = Endpoint { addr: addrs(2)[0], port: 80 };
+    let conn = client.with(now, |_, cx| cx.connect(remote, None, SocketOptions::default()));
+    let conn = conn.expect("free");
+    client.turn(now);
+    while server.app().log.is_empty() {
+        carry(&mut client, &mut server);
+        server.turn(now);
+        carry(&mut server, &mut client);
+        client.turn(now);
+    }
+    client.with(now, |_, cx| cx.set_timer(conn, Some(Duration::from_millis(10))));
+    now = now + Duration::from_millis(10);
+    client.with(now, |_, cx| cx.abort(conn));
+    client.turn(now);
+    carry(&mut client, &mut server);
+    server.turn(now);
+    assert_eq!(server.app().closed, Some(Close::Reset));
+    assert_eq!(client.census().connections, 0);
+}
