@@ -13,10 +13,10 @@ SIM := $(CARGO) run --quiet --profile sim -p penstock-sim --
 BENCH := $(CARGO) run --quiet --release -p penstock-bench --
 LOOM := RUSTFLAGS="--cfg loom" $(CARGO) test --profile sim -p penstock-stack -p penstock-kernel -p penstock-ixgbe --lib --target-dir target/loom loom_tests
 
-.PHONY: build-hosted build-bare help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus reg-test nic-test kernel-test qemu-fetch qemu-lock format build fetch clean run image qemu-test
+.PHONY: help check test sim mutants loom bench counts fuzz soak host-test cfg-test cfg-fuzz cfg-corpus reg-test nic-test kernel-test qemu-fetch qemu-lock format build build-hosted build-bare fetch clean run image qemu-test
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 check: fetch ## Format, lints, documentation, unit tests, licences: minutes, no root, no network
 	@.ci/need rustfmt clippy cc cargo-deny

@@ -155,6 +155,15 @@ listen hello
 def proxy_rules(lab):
     """Rules that wait for bytes, routes by what a client says, PROXY headers: as with haproxy."""
 
+    def heard_by(twin, client, server):
+        """What the server has heard, and its client when the server closes."""
+        twin.settle()
+        seen = [hear(server)]
+        server.close()
+        seen.append(hear(client))
+        client.close()
+        return seen + twin.logged()
+
     def too_little(twin, servers):
         client = twin.connect(8001)
         client.sendall(b"abc")
@@ -166,12 +175,7 @@ def proxy_rules(lab):
         twin.settle()
         client.sendall(b"cd")
         server = servers.accept()
-        twin.settle()
-        seen = [hear(server)]
-        server.close()
-        seen.append(hear(client))
-        client.close()
-        return seen + twin.logged()
+        return heard_by(twin, client, server)
 
     def closed_before(twin, servers):
         twin.connect(8001).close()
@@ -200,12 +204,7 @@ def proxy_rules(lab):
         client = twin.connect(8004)
         client.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 4000 443\r\nhello")
         server = servers.accept()
-        twin.settle()
-        seen = [hear(server)]
-        server.close()
-        seen.append(hear(client))
-        client.close()
-        return seen + twin.logged()
+        return heard_by(twin, client, server)
 
     def without_header(twin, servers):
         client = twin.connect(8004)
