@@ -160,8 +160,6 @@ class Stage:
                 self.twin.settle()
             case "accept":
                 self.ends["server"] = self.servers.accept()
-                # Linux has connected it, and whoever asked is to know.
-                self.twin.settle()
             case "ping":
                 self.ends["client"].sendall(b"ping")
                 self.seen.append(hear(self.ends["server"]))
@@ -356,7 +354,7 @@ def proxy_cuts(lab):
     is given its share though it has a limit: as with haproxy."""
 
     def checks(twin, number):
-        return Servers([OWN_PORTS[twin.name] * 100 + number])
+        return Servers([OWN_PORTS[twin.name] * 100 + number], twin)
 
     def said(twin, count):
         return [re.sub(r"duration: \d+ms", "duration: ms", line) for line in twin.logged(count)]
@@ -430,7 +428,7 @@ def proxy_partition(lab):
 
     sections = "listen l\n    bind {address}:8261\n    server a {server}\n"
     with twins(lab, sections) as (_, penstock), concurrent.futures.ThreadPoolExecutor(4) as pool:
-        servers = Servers([OWN_SERVERS["penstock"][0]])
+        servers = Servers([OWN_SERVERS["penstock"][0]], penstock)
         client, server = penstock.connect(8261), servers.accept()
         begun = [threading.Event(), threading.Event()]
         sent = [pool.submit(send, end) for end in (client, server)]

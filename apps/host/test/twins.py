@@ -95,11 +95,11 @@ class Twin:
 
 
 class Servers:
-    """Listening sockets, one for each server. What nobody accepts waits: a check that is answered by Linux
-    alone, too."""
+    """Listening sockets, one for each server of one of the two. What nobody accepts waits: a check that is
+    answered by Linux alone, too."""
 
-    def __init__(self, ports):
-        self.listening = []
+    def __init__(self, ports, twin):
+        self.listening, self.twin = [], twin
         for port in ports:
             server = socket.socket()
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,12 +109,14 @@ class Servers:
             self.listening.append(server)
 
     def accept(self, number=0):
+        """The next connection. Linux has made it: whoever asked knows of it, too, when this returns."""
         connection, _ = self.listening[number].accept()
         connection.settimeout(PATIENCE_S)
+        self.twin.settle()
         return connection
 
     def accept_any(self):
-        """Whichever is asked first, and its number."""
+        """Whichever is asked first, and its number; otherwise as `accept`."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             for number, server in enumerate(self.listening):
@@ -122,6 +124,7 @@ class Servers:
                 with contextlib.suppress(BlockingIOError):
                     connection, _ = server.accept()
                     connection.settimeout(PATIENCE_S)
+                    self.twin.settle()
                     return number, connection
                 server.settimeout(PATIENCE_S)
             time.sleep(0.001)
@@ -226,7 +229,7 @@ def host(lab, path, cores=1, **more):
 
 def play(scene, twin, ports, held):
     """What one of the two shows in a scene, and how long the machine has held it meanwhile."""
-    servers, before = Servers(ports), held.of(twin.child.pid)
+    servers, before = Servers(ports, twin), held.of(twin.child.pid)
     try:
         return scene(twin, servers), held.of(twin.child.pid) - before
     except (AttributeError, OSError) as error:
