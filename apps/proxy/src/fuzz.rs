@@ -1,8 +1,10 @@
 //! The way in for fuzzers.
 
+mod configuration;
 mod reply;
 mod samples;
 
+pub use configuration::configuration;
 pub use reply::check_reply;
 pub use samples::samples;
 

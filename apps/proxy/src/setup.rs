@@ -96,6 +96,11 @@ impl Setup {
     /// # Errors
     /// A line for a person, where there is more than numbers suffice for.
     pub fn freeze(proxies: Proxies) -> Result<&'static Setup, String> {
+        Ok(Box::leak(Box::new(Setup::number(proxies)?)))
+    }
+
+    /// The same, not for good.
+    pub(crate) fn number(proxies: Proxies) -> Result<Setup, String> {
         let servers: usize = proxies.backends.iter().map(|backend| backend.servers.len()).sum();
         let listeners: usize = proxies.frontends.iter().map(|frontend| frontend.binds.len()).sum();
         if servers + listeners + proxies.frontends.len() + proxies.backends.len() > NUMBERS_MAX {
@@ -134,7 +139,7 @@ impl Setup {
         let mut backends_by_name: Vec<u16> =
             (0..proxies.backends.len() as u16).filter(is_here).collect();
         backends_by_name.sort_by_key(|&at| &proxies.backends[at as usize].name);
-        let setup = Setup {
+        Ok(Setup {
             wants_outgoing: proxies.frontends.iter().any(wants_outgoing),
             observes: proxies
                 .backends
@@ -162,8 +167,7 @@ impl Setup {
             fullconns,
             manners_of,
             manners,
-        };
-        Ok(Box::leak(Box::new(setup)))
+        })
     }
 
     /// How a name is asked for, where its servers say who is asked.
