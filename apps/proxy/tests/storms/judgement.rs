@@ -13,7 +13,7 @@ use crate::Guest;
 use crate::plan::{FIRST, Response, Storm, Upset};
 use crate::world::client::Client;
 use crate::world::server::Ways;
-use crate::world::{Scene, World, watch};
+use crate::world::{Scene, World, keeping};
 
 /// A session's line of the log.
 #[derive(Debug)]
@@ -324,40 +324,18 @@ impl Storm {
     }
 }
 
-/// After every step: the books agree, nobody waits for longer than he may, no more come than may, the
-/// log is read, and who waits for a slot that is free has not waited for a millisecond.
+/// After every step: what holds of all worlds, and no more come than may.
 pub(crate) fn watching(
     storm: &Storm,
     log: Rc<RefCell<Vec<String>>>,
 ) -> impl FnMut(&mut [Worker<Cable, Proxy>], Instant) + use<> {
-    let waits_are_short = storm.waits_are_short();
     let rate = storm.rate;
     let mut admitted = VecDeque::new();
-    let mut since: Vec<Option<Instant>> = Vec::new();
+    let mut keep = keeping(storm.waits_are_short(), log);
     move |cores, now| {
-        watch(cores);
-        for core in cores.iter() {
-            core.app().is_in_time(now).unwrap_or_else(|text| panic!("{text}"));
-        }
+        keep(cores, now);
         if let Some(rate) = rate {
             judge_rate(rate, &mut admitted, cores, now);
-        }
-        let mut pools = vec![(0, 0); cores[0].app().pools().len()];
-        for core in cores.iter_mut() {
-            for (pool, sum) in core.app().pools().iter().zip(&mut pools) {
-                let idle = pool.held.saturating_sub(pool.in_use) + pool.at_home.unwrap_or(0);
-                *sum = (sum.0 + pool.waiting, sum.1 + idle);
-            }
-            while let Some(line) = core.app_mut().take_line() {
-                log.borrow_mut().push(String::from_utf8_lossy(line).into_owned());
-            }
-        }
-        since.resize(pools.len(), None);
-        for ((waiting, idle), since) in pools.into_iter().zip(&mut since) {
-            let waits = waiting > 0 && idle > 0 && waits_are_short;
-            *since = waits.then(|| since.unwrap_or(now));
-            let waited_us = since.map_or(0, |since| now.0 - since.0);
-            assert!(waited_us <= 1_000, "{waiting} wait, {idle} slots are free: {waited_us} us");
         }
     }
 }

@@ -5,10 +5,13 @@
 pub(crate) mod client;
 pub(crate) mod server;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use penstock_config::haproxy::Proxies;
 use penstock_config::haproxy::grammar::{File, Input, read};
 use penstock_proxy::{Proxy, Setup};
-use penstock_stack::{Capacity, ConnId, SocketOptions, Worker};
+use penstock_stack::{Capacity, ConnId, Instant, SocketOptions, Worker};
 use penstock_world::{BEGIN, Cable, Judge, Weather, Wire, config, second_card, workers};
 
 use client::{Client, Clients};
@@ -145,11 +148,7 @@ impl Scene for World {
 
     fn take_log(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
-        for core in &mut self.cores {
-            while let Some(line) = core.app_mut().take_line() {
-                lines.push(String::from_utf8_lossy(line).into_owned());
-            }
-        }
+        self.cores.iter_mut().for_each(|core| read_log(core, &mut lines));
         lines
     }
 
@@ -181,6 +180,42 @@ pub(crate) fn watch(cores: &[Worker<Cable, Proxy>]) {
     }
     for (limit, in_use, held) in pools {
         assert!(in_use <= limit && held <= limit, "{in_use} of {limit} slots used, {held} held");
+    }
+}
+
+/// After every step: the books agree, nobody waits for longer than he may, the log is read, and who waits
+/// for a slot that is free has not waited for a millisecond, where waits are short.
+pub(crate) fn keeping(
+    waits_are_short: bool,
+    log: Rc<RefCell<Vec<String>>>,
+) -> impl FnMut(&mut [Worker<Cable, Proxy>], Instant) + use<> {
+    let mut since: Vec<Option<Instant>> = Vec::new();
+    move |cores, now| {
+        watch(cores);
+        for core in cores.iter_mut() {
+            core.app().is_in_time(now).unwrap_or_else(|text| panic!("{text}"));
+            read_log(core, &mut log.borrow_mut());
+        }
+        let mut pools = vec![(0, 0); cores[0].app().pools().len()];
+        for core in cores.iter() {
+            for (pool, sum) in core.app().pools().iter().zip(&mut pools) {
+                let idle = pool.held.saturating_sub(pool.in_use) + pool.at_home.unwrap_or(0);
+                *sum = (sum.0 + pool.waiting, sum.1 + idle);
+            }
+        }
+        since.resize(pools.len(), None);
+        for ((waiting, idle), since) in pools.into_iter().zip(&mut since) {
+            let waits = waiting > 0 && idle > 0 && waits_are_short;
+            *since = waits.then(|| since.unwrap_or(now));
+            let waited_us = since.map_or(0, |since| now.0 - since.0);
+            assert!(waited_us <= 1_000, "{waiting} wait, {idle} slots are free: {waited_us} us");
+        }
+    }
+}
+
+fn read_log(core: &mut Worker<Cable, Proxy>, lines: &mut Vec<String>) {
+    while let Some(line) = core.app_mut().take_line() {
+        lines.push(String::from_utf8_lossy(line).into_owned());
     }
 }
 
