@@ -54,9 +54,9 @@ counts: ## The counts of the bench alone, in a minute: no clock, nothing kept
 	@.ci/need valgrind objdump
 	$(BENCH) --quick
 
-fuzz: ## Each fuzzing target for SECONDS=60
+fuzz: ## Each fuzzing target for SECONDS=60, with other inputs each time or those of SEED=n
 	@.ci/need c++
-	@.ci/fuzz $(SECONDS)
+	@SEED=$(SEED) .ci/fuzz $(SECONDS)
 
 host-test: ## Real clients and servers around the hosted server, on a TAP: curl, nmap, haproxy, dnsmasq, .. (ONLY=check)
 	@.ci/need cargo python3 ip curl ab wrk nginx hping3 nmap haproxy dnsmasq chronyd faketime openssl redis-server redis-cli redis-benchmark
