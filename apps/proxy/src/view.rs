@@ -79,6 +79,9 @@ impl View for SessionView<'_> {
         match way {
             Way::Request => self.bytes,
             Way::Response => self.response,
+            // Of the two there is one: rules look at a response with none of the request's bytes left.
+            Way::Either if self.response.is_empty() => self.bytes,
+            Way::Either => self.response,
         }
     }
 

@@ -81,6 +81,31 @@ fn a_key_moves_on_from_a_server_that_refuses() {
     assert_eq!(who_answers(&mut world, 4), [other; 4]);
 }
 
+/// `payload` is of the client where a server is looked for, and of the server where that is remembered: all
+/// clients say the first byte of what one server says, and come to that one from then on.
+#[test]
+fn what_a_server_has_said_leads_to_it_when_a_client_says_it() {
+    for cores in [1, 4] {
+        let rules = "    stick-table type binary len 1 size 100\n    stick match payload(0,1)\n    \
+                     stick store-response payload(0,1)\n    tcp-request inspect-delay 1s\n    \
+                     tcp-request content accept if { req.len gt 0 }\n    \
+                     tcp-response inspect-delay 1s\n    \
+                     tcp-response content accept if { res.len gt 0 }\n";
+        let mut world = world(&format!("{rules}{SERVERS}"), cores);
+        let mut visit = |says: &[u8]| {
+            let visit = world.visit(80, Client::saying(says));
+            world.pass_ms(100);
+            world.client(visit).heard.first().copied()
+        };
+        // Both have been with somebody, and a server's first byte is its name.
+        let met: Vec<_> = (0..8).map(|_| visit(b"x")).collect();
+        assert!(met.contains(&Some(3)) && met.contains(&Some(4)), "on {cores} cores: {met:?}");
+        for name in [3, 4, 4, 3] {
+            assert_eq!([(); 3].map(|()| visit(&[name])), [Some(name); 3], "on {cores} cores");
+        }
+    }
+}
+
 #[test]
 fn a_server_that_nobody_is_to_stick_to_is_not_remembered() {
     let servers = SERVERS.replace(":80\n", ":80 non-stick\n");

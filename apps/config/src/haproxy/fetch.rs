@@ -207,7 +207,7 @@ pub enum Fetch {
     // Bytes.
     /// `req.len`, `res.len`: bytes that are there.
     Length(Way),
-    /// `req.payload`, `res.payload`.
+    /// `req.payload`, `res.payload`, `payload`.
     Payload {
         /// Of which side.
         way: Way,
@@ -216,7 +216,7 @@ pub enum Fetch {
         /// So many; 0: all that are there.
         length: u32,
     },
-    /// `req.payload_lv`, `res.payload_lv`: a length in the bytes, then so many.
+    /// `req.payload_lv`, `res.payload_lv`, `payload_lv`: a length in the bytes, then so many.
     PayloadByLength {
         /// Of which side.
         way: Way,
@@ -315,6 +315,8 @@ pub enum Way {
     Request,
     /// The server's.
     Response,
+    /// Those of the side that rules look at.
+    Either,
 }
 
 /// Where the bytes of `payload_lv` begin.

@@ -94,7 +94,7 @@ pub(super) struct Asked<'a> {
 impl View for Asked<'_> {
     fn bytes(&self, way: Way) -> &[u8] {
         match way {
-            Way::Response => self.input,
+            Way::Response | Way::Either => self.input,
             Way::Request => &[],
         }
     }

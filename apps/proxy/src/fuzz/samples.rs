@@ -123,7 +123,7 @@ struct Heard<'b> {
 
 impl View for Heard<'_> {
     fn bytes(&self, way: Way) -> &[u8] {
-        if way == Way::Request { self.said } else { &[] }
+        if way != Way::Response { self.said } else { &[] }
     }
 
     fn bytes_max(&self) -> usize {

@@ -20,7 +20,7 @@ pub(crate) struct Bytes<'b> {
 
 impl View for Bytes<'_> {
     fn bytes(&self, way: Way) -> &[u8] {
-        if way == Way::Request { self.request } else { &[] }
+        if way != Way::Response { self.request } else { &[] }
     }
 
     fn bytes_max(&self) -> usize {

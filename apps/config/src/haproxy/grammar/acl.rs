@@ -65,8 +65,13 @@ fn test(cx: &mut Cx<'_>, draft: &Draft, words: &[String]) -> Result<(Test, (Stri
     let mut own = None;
     let parsed = match keyword(first) {
         Some((name, whole, matches)) => {
-            let (mut parsed, rest) = sample::prefix(&mut scope, first).map_err(|wrong| {
-                match wrong.strip_prefix(&format!("fetch method '{name}' : ")) {
+            let fetch = format!("{whole}{}", &first[name.len()..]);
+            let (mut parsed, rest) = sample::prefix(&mut scope, &fetch).map_err(|wrong| {
+                let invalid = format!("invalid args in fetch method '{whole}' : ");
+                if let Some(wrong) = wrong.strip_prefix(&invalid) {
+                    return format!("in argument to '{name}', {wrong}");
+                }
+                match wrong.strip_prefix(&format!("fetch method '{whole}' : ")) {
                     Some(wrong) => format!("ACL keyword '{name}' : {wrong}"),
                     None if wrong.contains("fetch method") => {
                         format!("ACL keyword '{name}' : {wrong}")
@@ -75,14 +80,13 @@ fn test(cx: &mut Cx<'_>, draft: &Draft, words: &[String]) -> Result<(Test, (Stri
                     None => format!("ACL keyword '{name}' : {wrong}."),
                 }
             })?;
-            if !parsed.sample.converters.is_empty() {
-                parsed.keyword = whole.to_owned();
-            }
+            let has_converters = !parsed.sample.converters.is_empty();
+            parsed.keyword = if has_converters { whole } else { name }.to_owned();
             if !rest.is_empty() {
                 return Err(format!("ACL keyword '{name}' : missing comma after fetch keyword."));
             }
             // A converter takes the keyword's own way to match away.
-            own = parsed.sample.converters.is_empty().then_some(matches);
+            own = (!has_converters).then_some(matches);
             parsed
         }
         None => {

@@ -310,8 +310,8 @@ pub(super) fn stick(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
         let (keyword, source) = (&parsed.keyword, parsed.source);
         return cx.alert(&format!(
             "'stick': fetch method '{keyword}' extracts information from '{source}', none of which \
-             is available during {}.",
-            if is_response { "response" } else { "request" }
+             is available {}.",
+            if is_response { "for 'store-response'" } else { "during request" }
         ));
     }
     let mut table = None;
