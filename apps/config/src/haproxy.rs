@@ -78,7 +78,7 @@ pub use map::{Keys, Map, MapValue};
 pub use proxies::{
     AccessLevel, BackendId, FrontendId, Global, Mode, Place, Proxies, ServerId, StatsSocket, Tune,
 };
-pub use resolvers::{InitAddr, Patience, Resolvers};
+pub use resolvers::{InitAddr, Nameless, Patience, Resolvers};
 pub use rule::{Action, Capture, End, Goal, PersistRule, Route, Rule, ServerName, UseServer};
 pub use server::{
     Address, AgentCheck, Observe, OnError, OnMarkedDown, OnMarkedUp, Port, ProxyHeader, Server,

@@ -6,9 +6,9 @@
 //! ```
 //! A server without one is in maintenance; how long one counts that is not told any more, `resolvers` says
 //! (`hold`), and the control plane knows. Servers that name no resolvers take the first address,
-//! silently, on each core by itself.
+//! silently, on each core by itself, if `init-addr` lets them ask.
 
-use penstock_config::haproxy::{Address, InitAddr};
+use penstock_config::haproxy::{Address, Nameless};
 use penstock_control::Absence;
 use penstock_stack::Cx;
 use penstock_wire::Addr;
@@ -25,14 +25,6 @@ impl Proxy {
         let setup = self.setup;
         let addresses = found.unwrap_or_default();
         let Some(servers) = setup.named.get(usize::from(name)) else { return };
-        for &server in servers {
-            if setup.server(server).resolvers.is_none() {
-                self.servers[usize::from(server)].addr = addresses.first().copied();
-            }
-        }
-        if self.core != 0 {
-            return;
-        }
         let cause = match found {
             Ok([]) | Err(Absence::NoSuchName) => "DNS NX status",
             Ok(_) => "No IP for server ",
@@ -40,6 +32,14 @@ impl Proxy {
             Err(Absence::Refusal) => "DNS refused status",
             Err(Absence::NoAddress | Absence::Failure) => "unspecified DNS error",
         };
+        for &server in servers {
+            if setup.server(server).resolvers.is_none() {
+                self.answered(cx, server, addresses.first().copied(), cause);
+            }
+        }
+        if self.core != 0 {
+            return;
+        }
         let followers =
             || servers.iter().copied().filter(|&it| setup.server(it).resolvers.is_some());
         for server in followers() {
@@ -62,6 +62,26 @@ impl Proxy {
                 false => Teller::Cache,
             };
             self.move_server(cx, server, free, (by, cause));
+        }
+    }
+
+    /// A name that nobody follows leads there now, or nowhere: then `init-addr` says what its server is.
+    fn answered(&mut self, cx: &mut Cx<'_>, server: u16, found: Option<Addr>, cause: &str) {
+        let otherwise = self.setup.server(server).init_addr.otherwise;
+        let state = &mut self.servers[usize::from(server)];
+        let instead = match otherwise {
+            Nameless::At(addr) => Some(addr),
+            Nameless::Waits | Nameless::InMaintenance => None,
+        };
+        let before = core::mem::replace(&mut state.addr, found.or(instead));
+        let is_in_maintenance = state.standing.is_in_maintenance;
+        if self.core != 0 || otherwise != Nameless::InMaintenance {
+            return;
+        }
+        match found {
+            None if !is_in_maintenance => self.take_out(cx, server, cause),
+            Some(_) if before.is_none() => self.bring_in(cx, server),
+            _ => {}
         }
     }
 
@@ -88,15 +108,27 @@ impl Proxy {
             }
             return;
         };
-        if was_silent && before.is_none() && description.init_addr == InitAddr::Name {
+        if was_silent && description.init_addr.asks {
             return;
         }
         let resolvers = &setup.proxies.resolvers[usize::from(description.resolvers.unwrap_or(0))];
         self.say(cx, backend, NOTICE, |line| {
             write_address(named, before, addr, (by, resolvers), line)
         });
+        if before.is_none() {
+            self.bring_in(cx, server);
+        }
+    }
+
+    /// A server that was nowhere, and in maintenance for that, is somewhere.
+    fn bring_in(&mut self, cx: &mut Cx<'_>, server: u16) {
+        let setup = self.setup;
+        let description = setup.server(server);
+        let backend = setup.backend(setup.backend_of(server));
+        let named = names(backend, description);
+        let standing = self.servers[usize::from(server)].standing;
         let Address::Name(name) = &description.address else { return };
-        if before.is_none() && standing.is_in_maintenance && !description.disabled {
+        if standing.is_in_maintenance && !description.disabled {
             let mut now = Standing { is_in_maintenance: false, ..standing };
             self.check_or_not(cx, server, &mut now);
             let is_drained = standing.is_in_drain;

@@ -46,9 +46,9 @@ pub(crate) const WARM: u8 = 16;
 
 impl Server {
     pub(crate) fn new(server: &haproxy::Server) -> Server {
-        let addr = match (&server.address, server.init_addr) {
+        let addr = match (&server.address, server.init_addr.otherwise) {
             (haproxy::Address::Addr(addr), _) => Some(*addr),
-            (haproxy::Address::Name(_), haproxy::InitAddr::Addr(addr)) => Some(addr),
+            (haproxy::Address::Name(_), haproxy::Nameless::At(addr)) => Some(addr),
             (haproxy::Address::Name(_) | haproxy::Address::Client, _) => None,
         };
         Server {
@@ -61,10 +61,10 @@ impl Server {
     }
 }
 
-/// A server that serves nobody until its name has an address.
+/// A server that serves nobody until its name has an address: without `resolvers` nobody asks for one.
 pub(crate) fn awaits_address(server: &haproxy::Server) -> bool {
-    server.resolvers.is_some()
-        && server.init_addr == haproxy::InitAddr::None
+    !server.init_addr.asks
+        && server.init_addr.otherwise == haproxy::Nameless::InMaintenance
         && matches!(server.address, haproxy::Address::Name(_))
 }
 

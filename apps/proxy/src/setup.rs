@@ -399,6 +399,9 @@ fn names(proxies: &Proxies) -> (Vec<String>, Vec<Vec<u16>>) {
     let servers = proxies.backends.iter().flat_map(|backend| &backend.servers);
     for (server, description) in (0..).zip(servers) {
         let Address::Name(name) = &description.address else { continue };
+        if description.resolvers.is_none() && !description.init_addr.asks {
+            continue;
+        }
         let asked = (name, description.resolvers);
         let number = *numbers.entry(asked).or_insert(names.len());
         if number == names.len() {

@@ -157,3 +157,50 @@ fn a_server_whose_name_nobody_knows_is_down_once_there_was_time_to_ask() {
         assert_eq!(who_answers(&mut world), [3], "on {cores} cores");
     }
 }
+
+/// Without `resolvers` it is `init-addr` that says what a server is whose name leads nowhere: the first of
+/// its methods that has something to say, `libc` apart.
+#[test]
+fn what_a_server_is_without_its_name_is_as_init_addr_says() {
+    let sent_away = [
+        "<1>Server be/s1 is going DOWN for maintenance (DNS NX status). 0 active and 0 \
+                      backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.\n",
+        "<0>proxy be has no server available!\n",
+    ];
+    let back = [
+        "<5>Server be/s1 ('web.example') is UP/READY (resolves again).\n",
+        "<5>Server be/s1 administratively READY thanks to valid DNS answer.\n",
+    ];
+    // The methods, whether the name is asked for, and who answers before, without, and with an address of 3.
+    for (methods, asks, answering) in [
+        ("libc", true, [0, 0, 3]),
+        ("last,libc,none", true, [0, 0, 3]),
+        ("libc,10.0.0.4,none", true, [4, 4, 3]),
+        ("10.0.0.4,libc", false, [4, 4, 4]),
+        ("none,libc", false, [0, 0, 0]),
+        ("last,none", false, [0, 0, 0]),
+    ] {
+        for cores in [1, 4] {
+            let server = format!("server s1 web.example:80 init-addr {methods}");
+            let mut world = with_servers(cores, &server);
+            assert_eq!(world.cores[0].app().names().len(), usize::from(asks), "{methods}");
+            let mut seen = vec![who_answers(&mut world)[0]];
+            world.take_log();
+            for core in world.cores.iter_mut().filter(|_| asks) {
+                core.with(world.now, |app, cx| {
+                    app.on_nameless(cx, NameId(0), Absence::NoSuchName);
+                });
+            }
+            world.pass_ms(20);
+            let is_disabled = methods == "last,libc,none";
+            let expected = if is_disabled { &sent_away[..] } else { &[] };
+            assert_eq!(world.take_log(), expected, "{methods} on {cores} cores");
+            seen.push(who_answers(&mut world)[0]);
+            let lines = if asks { resolve(&mut world, &[addr(3)]) } else { Vec::new() };
+            let expected = if is_disabled { &back[..] } else { &[] };
+            assert_eq!(lines, expected, "{methods} on {cores} cores");
+            seen.push(who_answers(&mut world)[0]);
+            assert_eq!(seen, answering, "{methods} on {cores} cores");
+        }
+    }
+}

@@ -58,14 +58,28 @@ impl Default for Patience {
     }
 }
 
-/// How a server stands whose name has no address yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum InitAddr {
-    /// Nobody is told of the first address: it is asked for at the start.
-    #[default]
-    Name,
-    /// `none`: in maintenance, until there is one.
-    None,
-    /// This address meanwhile.
-    Addr(Addr),
+/// `init-addr`: how a server begins that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InitAddr {
+    /// `libc`, before anything else: the name is asked for at the start.
+    pub asks: bool,
+    /// What it is as long as that leads nowhere.
+    pub otherwise: Nameless,
+}
+
+/// What a server is whose name has no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameless {
+    /// A server without an address.
+    Waits,
+    /// `none`: in maintenance.
+    InMaintenance,
+    /// Here.
+    At(Addr),
+}
+
+impl Default for InitAddr {
+    fn default() -> InitAddr {
+        InitAddr { asks: true, otherwise: Nameless::Waits }
+    }
 }

@@ -66,7 +66,7 @@ pub struct Server {
     pub resolvers: Option<u16>,
     /// `resolve-opts allow-dup-ip`: another of its section may be at the same address.
     pub shares_address: bool,
-    /// `init-addr`: how it stands before.
+    /// How it begins.
     pub init_addr: super::InitAddr,
     /// `dispatch`: no server, but the address of a section that has none.
     pub is_dispatch: bool,
@@ -105,7 +105,7 @@ impl Server {
             cookie: None,
             resolvers: None,
             shares_address: false,
-            init_addr: super::InitAddr::Name,
+            init_addr: super::InitAddr::default(),
             is_dispatch: false,
             non_stick: false,
         }

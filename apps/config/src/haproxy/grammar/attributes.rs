@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use core::net::IpAddr;
 
 use super::address::{self, Allowed, Host};
 use super::cx::Cx;
@@ -13,7 +14,7 @@ use super::number::{self, NoTime, Unit};
 use super::server::{ServerDraft, alert, complain, head, source};
 use super::text::{bytes, leading_int, leading_number, readable};
 use super::words::Words;
-use crate::haproxy::{InitAddr, Observe, OnError, OnMarkedDown, OnMarkedUp};
+use crate::haproxy::{InitAddr, Nameless, Observe, OnError, OnMarkedDown, OnMarkedUp};
 
 /// One option of a server.
 struct Line<'l> {
@@ -458,28 +459,32 @@ fn reuse(cx: &mut Cx<'_>, _: &mut ServerDraft, line: &mut Line<'_>) -> Result<()
     Ok(())
 }
 
-/// How a server stands before its name is resolved: by `etc/hosts`, then DNS.
+/// How a server begins: the first of these methods counts that has something to say.
 fn init_addr(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
-    let mut found = None;
+    let mut asks = false;
+    let mut otherwise = Nameless::Waits;
     for method in line.value().split(',').filter(|method| !method.is_empty()) {
-        let here = match method {
-            "libc" => InitAddr::Name,
-            "none" => InitAddr::None,
+        let is_first = otherwise == Nameless::Waits;
+        match method {
             // There is no file of states.
-            "last" => continue,
-            _ => match address::parse(method, Allowed::default()).map(|it| it.host) {
-                Ok(Host::Addr(addr)) => InitAddr::Addr(addr),
-                _ => {
+            "last" => {}
+            "libc" => asks |= is_first,
+            "none" if is_first => otherwise = Nameless::InMaintenance,
+            "none" => {}
+            _ => match method.parse::<IpAddr>() {
+                Ok(addr) if is_first => otherwise = Nameless::At(addr.into()),
+                Ok(_) => {}
+                Err(_) => {
                     return Err(format!(
                         "'init-addr' : unknown init-addr method '{method}', supported methods are \
                          'libc', 'last', 'none'."
                     ));
                 }
             },
-        };
-        found = found.or(Some(here));
+        }
     }
-    it.server.init_addr = found.unwrap_or_default();
+    asks |= otherwise == Nameless::Waits;
+    it.server.init_addr = InitAddr { asks, otherwise };
     Ok(())
 }
 
