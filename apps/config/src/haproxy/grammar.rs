@@ -37,6 +37,7 @@ mod converters;
 mod cx;
 mod directive;
 mod draft;
+mod environment;
 mod expect;
 mod fetches;
 mod finish;

@@ -8,6 +8,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use penstock_wire::Addr;
 
+use super::environment::Environment;
 use super::text::leading_int;
 
 /// What may stand in an address.
@@ -34,7 +35,7 @@ pub(super) struct Allowed {
 pub(super) enum Host {
     /// A number. Nothing, or `*`, is every IPv4 address.
     Addr(Addr),
-    /// A name.
+    /// A name, or what stands in the place of one.
     Name(String),
     /// A path, or a descriptor of an open file.
     Local(String),
@@ -53,17 +54,22 @@ pub(super) struct Parsed {
     pub(super) relative: bool,
 }
 
-/// Reads an address.
+/// Reads an address, with what `$NAME` in it stands for.
 ///
 /// # Errors
 /// HAProxy's words.
-pub(super) fn parse(text: &str, allowed: Allowed) -> Result<Parsed, String> {
-    if text.is_empty() {
+pub(super) fn parse(
+    environment: &Environment,
+    text: &str,
+    allowed: Allowed,
+) -> Result<Parsed, String> {
+    let expanded = environment.expand(text);
+    if expanded.is_empty() {
         return Err(format!(
             "'{text}' resolves to an empty address (environment variable missing?)\n"
         ));
     }
-    let mut rest = text;
+    let mut rest = &*expanded;
     let mut datagram = allowed.datagram && !allowed.stream_too;
     if let Some(inner) = rest.strip_prefix("stream+") {
         (rest, datagram) = (inner, false);
@@ -72,11 +78,13 @@ pub(super) fn parse(text: &str, allowed: Allowed) -> Result<Parsed, String> {
     }
     let mut family = Family::Any;
     let mut local = false;
+    let mut is_quic = false;
     for &(prefix, its_family, its_datagram) in PREFIXES {
         if let Some(inner) = rest.strip_prefix(prefix) {
             (rest, family) = (inner, its_family);
             datagram = its_datagram.unwrap_or(datagram);
             local = its_family == Family::Local;
+            is_quic = prefix.starts_with("quic");
             break;
         }
     }
@@ -91,6 +99,13 @@ pub(super) fn parse(text: &str, allowed: Allowed) -> Result<Parsed, String> {
         };
     }
     let parsed = internet(text, rest, family, allowed)?;
+    if is_quic && matches!(parsed.host, Host::Addr(_)) {
+        let number = if family == Family::V4 { 2 } else { 10 };
+        return Err(format!(
+            "unsupported stream protocol for datagram family {number} address '{text}'; QUIC is not \
+             compiled in if this is what you were looking for."
+        ));
+    }
     if !datagram && allowed.datagram && !allowed.stream_too {
         return Err(format!("stream-type address not acceptable in '{text}'\n"));
     }
@@ -123,6 +138,8 @@ const PREFIXES: &[(&str, Family, Option<bool>)] = &[
     ("udp6@", Family::V6, Some(true)),
     ("tcp@", Family::Any, Some(false)),
     ("udp@", Family::Any, Some(true)),
+    ("quic4@", Family::V4, Some(false)),
+    ("quic6@", Family::V6, Some(false)),
     ("fd@", Family::Local, None),
     ("sockpair@", Family::Local, None),
 ];
@@ -140,7 +157,7 @@ fn internet(whole: &str, text: &str, family: Family, allowed: Allowed) -> Result
     let (port, last, relative) = ports(whole, port, allowed)?;
     let host = match number(host, family) {
         Some(addr) => Host::Addr(addr),
-        None if allowed.name && is_name(host) => Host::Name(host.to_owned()),
+        None if allowed.name => Host::Name(host.to_owned()),
         None => return Err(format!("invalid address: '{host}' in '{whole}'\n")),
     };
     Ok(Parsed { host, port, last, relative })
@@ -202,7 +219,7 @@ fn number(text: &str, family: Family) -> Option<Addr> {
 }
 
 /// Whether DNS could know it (RFC 1035, section 2.3.4).
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let label = |label: &str| (1..64).contains(&label.len());
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..256).contains(&text.len())
@@ -270,7 +287,8 @@ mod tests {
         Allowed { port_mandatory: false, range: false, offset: true, name: true, ..BIND };
 
     fn read(text: &str, allowed: Allowed) -> (Host, i32, i32, bool) {
-        let Parsed { host, port, last, relative } = parse(text, allowed).expect(text);
+        let Parsed { host, port, last, relative } =
+            parse(&Environment::default(), text, allowed).expect(text);
         (host, port, last, relative)
     }
 
@@ -291,7 +309,7 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        let wrong = |text, allowed| parse(text, allowed).expect_err(text);
+        let wrong = |text, allowed| parse(&Environment::default(), text, allowed).expect_err(text);
         assert_eq!(wrong("10.0.0.1", BIND), "missing port specification in '10.0.0.1'");
         assert_eq!(wrong(":0", BIND), "invalid port '0'");
         assert_eq!(wrong(":99999", BIND), "invalid port '99999'");
@@ -302,6 +320,11 @@ mod tests {
             "port range not permitted here in '10.0.0.1:80-81'"
         );
         assert_eq!(wrong(":x", BIND), "invalid character 'x' in port number 'x' in ':x'\n");
+        assert_eq!(
+            wrong("quic6@:443", BIND),
+            "unsupported stream protocol for datagram family 10 address 'quic6@:443'; QUIC is not \
+             compiled in if this is what you were looking for."
+        );
         assert_eq!(wrong("udp@:80", BIND), "dgram-type address not acceptable in 'udp@:80'\n");
     }
 

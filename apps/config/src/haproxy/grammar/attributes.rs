@@ -90,12 +90,12 @@ pub(super) fn options(
 }
 
 const OPTIONS: &[(&str, usize, bool, Set)] = &[
-    ("addr", 1, true, |_, it, line| {
+    ("addr", 1, true, |cx, it, line| {
         if line.value().is_empty() {
             return Err("'addr' expects <ipv4|ipv6> as argument.".to_owned());
         }
         let allowed = Allowed::default();
-        let parsed = address::parse(line.value(), allowed)
+        let parsed = address::parse(&cx.environment, line.value(), allowed)
             .map_err(|wrong| format!("'addr' : {}", wrong.trim_end_matches('\n')))?;
         if let Host::Addr(addr) = parsed.host {
             it.check.addr = Some(addr);
@@ -105,7 +105,7 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
         }
         Ok(())
     }),
-    ("agent-addr", 1, true, |_, it, line| {
+    ("agent-addr", 1, true, |cx, it, line| {
         if line.value().is_empty() {
             return Err("'agent-addr' expects an address as argument.".to_owned());
         }
@@ -113,7 +113,8 @@ const OPTIONS: &[(&str, usize, bool, Set)] = &[
             let value = line.value();
             format!("parsing agent-addr failed. Check if '{value}' is correct address.")
         };
-        let parsed = address::parse(line.value(), Allowed::default()).map_err(|_| wrong())?;
+        let parsed = address::parse(&cx.environment, line.value(), Allowed::default())
+            .map_err(|_| wrong())?;
         let Host::Addr(addr) = parsed.host else { return Err(wrong()) };
         it.agent.check.addr = Some(addr);
         Ok(())
@@ -526,7 +527,7 @@ fn slowstart(cx: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Resu
 }
 
 /// `source` of one server: an address, ports, and a card.
-fn server_source(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
+fn server_source(cx: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> Result<(), String> {
     if line.value().is_empty() {
         return Err(
             "'source' expects <addr>[:<port>[-<port>]], and optionally 'usesrc' <addr>, and \
@@ -534,7 +535,7 @@ fn server_source(_: &mut Cx<'_>, it: &mut ServerDraft, line: &mut Line<'_>) -> R
                 .to_owned(),
         );
     }
-    let mut source = source(line.value(), true).map_err(|wrong| {
+    let mut source = source(cx, line.value(), true).map_err(|wrong| {
         let value = line.value();
         format!("\n  'source {value}' : {}\n  \n", wrong.trim_end_matches('\n'))
     })?;

@@ -413,7 +413,7 @@ fn connect(
                 return Err("'addr' expects <ipv4|ipv6> as argument.".to_owned());
             }
             "addr" => {
-                let parsed = address::parse(value, Allowed::default())
+                let parsed = address::parse(&cx.environment, value, Allowed::default())
                     .map_err(|wrong| format!("'addr' : {wrong}."))?;
                 if let Host::Addr(addr) = parsed.host {
                     connect.addr = Some(Address::Addr(addr));

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Input;
+use super::environment::Environment;
 use super::global::GlobalDraft;
 use super::lines::Spot;
 use super::message::Messages;
@@ -22,6 +23,8 @@ use crate::haproxy::{BindAddress, Place};
 pub(super) struct Cx<'i> {
     /// What is read.
     pub(super) input: &'i Input<'i>,
+    /// What `$NAME` stands for at this line.
+    pub(super) environment: Environment,
     /// All names.
     pub(super) names: Names,
     /// Variables that were named.

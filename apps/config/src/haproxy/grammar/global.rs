@@ -7,6 +7,7 @@ use alloc::string::String;
 use super::address::{self, Allowed, Host};
 use super::cx::Cx;
 use super::known;
+use super::listener::{deprecated_process, processes};
 use super::logs;
 use super::nearest::nearest;
 use super::number::{self, NoTime, Unit};
@@ -83,7 +84,7 @@ const KEYWORDS: &[(&str, Parse)] = &[
     ("nbthread", nbthread),
     ("node", node),
     ("presetenv", environment),
-    ("resetenv", |_, _, _| {}),
+    ("resetenv", |cx, words, _| cx.environment.change(words)),
     ("set-var", |cx, words, _| variables::in_global(cx, words)),
     ("set-var-fmt", |cx, words, _| variables::in_global(cx, words)),
     ("setenv", environment),
@@ -93,11 +94,12 @@ const KEYWORDS: &[(&str, Parse)] = &[
     ("tune.maxaccept", |cx, words, _| {
         once(cx, words, "tune.maxaccept", |it| &mut it.tune.accept_max);
     }),
-    ("tune.maxrewrite", |cx, words, _| positive(cx, words, |it| &mut it.tune.rewrite_bytes)),
+    ("tune.maxrewrite", |cx, words, _| at_least(0, cx, words, |it| &mut it.tune.rewrite_bytes)),
     ("unsetenv", |cx, words, _| {
         if !words.has(1) {
-            cx.alert_tight("'unsetenv' expects at least one variable name.");
+            return cx.alert_tight("'unsetenv' expects at least one variable name.");
         }
+        cx.environment.change(words);
     }),
     ("zero-warning", |cx, words, _| {
         if cx.at_most(words, 0, 0) {
@@ -344,6 +346,10 @@ fn once(
 }
 
 fn positive(cx: &mut Cx<'_>, words: &Words, field: fn(&mut Global) -> &mut u32) {
+    at_least(1, cx, words, field);
+}
+
+fn at_least(least: i32, cx: &mut Cx<'_>, words: &Words, field: fn(&mut Global) -> &mut u32) {
     if !cx.at_most(words, 1, 0) {
         return;
     }
@@ -352,7 +358,9 @@ fn positive(cx: &mut Cx<'_>, words: &Words, field: fn(&mut Global) -> &mut u32) 
         return cx.alert(&format!("'{keyword}' expects an integer argument."));
     }
     match leading_int(&words[1]) {
-        ..1 => cx.alert(&format!("'{keyword}' expects a positive integer argument.")),
+        number if number < least => {
+            cx.alert(&format!("'{keyword}' expects a positive integer argument."));
+        }
         number => *field(&mut cx.global.global) = number as u32,
     }
 }
@@ -458,8 +466,9 @@ fn node(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
     cx.global.global.node = Some(name.to_owned());
 }
 
-/// Done when the lines were cut: here it is only looked at.
+/// Done for the words of later lines when these were cut; here for what addresses among them stand for.
 fn environment(cx: &mut Cx<'_>, words: &Words, _: Prefix) {
+    cx.environment.change(words);
     if cx.at_most(words, 3, 0) && !words.has(2) {
         cx.alert_tight(&format!("'{}' expects a name and a value.", &words[0]));
     }
@@ -500,7 +509,7 @@ fn stats_socket(cx: &mut Cx<'_>, words: &Words) {
         );
     }
     let allowed = Allowed { port_mandatory: true, local: true, ..Allowed::default() };
-    let address = match address::parse(&words[2], allowed) {
+    let address = match address::parse(&cx.environment, &words[2], allowed) {
         Ok(parsed) => match parsed.host {
             Host::Addr(addr) => Some(BindAddress { addr, port: parsed.port as u16 }),
             Host::Local(_) | Host::Name(_) => None,
@@ -524,6 +533,12 @@ fn stats_socket(cx: &mut Cx<'_>, words: &Words) {
                         ));
                     }
                 };
+            }
+            "process" => {
+                if let Err(wrong) = processes(value) {
+                    return cx.alert(&format!("'stats socket' : ''process' : {wrong}'"));
+                }
+                cx.warn(&format!("'stats socket' : {}", deprecated_process(value)));
             }
             "mode" | "user" | "group" | "uid" | "gid" | "expose-fd" | "severity-output"
             | "name" | "interface" => {}
@@ -561,4 +576,5 @@ const STATS_SOCKET: &[&str] = &[
     "severity-output",
     "name",
     "interface",
+    "process",
 ];

@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::directive::{self, Blocks, Misplaced, NESTED_MAX, Unparsable};
+use super::environment::Environment;
 use super::message::Severity;
 use super::text::{characters, invalid_in_name, is_space};
 use super::words::{self, Variables, Words};
@@ -56,11 +57,7 @@ pub(super) fn condition(text: &str, environment: &[(String, String)]) -> Result<
 
 /// Cuts all files.
 pub(super) fn cut(input: &Input<'_>) -> Vec<Entry> {
-    let mut environment: Vec<(String, String)> = input
-        .environment
-        .iter()
-        .map(|(name, value)| (characters(name.as_bytes()), characters(value.as_bytes())))
-        .collect();
+    let mut environment = Environment::of(input);
     let mut entries = Vec::new();
     for file in input.files {
         let name: Rc<str> = characters(file.name.as_bytes()).into();
@@ -86,7 +83,7 @@ struct Cutter<'c> {
     section: String,
     in_global: bool,
     blocks: Blocks,
-    environment: &'c mut Vec<(String, String)>,
+    environment: &'c mut Environment,
     entries: &'c mut Vec<Entry>,
 }
 
@@ -209,31 +206,10 @@ impl Cutter<'_> {
             self.section = if words.has(1) { &words[1] } else { &words[0] }.to_owned();
             self.in_global = &words[0] == "global";
         } else if self.in_global {
-            self.set_environment(&words);
+            self.environment.change(&words);
         }
         let spot = Spot { file: self.file.clone(), line: self.line };
         self.entries.push(Entry::Line(spot, words));
-    }
-
-    /// `setenv` and its kin change what later lines stand for.
-    fn set_environment(&mut self, words: &Words) {
-        let name = &words[1];
-        match &words[0] {
-            "setenv" | "presetenv" if words.has(2) && !words.has(4) => {
-                let known = self.environment.iter().position(|(known, _)| known == name);
-                match known {
-                    Some(_) if &words[0] == "presetenv" => {}
-                    Some(at) => self.environment[at].1 = words[2].to_owned(),
-                    None => self.environment.push((name.to_owned(), words[2].to_owned())),
-                }
-            }
-            "unsetenv" => self.environment.retain(|(known, _)| !words.rest(1).contains(known)),
-            "resetenv" => {
-                let kept = |name: &String| words.rest(1).contains(name);
-                self.environment.retain(|(known, _)| kept(known));
-            }
-            _ => {}
-        }
     }
 
     fn directive(&mut self, words: &Words) -> Further {
@@ -350,8 +326,7 @@ impl Variables for Cutter<'_> {
             ".SECTION" => return Some(self.section.clone()),
             _ => {}
         }
-        let found = self.environment.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
+        self.environment.value(name).map(ToOwned::to_owned)
     }
 }
 

@@ -56,12 +56,13 @@ fn listeners(cx: &Cx<'_>, text: &str) -> Result<Vec<Bind>, String> {
     let allowed = Allowed { port_mandatory: true, range: true, name: true, ..Allowed::default() };
     let mut binds = Vec::new();
     for address in text.split(',').filter(|part| !part.is_empty()) {
-        let inherited = address.strip_prefix("fd@").and_then(|number| cx.inherited(number));
+        let expanded = cx.environment.expand(address);
+        let inherited = expanded.strip_prefix("fd@").and_then(|number| cx.inherited(number));
         if let Some(at) = inherited {
             binds.push(Bind { place: cx.place(), ..Bind::new(at) });
             continue;
         }
-        let parsed = address::parse(address, allowed)?;
+        let parsed = address::parse(&cx.environment, address, allowed)?;
         let addr = match parsed.host {
             Host::Addr(addr) => addr,
             Host::Name(name) => hosts::find(cx, &name)
@@ -154,7 +155,7 @@ const OPTIONS: &[(&str, Option_)] = &[
     ),
     ("tcp-ut", Value(user_timeout)),
     ("tfo", Flag(|bind| bind.fast_open = true)),
-    ("thread", Value(process)),
+    ("thread", Value(thread)),
     ("uid", Idle("there are no users", 1)),
     ("user", Idle("there are no users", 1)),
     // As on Linux, the IPv6 wildcard takes both unless told otherwise, and `v6only` is the stronger.
@@ -176,6 +177,7 @@ fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) ->
             Flag(set) => binds.iter_mut().for_each(set),
             Value(set) => {
                 if let Err(wrong) = set(cx, binds, name, value) {
+                    let wrong = wrong.trim_end_matches('\n');
                     cx.alert(&format!("'bind {address}' in section '{section}' : {wrong}"));
                     return false;
                 }
@@ -187,13 +189,8 @@ fn options(cx: &mut Cx<'_>, draft: &Draft, words: &Words, binds: &mut [Bind]) ->
             }
         }
         if name == "process" {
-            let instead = value.split_once('/').map(|(_, threads)| threads);
-            let instead = instead.map(|threads| format!(" Please use 'thread {threads}' instead."));
-            cx.warn(&format!(
-                "'bind {address}' in section '{section}' : 'process {value}' on 'bind' lines is \
-                 deprecated and will be removed in 2.7.{}",
-                instead.unwrap_or_default()
-            ));
+            let old = deprecated_process(value);
+            cx.warn(&format!("'bind {address}' in section '{section}' : {old}"));
         }
         if name == "id"
             && let Some(id) = binds.first().map(|bind| bind.id)
@@ -269,19 +266,81 @@ fn id(_: &mut Cx<'_>, binds: &mut [Bind], name: &str, value: &str) -> Result<(),
     }
 }
 
-/// `process`, `thread`: which of them accept.
-fn process(cx: &mut Cx<'_>, _: &mut [Bind], name: &str, value: &str) -> Result<(), String> {
-    let is_set = |text: &str| {
-        let mut ends = text.split('-').map(text::digits);
-        matches!(text, "all" | "odd" | "even")
-            || ends.all(|(number, behind)| (1..=64).contains(&number) && behind.is_empty())
-    };
-    if let Some(wrong) = value.split('/').find(|part| !is_set(part)) {
-        return Err(format!("'{name}' : '{wrong}' is not a valid number/range (1..64)"));
+/// `thread`, with its group, of which there is one, before a slash: which of them accept.
+fn thread(cx: &mut Cx<'_>, _: &mut [Bind], name: &str, value: &str) -> Result<(), String> {
+    let (group, threads) = value.split_once('/').unwrap_or(("1", value));
+    let group = leading_int(group);
+    if group != 1 {
+        let bounds = "thread-group number must be between 1 and 1";
+        return Err(format!("'{value}' {bounds} (was {group})"));
     }
+    one_of(threads, THREADS_MAX).map_err(|wrong| format!("'{threads}' : {wrong}"))?;
     cx.notice(name, &format!("'bind .. {name}' has no effect: each core accepts its own."));
     Ok(())
 }
+
+/// `process`, with its threads behind a slash: which of them accept.
+fn process(cx: &mut Cx<'_>, _: &mut [Bind], name: &str, value: &str) -> Result<(), String> {
+    processes(value).map_err(|wrong| format!("'{name}' : {wrong}"))?;
+    cx.notice(name, &format!("'bind .. {name}' has no effect: each core accepts its own."));
+    Ok(())
+}
+
+/// Looks at the value of `process`.
+///
+/// # Errors
+/// HAProxy's words.
+pub(super) fn processes(value: &str) -> Result<(), String> {
+    let (processes, threads) = match value.split_once('/') {
+        Some((processes, threads)) => (processes, Some(threads)),
+        None => (value, None),
+    };
+    one_of(processes, 1)?;
+    threads.map_or(Ok(()), |threads| one_of(threads, THREADS_MAX))
+}
+
+/// A set of numbers from 1 to `most`: a word, a number, a range, or one without an end.
+///
+/// # Errors
+/// HAProxy's words.
+fn one_of(text: &str, most: i32) -> Result<(), String> {
+    if matches!(text, "all" | "odd" | "even") {
+        return Ok(());
+    }
+    let (first, last) = match text.split_once('-') {
+        Some((first, last)) => (first, Some(last)),
+        None => (text, None),
+    };
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(first) || !last.is_none_or(are_digits) {
+        return Err(format!("'{text}' is not a valid number/range."));
+    }
+    let first_number = leading_int(first);
+    let last_number = match last {
+        None => first_number,
+        Some("") => most,
+        Some(last) => leading_int(last),
+    };
+    match first_number.min(last_number) >= 1 && first_number.max(last_number) <= most {
+        true => Ok(()),
+        false => Err(format!(
+            "'{text}' is not a valid number/range. It supports numbers from 1 to {most}.\n"
+        )),
+    }
+}
+
+/// What HAProxy thinks of `process`.
+pub(super) fn deprecated_process(value: &str) -> String {
+    let instead = value.split_once('/').map(|(_, threads)| threads);
+    let instead = instead.map(|threads| format!(" Please use 'thread {threads}' instead."));
+    format!(
+        "'process {value}' on 'bind' lines is deprecated and will be removed in 2.7.{}",
+        instead.unwrap_or_default()
+    )
+}
+
+/// As many as HAProxy of Debian is built for.
+const THREADS_MAX: i32 = 64;
 
 fn mss(_: &mut Cx<'_>, binds: &mut [Bind], name: &str, value: &str) -> Result<(), String> {
     if value.is_empty() {

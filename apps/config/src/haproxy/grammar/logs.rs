@@ -126,7 +126,7 @@ fn to(cx: &mut Cx<'_>, text: &str) -> Result<LogTo, String> {
         cx.notice(text, &format!("'log {text}' goes to the console."));
         return Ok(LogTo::Console);
     }
-    let parsed = address::parse(text, allowed)?;
+    let parsed = address::parse(&cx.environment, text, allowed)?;
     if ["tcp@", "tcp4@", "tcp6@", "stream+"].iter().any(|prefix| text.starts_with(prefix)) {
         return Err(format!("'{text}': logs over TCP are not supported yet"));
     }

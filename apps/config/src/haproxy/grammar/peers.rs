@@ -80,7 +80,7 @@ pub(super) fn line(cx: &mut Cx<'_>, words: &Words) {
         return;
     }
     let allowed = Allowed { name: true, port_mandatory: !is_peer, ..Allowed::default() };
-    if let Err(wrong) = address::parse(address, allowed) {
+    if let Err(wrong) = address::parse(&cx.environment, address, allowed) {
         let wrong = wrong.trim_end_matches('\n');
         if is_peer {
             let text = format!("'server (null)/{}' : {wrong}\n", &words[1]);

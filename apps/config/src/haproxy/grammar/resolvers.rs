@@ -131,7 +131,7 @@ fn nameserver(cx: &mut Cx<'_>, words: &Words) {
         return cx.alert(&format!("character '{wrong}' is not permitted in server name '{name}'."));
     }
     let allowed = Allowed { port_mandatory: true, ..Allowed::default() };
-    let parsed = match address::parse(text.trim_start_matches("udp@"), allowed) {
+    let parsed = match address::parse(&cx.environment, text.trim_start_matches("udp@"), allowed) {
         Ok(parsed) => parsed,
         Err(wrong) => return cx.alert(&format!("'nameserver {name}' : {wrong}")),
     };

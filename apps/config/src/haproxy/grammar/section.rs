@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::cx::Cx;
 use super::draft::{Draft, Kind};
+use super::environment::Environment;
 use super::global::{self, GlobalDraft};
 use super::lines::{self, Entry, Spot};
 use super::message::{Messages, Severity};
@@ -56,6 +57,7 @@ pub(super) fn read(input: &Input<'_>) -> Reading {
     let nowhere = Spot { file: Rc::from(""), line: 0 };
     let mut cx = Cx {
         input,
+        environment: Environment::of(input),
         names: Names::of(&entries),
         variables: VariableNames::default(),
         resolvers: Vec::new(),

@@ -161,10 +161,15 @@ pub(super) fn dispatch(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
     }
     super::proxy::wants_backend(cx, draft, "dispatch");
     let allowed = Allowed { name: true, port_mandatory: true, ..Allowed::default() };
-    let parsed = match address::parse(&words[1], allowed) {
+    let parsed = match address::parse(&cx.environment, &words[1], allowed) {
         Ok(parsed) => parsed,
         Err(wrong) => return cx.alert(&format!("'dispatch' : {wrong}")),
     };
+    if let Host::Name(name) = &parsed.host
+        && !address::is_name(name)
+    {
+        return cx.alert(&format!("'dispatch' : invalid address: '{name}' in '{}'\n", &words[1]));
+    }
     if !cx.at_most(words, 1, 0) {
         return;
     }
@@ -205,20 +210,24 @@ fn read(cx: &mut Cx<'_>, draft: &Draft, words: &Words, at: usize) -> Option<Serv
     }
     let full = format!("{}/{name}", draft.name);
     let allowed = Allowed { offset: true, name: true, ..Allowed::default() };
-    let parsed = match address::parse(&words[at], allowed) {
+    let parsed = match address::parse(&cx.environment, &words[at], allowed) {
         Ok(parsed) => parsed,
         Err(wrong) => {
             alert(cx, &full, &wrong);
             return None;
         }
     };
-    if let Host::Name(service) = &parsed.host
-        && service.starts_with('_')
-    {
-        // Asked as an address it would never be there.
-        let text = format!("'{service}' : SRV records of name servers are not supported yet.");
-        alert(cx, &full, &text);
-        return None;
+    if let Host::Name(name) = &parsed.host {
+        if name.starts_with('_') {
+            // Asked as an address it would never be there.
+            let text = format!("'{name}' : SRV records of name servers are not supported yet.");
+            alert(cx, &full, &text);
+            return None;
+        }
+        if !address::is_name(name) {
+            alert(cx, &full, &format!("could not resolve address '{name}'."));
+            return None;
+        }
     }
     let mut server = draft.default_server.clone();
     server.spot = cx.spot.clone();
@@ -261,8 +270,8 @@ fn is_backend(cx: &mut Cx<'_>, draft: &Draft, keyword: &str) -> bool {
 }
 
 /// An address of this machine, and ports: one, or a range.
-pub(super) fn source(text: &str, range: bool) -> Result<Source, String> {
-    let parsed = address::parse(text, Allowed { range, ..Allowed::default() })?;
+pub(super) fn source(cx: &Cx<'_>, text: &str, range: bool) -> Result<Source, String> {
+    let parsed = address::parse(&cx.environment, text, Allowed { range, ..Allowed::default() })?;
     let Host::Addr(addr) = parsed.host else {
         return Err(format!("invalid address: '{text}' in '{text}'"));
     };
@@ -279,7 +288,7 @@ pub(super) fn proxy_source(cx: &mut Cx<'_>, draft: &mut Draft, words: &Words) {
             "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.",
         );
     }
-    let mut source = match source(&words[1], false) {
+    let mut source = match source(cx, &words[1], false) {
         Ok(source) => source,
         Err(wrong) => return cx.alert(&format!("'source {}' : {wrong}", &words[1])),
     };

@@ -184,7 +184,7 @@ pub(super) fn in_global(cx: &mut Cx<'_>, words: &Words) {
     let is_format = keyword == "set-var-fmt";
     if !words.has(2) {
         let what = if is_format { "a format string." } else { "a sample expression." };
-        return cx.alert_tight(&format!(
+        return cx.alert(&format!(
             "'{keyword}' requires a process-wide variable name ('proc.<name>') and {what}"
         ));
     }
@@ -193,12 +193,12 @@ pub(super) fn in_global(cx: &mut Cx<'_>, words: &Words) {
     let mut action = words.0.clone();
     action[1] = format!("{keyword}({name})");
     match assignment(cx, &draft, &action, &mut 2, (Context::Parser, PARSER)) {
-        Ok(assignment) if assignment.variable.scope != Scope::Process => cx.alert_tight(&format!(
+        Ok(assignment) if assignment.variable.scope != Scope::Process => cx.alert(&format!(
             "'{keyword}': cannot set variable '{name}', only scope 'proc' is permitted in the \
              global section."
         )),
         Ok(assignment) => cx.global.global.assignments.push(assignment),
-        Err(wrong) => cx.alert_tight(&wrong),
+        Err(wrong) => cx.alert(&wrong),
     }
 }
 
