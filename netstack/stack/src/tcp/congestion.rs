@@ -41,10 +41,13 @@ impl Tcb {
         //# start, congestion avoidance, and exponential backoff of RTO
         let mss = self.mss as u32;
         if self.cwnd < self.ssthresh {
-            // RFC 3465 section 2.3 with L = 2: one acknowledgement stands for at most two segments;
-            // for one after a timeout, when it may cover what had arrived long before.
-            let limit = if flight.phase == Phase::Loss { mss } else { 2 * mss };
-            self.cwnd = (self.cwnd + acked.min(limit)).min(CWND_MAX);
+            //= rfc5681#3.1 type=exception
+            //= reason=Linux counts all: who joins segments (GRO) acknowledges up to 64 KB at once.
+            //# During slow start, a TCP increments cwnd by at most SMSS bytes for each ACK
+            //# received that cumulatively acknowledges new data.
+            // But for one after a timeout, which may cover what had arrived long before.
+            let counted = if flight.phase == Phase::Loss { acked.min(mss) } else { acked };
+            self.cwnd = (self.cwnd + counted).min(self.ssthresh).min(CWND_MAX);
             return;
         }
         match env.tcp.congestion_control {
@@ -178,6 +181,25 @@ mod tests {
 
     //= rfc9438#4.2 type=test
     //# MUST NOT include periods during which
+    //= rfc5681#3.1 type=test
+    //# During slow start, a TCP increments cwnd by at most SMSS bytes for each ACK
+    #[test]
+    fn one_acknowledgement_of_a_whole_window_doubles_it() {
+        let (mut env, mut tcb, mut flights) = established(Tcp::default());
+        let flight = flights.at_mut(tcb.flight).expect("it has one");
+        let mss = tcb.mss as u32;
+        tcb.set(Bits::CWND_LIMITED);
+        (tcb.cwnd, tcb.ssthresh) = (10 * mss, 250 * mss);
+        rounds(&mut tcb, flight, &mut env, 4);
+        assert_eq!(tcb.cwnd, 160 * mss);
+        rounds(&mut tcb, flight, &mut env, 1);
+        assert_eq!(tcb.cwnd, tcb.ssthresh, "the start ends there, however much was acknowledged");
+        tcb.cwnd = mss;
+        flight.phase = Phase::Loss;
+        tcb.grow(flight, 100 * mss, &env);
+        assert_eq!(tcb.cwnd, 2 * mss, "what a timeout took for lost had arrived long before");
+    }
+
     #[test]
     fn time_without_the_window_full_does_not_count() {
         let (mut env, mut tcb, mut flights) = established(Tcp::default());
