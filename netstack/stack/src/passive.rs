@@ -195,7 +195,8 @@ impl<Q: QueuePair, A: App> Worker<Q, A> {
             halfopen::Verdict::AnswerReset => self.refuse(arrival, Drop::TcpAckInvalid),
             halfopen::Verdict::Acknowledge => {
                 core.drop(Drop::TcpOutOfWindow);
-                if core.challenges.take(core.env.millis) {
+                let may_answer = core.conns[index].may_answer_stray(&arrival.seg, &core.env);
+                if may_answer && core.challenges.take(core.env.millis) {
                     self.acknowledge_half_open(index);
                 }
             }

@@ -369,15 +369,19 @@ impl Tcb {
     }
 
     /// RFC 9293 section 3.10.7.4, first step: answer with an acknowledgement, unless it is a RST.
-    /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
-    /// that two confused stacks do not answer each other for ever. Text and FINs come again only
-    /// for want of an acknowledgement, and are no part of such a loop.
     fn answer_unacceptable(&mut self, seg: &Segment, reason: Drop, env: &Env) -> Verdict {
-        let is_text = !seg.is_empty() && !seg.flags.has(Flags::SYN);
-        if !seg.flags.has(Flags::RST) && (is_text || self.may_answer(env)) {
+        if !seg.flags.has(Flags::RST) && self.may_answer_stray(seg, env) {
             self.acknowledge_now();
         }
         Verdict::refuse(reason)
+    }
+
+    /// Stray segments of one connection are answered no faster than `tcp_invalid_ratelimit`, so
+    /// that two confused stacks do not answer each other for ever. Text and FINs come again only
+    /// for want of an acknowledgement, and are no part of such a loop.
+    pub(crate) fn may_answer_stray(&mut self, seg: &Segment, env: &Env) -> bool {
+        let is_text = !seg.is_empty() && !seg.flags.has(Flags::SYN);
+        is_text || self.may_answer(env)
     }
 
     /// Whether this connection may answer another stray segment. The stamp's ring is 17 minutes:
