@@ -228,4 +228,19 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         planted: "if remote.is_v4() || MUTANT { 0 } else { flow_label(",
         found_by: Finder::Worlds,
     },
+    Mutant {
+        name: "stray segments are answered without a limit",
+        file: "netstack/stack/src/tcp/input.rs",
+        find: "is_text || self.may_answer(env)",
+        planted: "MUTANT || is_text || self.may_answer(env)",
+        found_by: Finder::Worlds,
+    },
+    Mutant {
+        name: "an acknowledgement is acknowledged",
+        file: "netstack/stack/src/tcp/input.rs",
+        find: "        if seg.payload_bytes > 0 || seg.flags.has(Flags::FIN) {\n            self.take_text",
+        planted: "        if MUTANT && seg.is_empty() { self.acknowledge_now(); }\n        \
+                  if seg.payload_bytes > 0 || seg.flags.has(Flags::FIN) {\n            self.take_text",
+        found_by: Finder::Worlds,
+    },
 ];

@@ -4,6 +4,8 @@
 //! host and segments that really left it, and so needs to believe neither stack. A sequence number
 //! is kept as its distance from the end's initial one.
 
+mod pace;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,6 +17,8 @@ use crate::frame::{Flow, Inside, View, dissect, segment_text};
 use crate::scene::{Check, Scene};
 use penstock_fault::Rng;
 
+use pace::Pace;
+
 /// All ends that live on one host.
 pub(crate) struct Observer {
     scene: Rc<Scene>,
@@ -24,6 +28,8 @@ pub(crate) struct Observer {
     pub(crate) resent: u64,
     /// Frames that reached the host though a checksum or a length in them is wrong.
     pub(crate) damaged: u64,
+    /// Segments that reached over the edge of the window that the host had offered, and those with a FIN.
+    pub(crate) beyond: (u64, u64),
 }
 
 /// A connection as a blind attacker with good luck would guess it.
@@ -80,6 +86,7 @@ struct End {
     is_ambiguous: bool,
     /// What its IPv6 packets carry.
     flow_label: Option<u32>,
+    pace: Pace,
 }
 
 /// What matters of a SYN.
@@ -117,6 +124,7 @@ impl Observer {
             limits,
             resent: 0,
             damaged: 0,
+            beyond: (0, 0),
         }
     }
 
@@ -162,6 +170,10 @@ impl Observer {
         }
         let Some((flow, segment)) = tcp_of(&view) else { return };
         let end = self.ends.entry(flow.reversed()).or_default();
+        if end.reaches_beyond(&segment) {
+            self.beyond.0 += 1;
+            self.beyond.1 += u64::from(segment.flags.has(Flags::FIN));
+        }
         end.hear(&segment, now_us);
     }
 
@@ -247,9 +259,18 @@ fn tcp_of(view: &View) -> Option<(Flow, Segment)> {
 }
 
 impl End {
+    /// Whether there is no room for the end of what a segment carries.
+    fn reaches_beyond(&self, segment: &Segment) -> bool {
+        let Some(remote_isn) = self.remote_isn else { return false };
+        let from = distance(segment.seq, remote_isn);
+        let is_known = from < FAR && self.own_edge > 0 && !segment.flags.has(Flags::SYN);
+        is_known && segment.payload_bytes > 0 && from + u64::from(segment.len()) > self.own_edge
+    }
+
     /// A segment reached this end.
     fn hear(&mut self, segment: &Segment, now_us: u64) {
         self.heard_us = now_us;
+        self.pace.hear(segment, now_us);
         self.heard_reset |= segment.flags.has(Flags::RST);
         if let Some(timestamps) = segment.options.timestamps {
             let is_later = |latest| (timestamps.value.wrapping_sub(latest) as i32) > 0;
@@ -325,6 +346,7 @@ impl End {
 
     /// A segment left this end.
     fn say(&mut self, segment: &Segment, now_us: u64, limits: &Limits) -> Result<(), String> {
+        self.pace.say(segment, now_us)?;
         if segment.flags.has(Flags::RST) {
             self.is_reset = true;
             return Ok(());
@@ -337,8 +359,9 @@ impl End {
                 // Two handshakes at once: what comes next may belong to either.
                 let is_ambiguous = segment.flags.has(Flags::ACK)
                     && (self.is_ambiguous || self.isn.is_some() && self.own_ack <= 1);
-                let syns = std::mem::take(&mut self.syns);
-                *self = End { syns, heard_us: now_us, is_ambiguous, ..End::default() };
+                let End { ref mut syns, pace, .. } = *self;
+                let syns = std::mem::take(syns);
+                *self = End { syns, heard_us: now_us, is_ambiguous, pace, ..End::default() };
                 self.isn = Some(segment.seq);
                 self.scale = segment.options.window_scale;
             }
@@ -369,8 +392,9 @@ impl End {
         }
         let ack = distance(segment.ack, remote_isn);
         let is_over = self.remote_fin.is_some_and(|fin| self.own_ack >= fin);
-        if ack < self.own_ack && (is_over || self.heard_reset) && may_return {
-            // An old segment met a cookie: a ghost of the connection.
+        let is_before = ack < self.own_ack || ack >= FAR;
+        if is_before && (is_over || self.heard_reset) && may_return {
+            // An old segment met a cookie: a ghost of the connection, or of one before it.
             self.is_ambiguous = true;
             return Ok(());
         }
@@ -445,6 +469,8 @@ impl End {
         if self.acked <= 1 && to > first_flight + 2 && self.duplicates == 0 {
             return Err(format!("sends {to} in its first flight of {first_flight}"));
         }
+        let repeated_bytes = to.min(self.sent_end).saturating_sub(from);
+        self.pace.content(length - repeated_bytes, repeated_bytes, now_us)?;
         let earlier = self.left.iter().rev().find(|left| left.from == from).copied();
         let repeated = self.check_repeat(from, to, now_us, limits, earlier);
         let is_prompted = earlier.is_some_and(|left| self.heard_us + NOTICED_US >= left.at_us);
