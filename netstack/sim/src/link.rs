@@ -2,7 +2,7 @@
 
 use penstock_fault::{Rng, damage};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, raise_window};
 
 /// What a link does to frames. Chained setters begin at [`Faults::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct Faults {
     pub duplicate_ppm: u32,
     /// Frames in which one burst of at most 15 bits is flipped.
     pub corrupt_ppm: u32,
+    /// Segments in which a larger window stands than was offered, so that text comes, and a FIN within
+    /// it, for which there is no room.
+    pub raise_ppm: u32,
     /// Bytes a millisecond; 0 is unlimited.
     pub rate_bytes_per_ms: u64,
     /// Bytes that may wait for a limited rate.
@@ -51,6 +54,7 @@ impl Faults {
         reorder_us: 0,
         duplicate_ppm: 0,
         corrupt_ppm: 0,
+        raise_ppm: 0,
         rate_bytes_per_ms: 0,
         queue_bytes: 0,
     };
@@ -90,6 +94,11 @@ impl Faults {
         Faults { corrupt_ppm, ..self }
     }
 
+    /// With windows that say too much.
+    pub fn raise(self, raise_ppm: u32) -> Faults {
+        Faults { raise_ppm, ..self }
+    }
+
     /// With a bounded rate and a bounded queue in front of it.
     pub fn rate(self, rate_bytes_per_ms: u64, queue_bytes: u64) -> Faults {
         Faults { rate_bytes_per_ms, queue_bytes, ..self }
@@ -106,6 +115,7 @@ impl Faults {
         self.loss_ppm == 0
             && self.burst.is_none()
             && self.corrupt_ppm == 0
+            && self.raise_ppm == 0
             && self.duplicate_ppm == 0
             && self.reorder_ppm == 0
             && self.rate_bytes_per_ms == 0
@@ -121,6 +131,7 @@ pub(crate) struct LinkCounters {
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
     pub(crate) corrupted: u64,
+    pub(crate) raised: u64,
     pub(crate) cut: u64,
 }
 
@@ -180,6 +191,9 @@ impl Link {
         if self.rng.chance(self.faults.corrupt_ppm) {
             self.counters.corrupted += 1;
             damage(&mut frame, &mut self.rng);
+        }
+        if self.faults.raise_ppm > 0 && self.rng.chance(self.faults.raise_ppm) {
+            self.counters.raised += u64::from(raise_window(&mut frame));
         }
         let mut arrival_us = departure_us + self.faults.delay_us;
         if self.faults.jitter_us > 0 {

@@ -279,6 +279,51 @@ fn a_heckler_harms_nobody() {
     run(plan);
 }
 
+/// Text and FINs for which there is no room are cut off at the window's edge, and come again.
+#[test]
+fn windows_that_say_too_much_are_survived() {
+    let (mut beyond, mut fins) = (0, 0);
+    for seed in 0..8 {
+        let loss_ppm = if seed % 2 == 0 { 0 } else { 20_000 };
+        let faults = Faults::NONE.delay(2_000).loss(loss_ppm);
+        let mut plan = Plan::pair(seed, "raised", [1, 2])
+            .configured(|config| config.capacity.receive_window_bytes = 4096)
+            .talking(Style::Bulk, 6, 100_000)
+            .with_faults(faults)
+            .timed(20_000_000, 1_400_000_000);
+        // One way: two ends that have both said more than there is room for take no acknowledgement
+        // from each other any more.
+        plan.hosts[0].faults[0] = faults.raise(500_000);
+        let outcome = run(plan);
+        assert_eq!(outcome.completed, (6, 6), "seed {seed}");
+        assert!(outcome.counter("raised") > 0);
+        beyond += outcome.counter("beyond_window");
+        fins += outcome.counter("fins_beyond_window");
+    }
+    assert!(beyond > 0 && fins > 0, "{beyond}, {fins}");
+}
+
+/// Strangers' SYNs take every record, and give way to whoever completes a handshake with a cookie; what
+/// their SYN-ACKs had is given back, and who is pushed out while his own ACK is lost begins again.
+#[test]
+fn half_open_connections_that_gave_way_leave_nothing_behind() {
+    let mut gave_way = 0;
+    for seed in 0..8 {
+        let mut plan = Plan::pair(seed, "gives way", [1, 1 + (seed % 2) as u16])
+            .configured(|config| config.capacity.connections = 6)
+            .talking(Style::Any, 60, 2_000_000)
+            .with_faults(Faults::NONE.delay(5_000).loss(30_000).duplicate(50_000))
+            .incident(1_000_000, What::Partition { host: 0, for_us: 500_000 })
+            .timed(4_000_000, 1_400_000_000);
+        plan.heckler = Some((0, 500));
+        plan.must_complete = false;
+        let outcome = run(plan);
+        gave_way += outcome.counter("TcpAttemptFails");
+        assert!(outcome.counter("TcpExtSyncookiesRecv") > 0, "seed {seed}");
+    }
+    assert!(gave_way > 0);
+}
+
 #[test]
 fn a_seed_tells_the_same_story_twice() {
     for seed in [1, 2, 3] {

@@ -70,6 +70,10 @@ impl Plan {
         }
         let mut cables = Rng::new(seed, "cables");
         plan = plan.with_faults(faults(level, &mut cables));
+        if matches!(level, Level::Mixed | Level::Heavy) && cables.percent(20) {
+            // One way: see the world in which windows say too much.
+            plan.hosts[0].faults[0].raise_ppm = cables.range(50_000, 500_000) as u32;
+        }
         let is_narrow =
             plan.routers.iter().any(|(router, _)| router.ports.iter().any(|port| port.mtu < 1500));
         if is_narrow {

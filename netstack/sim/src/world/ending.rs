@@ -270,6 +270,7 @@ impl World {
                 ("duplicated", counters.duplicated),
                 ("reordered", counters.reordered),
                 ("corrupted", counters.corrupted),
+                ("raised", counters.raised),
                 ("cut", counters.cut + port.lost_down),
             ];
             all.push((format!("link {number}"), named));
@@ -286,6 +287,9 @@ fn host_counters(host: &Host, all: &mut Vec<(String, Vec<(&'static str, u64)>)>)
         let owner = format!("host {} core {number}", host.number);
         all.push((owner, core.worker.counters().iter().collect()));
     }
+    let (beyond, fins_beyond) = host.observer.beyond;
+    let named = vec![("beyond_window", beyond), ("fins_beyond_window", fins_beyond)];
+    all.push((format!("host {}", host.number), named));
     for (number, card) in host.cards.iter().enumerate() {
         let counters = card.borrow().counters;
         let named = vec![
