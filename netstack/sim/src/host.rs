@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use penstock_queue::{Chunks, PortMask, Rss, SteerRule};
 use penstock_stack::{Config, Event, Steering, SynCookies, Worker, mail, rfd};
+use penstock_wire::ethernet;
 
 use crate::card::{Accepted, Card, SimQueue};
 use crate::datagrams;
@@ -169,7 +170,11 @@ impl Host {
         }
         let copy = frame.clone();
         let accepted = self.cards[card].borrow_mut().accept(frame);
-        if let Accepted::Queue(_) = accepted {
+        let own = self.plan.config.interfaces[card].mac;
+        // A card that hears everything is not its host.
+        let is_for_it =
+            copy.starts_with(&own.0) || ethernet::parse(&copy).is_ok_and(|it| it.dst.is_group());
+        if matches!(accepted, Accepted::Queue(_)) && is_for_it {
             self.observer.delivered(&copy);
         }
         accepted

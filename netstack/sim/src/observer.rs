@@ -352,6 +352,7 @@ impl End {
             return Ok(());
         }
         if segment.flags.has(Flags::SYN) {
+            let mut heard_before = None;
             // A cookie may answer a late SYN just as it answered the first.
             let is_begun = segment.flags.has(Flags::ACK) && self.own_ack > 1;
             if self.isn != Some(segment.seq) || is_begun {
@@ -359,8 +360,9 @@ impl End {
                 // Two handshakes at once: what comes next may belong to either.
                 let is_ambiguous = segment.flags.has(Flags::ACK)
                     && (self.is_ambiguous || self.isn.is_some() && self.own_ack <= 1);
-                let End { ref mut syns, pace, .. } = *self;
-                let syns = std::mem::take(syns);
+                let End { ref mut syns, ref mut delivered, remote_isn, pace, .. } = *self;
+                let (syns, delivered) = (std::mem::take(syns), std::mem::take(delivered));
+                heard_before = remote_isn.zip(Some(delivered));
                 *self = End { syns, heard_us: now_us, is_ambiguous, pace, ..End::default() };
                 self.isn = Some(segment.seq);
                 self.scale = segment.options.window_scale;
@@ -371,6 +373,10 @@ impl End {
                     return Err("answers a SYN that was not delivered".into());
                 };
                 self.adopt(syn);
+                // The same SYN again, and what follows it may have come before it was answered.
+                if let Some((_, delivered)) = heard_before.filter(|(isn, _)| *isn == answered) {
+                    self.delivered = delivered;
+                }
             }
         }
         if self.isn.is_none() || self.is_reset || self.is_ambiguous {
