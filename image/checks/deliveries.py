@@ -11,9 +11,9 @@ import ssl
 import threading
 
 from judge import PATIENCE, Failed, expect, media, pack
-from lab import LOGS, TEST, TREE, Built, check, command, fetched, packaged, process, until, url_of, wire
+from lab import LOGS, TEST, TREE, Built, check, command, connects, fetched, packaged, process, until, url_of, wire
 from proxies import Backends
-from services import connects, listens, plugged_of
+from services import plugged_of
 
 
 def boots(start, number, complaints=(), **more):
@@ -178,7 +178,6 @@ def takes_its_files_from(start, way):
 
 def serves_the_page(start, number, **more):
     with Backends(number, 1):
-        until("nginx listens", lambda: listens(number, 9000))
         boots(start, number, **more)
         if fetched(url_of(number) + "/") != b"a page behind the proxy\n":
             raise Failed("the answer is not the server's page")

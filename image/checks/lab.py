@@ -61,6 +61,13 @@ def until(what, holds, seconds=PATIENCE):
         time.sleep(0.05)
 
 
+def connects(address, port):
+    """Whether a client gets through, who may have to ask twice as TCP does."""
+    with socket.socket() as client:
+        client.settimeout(10)
+        return client.connect_ex((address, port)) == 0
+
+
 def wire():
     """A TAP device with a network of its own; the number of both."""
     number = next(NUMBERS)

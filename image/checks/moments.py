@@ -12,7 +12,7 @@ import time
 from judge import DONE, PATIENCE, Failed, expect
 from lab import check, command, fetched, until, url_of, wire
 from proxies import Backends
-from services import ask, listens, proxy, redis
+from services import ask, proxy, redis
 
 
 @contextlib.contextmanager
@@ -87,13 +87,7 @@ def web(start, number, timeout=""):
     with Backends(number, 1), Backends(number, 1, first) as others:
         with open(f"{others.folder}/file", "rb") as file:
             content = file.read()
-        until("both listen", lambda: listens(number, 9000) and connects_to(first, 9000))
         yield proxy(start, number, WEB.replace("{first}", first).replace("{timeout}", timeout)), first, content
-
-
-def connects_to(address, port):
-    with socket.socket() as client:
-        return client.connect_ex((address, port)) == 0
 
 
 @check()

@@ -14,7 +14,7 @@ import time
 
 from deliveries import Servers
 from judge import DONE, LINES_KEPT, PATIENCE, Failed, expect, pack
-from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, fetched, plugged, process, until,
+from lab import (HTTP, LOGS, TEST, TREE, Built, ab, check, command, connects, fetched, plugged, process, until,
                  url_of, wire)
 
 
@@ -43,12 +43,14 @@ def runs_a_configuration_on_all_its_ports(start):
                        "listen all\n bind :443,10.82.0.2:7007 name x\n bind *:80\n"
                        " server here 10.82.0.1:7008 check\n")
         behind = process(sys.executable, "-m", "http.server", "7008", "--bind", "127.0.0.1", cwd=folder)
-        with behind, ran("make-run-cfg.log", "ready: serving", CFG=path, PORT="8090"):
-            for port in (8443, 7007, 8090):
-                expect(fetched(f"{HTTP}127.0.0.1:{port}/haproxy.cfg").decode(), "bind :443,10.82.0.2:7007 name x")
-            beside = subprocess.run([os.path.join(TREE, "image/run")], env={**os.environ, "CFG": path}, text=True,
-                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
-            expect(beside.stdout, r"run: port 8443 is in use here")
+        with behind:
+            until("the server behind listens", lambda: connects("127.0.0.1", 7008))
+            with ran("make-run-cfg.log", "ready: serving", CFG=path, PORT="8090"):
+                for port in (8443, 7007, 8090):
+                    expect(fetched(f"{HTTP}127.0.0.1:{port}/haproxy.cfg").decode(), "bind :443,10.82.0.2:7007 name x")
+                beside = subprocess.run([os.path.join(TREE, "image/run")], env={**os.environ, "CFG": path}, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+                expect(beside.stdout, r"run: port 8443 is in use here")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from judge import DONE, PATIENCE, Failed
-from lab import LOGS, ab, answers_at_last, check, counted, fetched, serve, until, wire
+from lab import LOGS, ab, answers_at_last, check, connects, counted, fetched, serve, until, wire
 
 
 class Backends:
@@ -31,8 +31,11 @@ class Backends:
         return " ".join(f"{self.address}:{port}" for port in self.servers)
 
     def begin(self, port):
-        return subprocess.Popen(["nginx", "-e", f"{self.folder}/error{port}", "-c", self.configured(port)],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """One that listens."""
+        server = subprocess.Popen(["nginx", "-e", f"{self.folder}/error{port}", "-c", self.configured(port)],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(f"nginx listens on {port}", lambda: connects(self.address, port))
+        return server
 
     def end(self, port):
         self.servers[port].terminate()

@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from judge import DONE, PATIENCE, Failed, expect
-from lab import LOGS, TEST, ab, check, command, counted, fetched, process, until, url_of, wire
+from lab import LOGS, TEST, ab, check, command, connects, counted, fetched, process, until, url_of, wire
 from proxies import Backends
 
 HEAD = """
@@ -41,13 +41,6 @@ def plugged_of(number):
 def listens(number, port):
     """Whether somebody listens at Linux's end."""
     return connects(f"10.82.{number}.1", port)
-
-
-def connects(address, port):
-    """Whether a client gets through, who may have to ask twice as TCP does."""
-    with socket.socket() as client:
-        client.settimeout(10)
-        return client.connect_ex((address, port)) == 0
 
 
 @contextlib.contextmanager
@@ -112,8 +105,6 @@ def loses_no_connection_when_a_web_server_goes(start):
     """Whoever was to go to it goes to another at once; one with weight 0 gets nobody all the while."""
     number = wire()
     with Backends(number, 3) as backends:
-        for port in backends.servers:
-            until(f"nginx listens on {port}", lambda port=port: listens(number, port))
         boot = proxy(start, number, """
 listen web
     bind :80
@@ -256,9 +247,7 @@ def proxies_connections_by_the_thousand(start):
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    with Backends(number, 2) as backends:
-        for port in backends.servers:
-            until(f"nginx listens on {port}", lambda port=port: listens(number, port))
+    with Backends(number, 2):
         boot = proxy(start, number, """
 listen web
     bind :80
