@@ -98,6 +98,8 @@ def visit(this, card, port):
         with client:
             client.settimeout(PATIENCE_S)
             asked, (peer, _) = server.accept()
+            # Whoever asked knows that it was accepted.
+            this.settle()
             asked.close()
             hear(client)
     return next((card for card, (_, own) in ends.items() if own == peer), peer)

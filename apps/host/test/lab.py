@@ -135,6 +135,10 @@ def make_tap(name, address, address6=None):
     if address6:
         run("ip", "-6", "address", "add", f"{address6}/64", "dev", name, "nodad")
     run("ip", "link", "set", name, "up")
+    if address6:
+        # Linux makes it when it has time for that.
+        own = ("ip", "-6", "route", "show", "table", "local", address6, "dev", name)
+        wait_for(lambda: run(*own), f"a route to {address6}")
 
 
 @contextlib.contextmanager
