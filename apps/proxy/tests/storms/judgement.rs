@@ -204,7 +204,9 @@ impl Storm {
             "cD" => is_silent || is_rough || is_broken || any(|ways| ways.shuts),
             "cR" | "cC" | "cQ" => guest.says.is_empty() || is_rough || is_silent,
             "sD" | "sC" => is_silent || is_rough || is_broken,
-            "SD" | "SC" => is_silent || is_broken || is_rough,
+            // The RST of one that has closed, for what came after, may overtake what it said.
+            "SD" => is_silent || is_broken || is_rough || any(|ways| ways.closes),
+            "SC" => is_silent || is_broken || is_rough,
             "sQ" => self.slots.is_some(),
             "SQ" => self.is_queue_short,
             "RC" => self.chunks < 1_000,
