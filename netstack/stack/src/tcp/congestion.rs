@@ -179,8 +179,6 @@ mod tests {
         }
     }
 
-    //= rfc9438#4.2 type=test
-    //# MUST NOT include periods during which
     //= rfc5681#3.1 type=test
     //# During slow start, a TCP increments cwnd by at most SMSS bytes for each ACK
     #[test]
@@ -200,6 +198,8 @@ mod tests {
         assert_eq!(tcb.cwnd, 2 * mss, "what a timeout took for lost had arrived long before");
     }
 
+    //= rfc9438#4.2 type=test
+    //# MUST NOT include periods during which
     #[test]
     fn time_without_the_window_full_does_not_count() {
         let (mut env, mut tcb, mut flights) = established(Tcp::default());
