@@ -27,7 +27,8 @@ use penstock_queue::{
 };
 use penstock_wire::{Mac, ethernet};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, netdevice, socket};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, SendFlags, SocketType, netdevice, sendto, socket};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 /// A TAP device, opened.
@@ -65,6 +66,8 @@ impl Tap {
         let mtu = first.mtu().map_err(told)?.min(MTU_MAX);
         let mac = opposite(first.mac_address().map_err(told)?);
         let is_down = is_down(name);
+        // Where it cannot be told, the first question may be lost, and is asked again.
+        let _ = sync_carrier(name);
         let queues = devices.into_iter().map(|device| TapQueue::new(device, mtu)).collect();
         Ok(Tap { name: name.to_owned(), mtu, mac, is_down, queues })
     }
@@ -200,6 +203,25 @@ fn is_down(name: &str) -> bool {
     flags.is_ok_and(|flags| flags & IFF_UP == 0)
 }
 
+/// Has Linux notice that somebody is at our end. By itself it does so from a work queue, and drops whatever it has
+/// to send until then: the answer to our first ARP request, for one, and the next would be a second later. Before
+/// it tells anybody of the interface it has to know (`linkwatch_sync_dev` in `rtnl_getlink`, since Linux 6.8).
+///
+/// # Errors
+/// What Linux says.
+fn sync_carrier(name: &str) -> rustix::io::Result<()> {
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+    let index = netdevice::name_to_index(&socket, name)?;
+    // A header and what is asked for, as in rtnetlink(7); the answer is not read.
+    let mut question = [0; 32];
+    question[..4].copy_from_slice(&32_u32.to_ne_bytes());
+    question[4..6].copy_from_slice(&RTM_GETLINK.to_ne_bytes());
+    question[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    question[20..24].copy_from_slice(&index.to_ne_bytes());
+    sendto(&socket, &question, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    Ok(())
+}
+
 /// The station at our end of the cable: as lasting, and as much its own, as the one at Linux's end.
 fn opposite(mac: [u8; 6]) -> Mac {
     let [first, a, b, c, d, last] = mac;
@@ -235,6 +257,9 @@ fn frame_bytes_max(mtu: u16) -> usize {
 /// The largest packet that the stack knows: jumbo frames.
 const MTU_MAX: u16 = 9_216;
 const VLAN_BYTES: usize = 4;
+/// What is asked of an interface (Linux: `rtnetlink.h`, `netlink.h`).
+const RTM_GETLINK: u16 = 18;
+const NLM_F_REQUEST: u16 = 1;
 /// The bit of an interface that is up (Linux: `if.h`).
 const IFF_UP: u32 = 1;
 /// Every frame leaves at once, so there is always room for as many as a turn can want.
